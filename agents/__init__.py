@@ -1,0 +1,1 @@
+"""Minds: what is seen, remembered, said and done."""

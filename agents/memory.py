@@ -1,0 +1,26 @@
+"""AgentMemory: what one agent carries from one moment to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agents.types import JSON
+from sociallm.conversation import AgentID
+
+if TYPE_CHECKING:
+    from sociallm.states import SocialState
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentMemory:
+    """One own state, one state per interlocutor met, the keys of its channels, the policy's notes.
+
+    Frozen: a policy hands over a new one. `own` is None, `others` empty, in a run without a model.
+    """
+
+    own: SocialState | None = None
+    others: Mapping[AgentID, SocialState] = field(default_factory=dict)
+    channels: Mapping[str, str] = field(default_factory=dict)  # channel name → key of its local state
+    notes: JSON = None

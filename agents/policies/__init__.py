@@ -1,0 +1,1 @@
+"""The table of policies: a name in YAML, a class here."""

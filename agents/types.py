@@ -1,0 +1,102 @@
+"""What an agent sees and does: Observation, Action, Turn; and the protocols of a policy and of a world's language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from sociallm.conversation import AgentID, Channel, Message
+
+if TYPE_CHECKING:
+    from agents.memory import AgentMemory
+    from sociallm.states import LocalState
+
+JSON = Any  # a JSON value: None, bool, int, float, str, list, dict with text keys
+
+__all__ = ["JSON", "Action", "AgentID", "Channel", "Language", "Message", "Observation", "Policy", "Turn"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """All that one agent may know of one moment.
+
+    `heard` are the messages delivered to it since it last acted (its states have already absorbed them; its own
+    messages are not among them). `may_write` are the channels it may write in now. `view` is what the world shows it.
+    """
+
+    agent: AgentID
+    step: int
+    time: int  # ms of simulated time; a message it sends now carries this time
+    heard: tuple[Message, ...] = ()
+    may_write: tuple[Channel, ...] = ()
+    move_due: bool = False
+    view: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """What an agent says and does. An empty one is silence.
+
+    `intent` is what it plans to do, recorded before its words were chosen: a distribution over its next committed move
+    (in Diplomacy, per unit: {unit: {order: probability}}). `wording` has one entry per message: the act it was meant to
+    perform and how the words came about, e.g. {"act": …, "by": "model" | "grammar", "candidates": 8, "meant": 5}.
+    """
+
+    intent: JSON = None
+    messages: tuple[Message, ...] = ()
+    wording: tuple[Mapping[str, JSON], ...] = ()
+    move: JSON = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One agent's moment: what it sees, what it remembers, its own random stream, the states of the channels it may write in."""
+
+    observation: Observation
+    memory: AgentMemory
+    rng: np.random.Generator
+    channels: Mapping[str, LocalState] = field(default_factory=dict)
+
+
+class Policy(Protocol):
+    """Decides from what is seen and what is remembered; remembers nothing itself.
+
+    A sequence of turns is what lets a host act for many agents in one batch; each result depends on its own turn alone.
+    """
+
+    def step(self, turns: Sequence[Turn]) -> Sequence[tuple[Action, AgentMemory]]: ...
+
+
+class Language(Protocol):
+    """What a world gives to policies: what could be done and said, and what words mean. Stateless; notes carry the rest.
+
+    `notes` is a JSON value owned by the policy (trust, promises, plans); every method returns new notes, never changes them.
+    An act is a JSON object with at least "act" (its kind) and "to" (a list of agents).
+    """
+
+    def hear(self, observation: Observation, notes: JSON) -> JSON:
+        """Notes after the messages of `observation.heard`: what they commit their authors to, extracted from the text alone."""
+        ...
+
+    def intend(self, observation: Observation, notes: JSON, rng: np.random.Generator) -> tuple[JSON, JSON]:
+        """(intent, notes): a distribution over the agent's next committed move."""
+        ...
+
+    def speak(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[Sequence[tuple[Channel, JSON]], JSON]:
+        """((channel, act) to say now, in order; notes). Only channels of `observation.may_write`."""
+        ...
+
+    def word(self, act: JSON, speaker: AgentID) -> Sequence[str]:
+        """Texts that perform the act, in plain language; the first is the plainest. Never empty."""
+        ...
+
+    def meaning(self, text: str, author: AgentID, readers: frozenset[AgentID]) -> Sequence[JSON]:
+        """The acts a text performs, in a canonical form, extracted from the text alone; empty if none is recognised."""
+        ...
+
+    def move(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[JSON, JSON]:
+        """(move, notes): a move drawn from the intent."""
+        ...

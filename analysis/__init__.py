@@ -1,0 +1,1 @@
+"""Reads logs and conversations, touches nothing alive."""

@@ -1,0 +1,1 @@
+"""The machinery: what is run, when, where, and what is written down."""

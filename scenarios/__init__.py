@@ -1,0 +1,1 @@
+"""Worlds: rules as pure functions of values, and the YAML beside them."""
