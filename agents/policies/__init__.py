@@ -1,1 +1,41 @@
-"""The table of policies: a name in YAML, a class here."""
+"""The table of policies: a name in YAML, a module here.
+
+A policy's module has `Options` (a frozen dataclass of plain values: what YAML may say under `policies.<name>`),
+`make(language, options, agents) -> Policy` (`agents`: all of the run) and `needs_model` (whether its agents carry SociaLLM states, and its options a
+`checkpoint`). It is imported when a run asks for it. A plug-in module adds entries by having a `POLICIES` mapping of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from agents.types import AgentID, Language, Policy
+
+POLICIES: Mapping[str, str] = {
+    "scripted": "agents.policies.scripted",
+    "social": "agents.policies.social",
+}
+
+
+def policies(plugins: Sequence[str] = ()) -> dict[str, str]:
+    """Name → module of every policy, those of the plug-in modules included."""
+    table = dict(POLICIES)
+    for plugin in plugins:
+        table |= getattr(import_module(plugin), "POLICIES", {})
+    return table
+
+
+def policy(name: str, plugins: Sequence[str] = ()) -> ModuleType:
+    """The module of a policy."""
+    return import_module(policies(plugins)[name])
+
+
+def make_policy(
+    name: str, options: Mapping[str, Any], language: Language | None, agents: Sequence[AgentID], plugins: Sequence[str] = ()
+) -> Policy:
+    """The policy that checked options describe."""
+    module = policy(name, plugins)
+    return module.make(language, module.Options(**options), agents)

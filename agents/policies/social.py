@@ -1,0 +1,95 @@
+"""The social policy: the world's negotiator decides what to say, SociaLLM how.
+
+An act's wordings come from the world's grammar as beginnings; the model, with the agent's own state and its state of the
+interlocutor, goes on from them (and twice from nothing), and the likeliest candidate that still means exactly the act is
+said. If none does, the grammar's plainest wording is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from agents.memory import AgentMemory
+from agents.policies.scripted import decide, say
+from agents.types import JSON, Action, AgentID, Channel, Language, Turn
+from sociallm.checkpoint import shared
+from sociallm.encode import dynamics_of, header_of, new_local, slots_of
+from sociallm.generate import ROWS, Candidate, generate
+from sociallm.states import SocialState, mixture
+
+needs_model = True
+FREE_ROWS = 2  # candidates without a beginning
+LONGEST = 400  # characters of a message
+
+
+@dataclass(frozen=True)
+class Options:
+    """`checkpoint`: a shipped model by name, or a folder. `temperature`, `top_p`: how freely the model goes on.
+    `most_tokens`: length of a message, beginning included."""
+
+    checkpoint: str = "base"
+    temperature: float = 0.8
+    top_p: float = 0.9
+    most_tokens: int = 48
+
+    def __post_init__(self) -> None:
+        if not 0.05 <= self.temperature <= 5 or not 0 < self.top_p <= 1 or not 8 <= self.most_tokens <= 256:
+            raise ValueError("expected temperature in 0.05–5, top_p in 0–1 (not 0) and most_tokens in 8–256")
+
+
+class SocialPolicy:
+    """Words its acts with SociaLLM from its states. Deterministic given each turn; turns do not touch one another."""
+
+    def __init__(self, language: Language | None, options: Options, agents: Sequence[AgentID]):
+        self._language, self._options = language, options
+        self._checkpoint = shared(options.checkpoint)
+        self._slots, self._dynamics = slots_of(agents), dynamics_of(self._checkpoint)
+        self._empty = SocialState.empty(self._checkpoint.model, self._checkpoint.sha256)
+
+    def step(self, turns: Sequence[Turn]) -> Sequence[tuple[Action, AgentMemory]]:
+        """One action and memory for each turn. In a world without a language the agent reads and is silent."""
+        if self._language is None:
+            return [(Action(), turn.memory) for turn in turns]
+        return [self._act(turn, self._language) for turn in turns]
+
+    def _act(self, turn: Turn, language: Language) -> tuple[Action, AgentMemory]:
+        decision = decide(turn, language)
+        messages, wording = [], []
+        for number, (channel, act) in enumerate(decision.acts):
+            text, how = self._word(turn, number, channel, act, language)
+            messages.append(say(turn, number, channel, act, text))
+            wording.append({"act": act, **how})
+        action = Action(intent=decision.intent, messages=tuple(messages), wording=tuple(wording), move=decision.move)
+        return action, replace(turn.memory, notes=decision.notes)
+
+    def _word(self, turn: Turn, number: int, channel: Channel, act: JSON, language: Language) -> tuple[str, dict[str, Any]]:
+        """(text, how it came about) of one act."""
+        seen, texts = turn.observation, list(language.word(act, turn.observation.agent))
+        begun = [texts[int(i)] for i in turn.rng.permutation(len(texts))[: ROWS - FREE_ROWS]]
+        beginnings = (begun * ROWS)[: ROWS - FREE_ROWS] + [""] * FREE_ROWS
+        candidates = self._candidates(turn, number, channel, act, beginnings)
+        meant = [c for c in candidates if c.finished and c.text.isprintable() and 0 < len(c.text.strip()) <= LONGEST
+                 and list(language.meaning(c.text, seen.agent, channel.readers)) == [act]]  # fmt: skip
+        worded = [c for c in meant if c.sampled]
+        counts = {"candidates": len(candidates), "meant": len(meant)}
+        if not worded:
+            return texts[0], {"by": "grammar", **counts}
+        best = min(worded, key=lambda c: c.nats / c.tokens)
+        return best.text.strip(), {"by": "model", **counts, "sampled": best.sampled, "tokens": best.tokens, "nats": round(best.nats, 4)}
+
+    def _candidates(self, turn: Turn, number: int, channel: Channel, act: JSON, beginnings: Sequence[str]) -> list[Candidate]:
+        memory, now = turn.memory, turn.observation.time
+        local = turn.channels.get(channel.name) or new_local(self._checkpoint)
+        header, partners = header_of(self._checkpoint, local, self._slots, say(turn, number, channel, act, ""))
+        own = (memory.own or self._empty).at(now, self._dynamics)
+        known = [memory.others.get(v, self._empty) for v in partners]  # a stranger counts as an empty state
+        other = mixture(known, now, self._dynamics, self._empty.S_LHPN)
+        o = self._options
+        return generate(self._checkpoint, header, local, own, other, beginnings, turn.rng, o.temperature, o.top_p, o.most_tokens)
+
+
+def make(language: Language | None, options: Options, agents: Sequence[AgentID]) -> SocialPolicy:
+    """The policy for a world's language (or none: then it only reads) and all agents of the run."""
+    return SocialPolicy(language, options, agents)

@@ -1,0 +1,84 @@
+"""How agents read: a message is encoded once, then each reader's memory takes it in.
+
+An agent's own state absorbs what it wrote and what it read; its state of the author what the author wrote to it. A state of
+an interlocutor is made at first contact. With `measure`, before absorbing, the message's surprise is computed for every
+reader with both its states, with its state of the author emptied, with its own emptied, and with both emptied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from agents.memory import AgentMemory
+from sociallm.checkpoint import shared
+from sociallm.conversation import AgentID, Message
+from sociallm.encode import EncodedMessage as Encoded
+from sociallm.encode import dynamics_of, encode, new_local, nll_under, slots_of
+from sociallm.states import LocalState, SocialState, save_states
+from sociallm.streams import READ, WROTE
+
+KEY = 16  # hexadecimal digits of a state's key that go into the log
+
+__all__ = ["Encoded", "Reader"]
+
+
+class Reader:
+    """Reads for all agents of one host, with one copy of the weights. Holds no memory of its own."""
+
+    def __init__(self, checkpoint: str, agents: Sequence[AgentID]):
+        """`agents` are all agents of the run, on whatever host: a name has the same slot everywhere."""
+        self._checkpoint = shared(checkpoint)
+        self._slots = slots_of(agents)
+        self._dynamics = dynamics_of(self._checkpoint)
+        self._empty = SocialState.empty(self._checkpoint.model, self._checkpoint.sha256)
+
+    def encode(self, local: LocalState | None, messages: Sequence[Message]) -> tuple[LocalState, tuple[Encoded, ...]]:
+        """The channel's state after its new messages (None: a new channel), and each of them encoded, in order."""
+        state = new_local(self._checkpoint) if local is None else local
+        encoded = []
+        for message in messages:
+            state, one = encode(self._checkpoint, self._slots, state, message)
+            encoded.append(one)
+        return state, tuple(encoded)
+
+    def absorb(self, memories: Mapping[AgentID, AgentMemory], encoded: Encoded, measure: bool) -> tuple[dict[AgentID, AgentMemory], dict[AgentID, dict[str, Any]]]:
+        """(memories after the message, what to log of each): for the readers among `memories`, its author included."""
+        message, after, scalars = encoded.message, {}, {}
+        for agent, memory in memories.items():
+            record: dict[str, Any] = {"role": "wrote" if agent == message.author else "read"}
+            if measure and agent != message.author:
+                record |= self._surprise(memory, encoded)
+            after[agent] = self._after(agent, memory, encoded)
+            record |= {"own": after[agent].own.key[:KEY], "channel": after[agent].channels[message.channel.name][:KEY]}
+            if agent != message.author:
+                record["other"] = after[agent].others[message.author].key[:KEY]
+            scalars[agent] = record
+        return after, scalars
+
+    def _after(self, agent: AgentID, memory: AgentMemory, encoded: Encoded) -> AgentMemory:
+        message, operator = encoded.message, encoded.operator
+        role = WROTE if agent == message.author else READ
+        own = (memory.own or self._empty).absorb(operator, role, message.time, self._dynamics)
+        others = memory.others
+        if role == READ:
+            known = others.get(message.author, self._empty)
+            others = {**others, message.author: known.absorb(operator, READ, message.time, self._dynamics)}
+        return replace(memory, own=own, others=others, channels={**memory.channels, message.channel.name: encoded.channel_key})
+
+    def _surprise(self, memory: AgentMemory, encoded: Encoded) -> dict[str, Any]:
+        """Nats of the message's words and end for this reader; each reader by itself, so that no number depends on the others."""
+        now, empty = encoded.message.time, self._empty.S_LHPN
+        own = (memory.own or self._empty).at(now, self._dynamics)
+        other = memory.others.get(encoded.message.author, self._empty).at(now, self._dynamics)
+        nll = nll_under(self._checkpoint, encoded, [(own, other), (own, empty), (empty, other), (empty, empty)])
+        names = ("surprise", "surprise_no_int", "surprise_no_own", "surprise_no_states")
+        return {"tokens": len(nll[0])} | {name: round(float(row.double().sum()), 6) for name, row in zip(names, nll, strict=True)}
+
+    def save(self, memories: Mapping[AgentID, AgentMemory], folder: Path) -> None:
+        """The states of every agent, one safetensors file each: "own" and "of <interlocutor>"."""
+        for agent, memory in memories.items():
+            states = {"own": memory.own or self._empty} | {f"of {other}": state for other, state in memory.others.items()}
+            save_states(folder / f"{agent}.safetensors", states, self._checkpoint.sha256)

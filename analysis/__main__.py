@@ -1,0 +1,63 @@
+"""python -m analysis report RUN · watch RUN [RUN …]: what a run's folder says. Reads logs, touches nothing alive."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0, or 2 with one line on stderr for a run that is missing or damaged."""
+    chosen = _parse(arguments)
+    from analysis.metrics import AnalysisError  # pandas takes a second to import; --help does without
+    from sandbox.log import printable
+
+    try:
+        return chosen.command(chosen)
+    except AnalysisError as error:
+        print(printable(str(error)), file=sys.stderr)
+        return 2
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m analysis", description="Tables and plots from the folders of runs.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    report = commands.add_parser("report", help="write metrics.csv, plots and report.md into a run's folder")
+    report.add_argument("run", type=Path, metavar="RUN")
+    report.set_defaults(command=_report)
+    watch = commands.add_parser("watch", help="compare surprise with and without states over watched games")
+    watch.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    watch.add_argument("--held-out", type=Path, metavar="FILE", help="a text naming the games never trained on (default: the shipped model card)")
+    watch.add_argument("--out", type=Path, default=Path("watch.csv"), metavar="FILE", help="the table by game (default: watch.csv)")
+    watch.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    watch.set_defaults(command=_watch)
+    return parser.parse_args(arguments)
+
+
+def _report(chosen: argparse.Namespace) -> int:
+    from analysis.report import report
+    print(f"report: {report(chosen.run)}")
+    return 0
+
+
+def _watch(chosen: argparse.Namespace) -> int:
+    import numpy as np
+
+    from analysis import watch
+    from analysis.metrics import AnalysisError
+
+    card = chosen.held_out or watch.MODEL_CARD
+    table = watch.games(chosen.runs, watch.held_out_games(card), lambda what: print(what, file=sys.stderr))
+    try:
+        table.to_csv(chosen.out, index=False)
+    except OSError as error:
+        raise AnalysisError(f"{chosen.out}: cannot write the table ({error.strerror}); name another file with --out") from None
+    print(watch.as_text(table, watch.intervals(table, np.random.default_rng(chosen.seed))))
+    print(f"\ntable: {chosen.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,357 @@
+"""What a run is, from a scenario file and the command line: the only file here that imports Hydra and OmegaConf.
+
+A scenario is `defaults: [sandbox_schema, _self_]` and keys of `RunConfig`; the first line may be left out. It passes the guard
+(sandbox/guard.py), then every key and value is held against the dataclass that knows it: `RunConfig` here, the world's own
+`Options`, each policy's own `Options`. Only Hydra's compose API is used: `hydra.main` and `instantiate` run code that a
+configuration names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from types import ModuleType
+from typing import Any, Optional
+
+import yaml
+from hydra import compose, initialize
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from agents.policies import make_policy, policies, policy
+from sandbox.chance import WORLD
+from sandbox.guard import PLAIN_INTERPOLATION, ConfigError, Document, bad_key, bad_value, checked
+from sandbox.hosts import Cast
+from scenarios.environment import Environment
+from scenarios.table import world, worlds
+
+__all__ = ["ConfigError", "RunConfig", "Setting", "load"]
+DEFAULTS = ["sandbox_schema", "_self_"]
+
+
+@dataclass(frozen=True)
+class RayConfig:
+    address: Optional[str] = None  # noqa: UP045  OmegaConf reads this form. None: this machine; auto or HOST:PORT: a cluster
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    fsync: str = "step"  # turn: after each record; step: after each step; none: when the run ends
+
+
+@dataclass(frozen=True)
+class MeasureConfig:
+    surprise: bool = False  # per message and reader, the model's surprise with and without its states
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that YAML and the command line may say about a run."""
+
+    name: str = "unnamed"
+    seed: int = 0
+    environment: dict[str, Any] = field(default_factory=dict)  # name: a world of the table; the rest: that world's Options
+    seats: dict[str, str] = field(default_factory=dict)  # agent → policy; default: all the others
+    policies: dict[str, Any] = field(default_factory=dict)  # policy → that policy's Options
+    executor: str = "ray"  # ray | local
+    hosts: int = 2
+    threads: int = 1  # of torch, on each host
+    ray: RayConfig = field(default_factory=RayConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+    measure: MeasureConfig = field(default_factory=MeasureConfig)
+    game: Optional[str] = None  # noqa: UP045  a file to read, for worlds that refer to it as ${game}
+    run_dir: str = "runs"
+    plots: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A run that may begin: its configuration, who plays on what hosts, its world; and what was written, for the record."""
+
+    config: RunConfig
+    cast: Cast
+    environment: Environment
+    unresolved: str
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where settings came from, to say it when one is wrong."""
+
+    document: Document
+    overridden: Mapping[tuple[str, ...], str]  # key → the override's own text
+
+    def wrong(self, key: tuple[str, ...], what: str) -> ConfigError:
+        for n in range(len(key), 0, -1):
+            if key[:n] in self.overridden:
+                return ConfigError(f"override {self.overridden[key[:n]]!r}: {what}")
+        return ConfigError(f"{self.document.where(key)}: {what}")
+
+
+def load(path: Path | str, overrides: Sequence[str] = (), plugins: Sequence[str] = ()) -> Setting:
+    """The setting of a run. Nothing is written or started. Raises `ConfigError`, one line."""
+    document = checked(Path(path))
+    changes = [_override(text) for text in overrides]
+    source = Source(document=document, overridden={key: text for key, _, text in changes})
+    try:
+        tree = OmegaConf.to_container(OmegaConf.create(document.text))
+    except (OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{document.path}:1: {_first_line(error)}") from None
+    assert isinstance(tree, dict)
+    if tree.pop("defaults", DEFAULTS) != DEFAULTS:
+        raise source.wrong(("defaults",), f"expected `defaults: [{', '.join(DEFAULTS)}]`, or no such line; a scenario stands alone")
+    _fit(RunConfig, tree, (), Source(document=document, overridden={}))
+    for key, value, _ in changes:
+        _fit(RunConfig, _nested(key, value), (), source)
+    composed = _compose(tree, changes, source)
+    _check_interpolations(composed, source)
+    config = _complete(OmegaConf.to_object(composed), source, tuple(plugins))
+    environment = _environment(config, source, tuple(plugins))
+    cast = _cast(config, environment, source, tuple(plugins))
+    return Setting(
+        config=config, cast=cast, environment=environment, unresolved=OmegaConf.to_yaml(composed, resolve=False), overrides=tuple(overrides)
+    )
+
+
+def _override(text: str) -> tuple[tuple[str, ...], Any, str]:
+    """(key, value, text) of one `key=value`. Only plain changes: nothing is added, deleted, swept or taken from elsewhere."""
+
+    def wrong(what: str) -> ConfigError:
+        return ConfigError(f"override {text!r:.120}: {what}")
+
+    try:
+        parsed = OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        raise wrong(f"{_first_line(error)}; expected key=value, as in seed=7 or environment.name=diplomacy; quote what is not a plain word") from None
+    key = tuple(parsed.key_or_group.split("."))
+    for n in range(1, len(key) + 1):
+        if what := bad_key(key[:n]):
+            raise wrong(what)
+    if parsed.type == OverrideType.DEL or parsed.package is not None or parsed.is_sweep_override():
+        raise wrong("expected one value for one key, as in seed=7; to give a list write key=[1,2]")
+    value = parsed.value()
+    for part, inner in _leaves(value, key):
+        what = bad_value(inner) if isinstance(inner, str) else None
+        what = what or next((w for n in range(len(key), len(part)) if (w := bad_key(part[: n + 1]))), None)
+        if what:
+            raise wrong(what)
+    return key, value, text
+
+
+def _fit(kind: type, tree: Mapping[Any, Any], at: tuple[str, ...], source: Source) -> None:
+    """Hold every key and value of `tree` against the dataclass `kind`."""
+    hints = typing.get_type_hints(kind)
+    for raw, value in tree.items():
+        key = (*at, str(raw))
+        if raw not in hints:
+            raise source.wrong(key, f"unknown key {'.'.join(key)!r}; expected one of {', '.join(hints)}{_nearest(str(raw), hints)}")
+        hint = hints[raw]
+        mapping = dataclasses.is_dataclass(hint) or typing.get_origin(hint) is dict
+        if mapping != isinstance(value, Mapping):
+            raise source.wrong(key, f"{'.'.join(key)} is {_shown(value)}; expected {'settings under it, as key: value' if mapping else _words(hint)}")
+        if dataclasses.is_dataclass(hint):
+            _fit(hint, value, key, source)
+        elif "${" not in str(value):
+            node = opened(kind)
+            try:
+                node[raw] = value
+            except (OmegaConfBaseException, ValueError):
+                raise source.wrong(key, f"{'.'.join(key)} is {_shown(value)}; expected {_words(hint)}") from None
+
+
+def _compose(tree: dict[str, Any], changes: Sequence[tuple[tuple[str, ...], Any, str]], source: Source) -> DictConfig:
+    """Hydra's composition of the schema, the file and the overrides."""
+    store = ConfigStore.instance()
+    store.store(name="sandbox_schema", node=opened(RunConfig))
+    store.store(name="scenario", node={"defaults": list(DEFAULTS), **tree})
+    # ++ because a world's options, unlike the schema's keys, need not stand in the file to be overridden; _fit knows both
+    texts = [f"++{text.lstrip('+')}" for _, _, text in changes]
+    try:
+        with initialize(version_base="1.3", config_path=None):
+            return compose("scenario", overrides=texts)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise source.wrong((), f"the settings do not fit together ({_first_line(error.__cause__ or error)})") from None
+
+
+def _check_interpolations(composed: DictConfig, source: Source) -> None:
+    """${key} may refer to a plain value only: never to a mapping, to another reference, or to nothing."""
+    tree = OmegaConf.to_container(composed, resolve=False)
+    plain = dict(_leaves(tree, ()))
+    for key, value in plain.items():
+        if not isinstance(value, str) or "${" not in value:
+            continue
+        target = tuple(value[2:-1].split("."))
+        found = plain.get(target)
+        if not PLAIN_INTERPOLATION.fullmatch(value) or target not in plain or (isinstance(found, str) and "${" in found):
+            raise source.wrong(key, f"{'.'.join(key)} refers to {value!r:.60}; expected the name of a key with a plain value")
+        if found is None:
+            raise source.wrong(key, f"{'.'.join(key)} needs {value[2:-1]}, which is not set; add {value[2:-1]}=VALUE to the command")
+
+
+def _complete(config: Any, source: Source, plugins: tuple[str, ...]) -> RunConfig:
+    """The configuration with the options of its world and policies checked and filled in."""
+    _limits(config, source)
+    known_worlds, known_policies = _tables(plugins)
+    name = config.environment.get("name")
+    if name is None:
+        raise source.wrong(("environment",), f"environment.name is missing; expected one of {', '.join(known_worlds)}")
+    module = _entry("world", name, known_worlds, ("environment", "name"), source, lambda: world(name, plugins))
+    options = {key: value for key, value in config.environment.items() if key != "name"}
+    environment = {"name": name} | _options(module, options, ("environment",), source)
+    wanted = {key: {} for key in config.seats.values()} | {key: value or {} for key, value in config.policies.items()}
+    complete: dict[str, Any] = {}
+    for key, given in sorted(wanted.items()):
+        at = ("policies", key) if key in config.policies else ("seats", next(seat for seat, who in config.seats.items() if who == key))
+        module = _entry("policy", key, known_policies, at, source, lambda key=key: policy(key, plugins))
+        if not isinstance(given, Mapping):
+            raise source.wrong(at, f"policies.{key} is {_shown(given)}; expected its options under it, as key: value")
+        complete[key] = _options(module, given, at, source)
+    return dataclasses.replace(config, environment=environment, policies=complete)
+
+
+def _entry(what: str, name: str, table: Mapping[str, str], at: tuple[str, ...], source: Source, find: Callable[[], ModuleType]) -> ModuleType:
+    if name not in table:
+        raise source.wrong(at, f"unknown {what} {name!r:.60}; expected one of {', '.join(sorted(table))}{_nearest(str(name), table)}")
+    try:
+        return find()
+    except ImportError as error:
+        raise source.wrong(at, f"the {what} {name!r} cannot be loaded ({error}); is the project installed whole?") from None
+
+
+def _options(module: ModuleType, given: Mapping[str, Any], at: tuple[str, ...], source: Source) -> dict[str, Any]:
+    """The options of a world or policy, every one of them, from those given."""
+    _fit(module.Options, given, at, source)
+    missing = [
+        f.name for f in dataclasses.fields(module.Options)
+        if f.name not in given and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]  # fmt: skip
+    if missing:
+        raise source.wrong(at, f"{'.'.join(at)} needs {', '.join(missing)}; add it under {at[0]}")
+    try:
+        made = OmegaConf.to_object(OmegaConf.merge(opened(module.Options), given))
+    except (OmegaConfBaseException, ValueError) as error:
+        raise source.wrong(at, f"{'.'.join(at)}: {_first_line(error)}") from None
+    return {f.name: getattr(made, f.name) for f in dataclasses.fields(module.Options)}
+
+
+def _environment(config: RunConfig, source: Source, plugins: tuple[str, ...]) -> Environment:
+    module = world(config.environment["name"], plugins)
+    options = {key: value for key, value in config.environment.items() if key != "name"}
+    try:
+        environment = module.make(module.Options(**options))
+    except (ValueError, OSError) as error:
+        raise source.wrong(("environment",), f"environment {config.environment['name']!r}: {_first_line(error)}") from None
+    for name in ("default", WORLD):
+        if name in environment.agents:
+            raise source.wrong(("environment",), f"an agent named {name!r} cannot be seated; rename it")
+    return environment
+
+
+def _cast(config: RunConfig, environment: Environment, source: Source, plugins: tuple[str, ...]) -> Cast:
+    for seat in config.seats:
+        if seat != "default" and seat not in environment.agents:
+            raise source.wrong(("seats", seat), f"no agent {seat!r:.60} here; expected default or one of {', '.join(environment.agents)}{_nearest(seat, environment.agents)}")
+    empty = [agent for agent in environment.agents if agent not in config.seats and "default" not in config.seats]
+    if empty:
+        raise source.wrong(("seats",), f"no policy for {', '.join(empty)}; add `default: POLICY` under seats")
+    seats = {agent: config.seats.get(agent, config.seats.get("default", "")) for agent in environment.agents}
+    used = {name: config.policies[name] for name in sorted(set(seats.values()))}
+    checkpoints = {options["checkpoint"] for name, options in used.items() if policy(name, plugins).needs_model}
+    for name, options in used.items():
+        if not policy(name, plugins).needs_model:  # made here once to see that it can be: it may need a world with a language
+            try:
+                make_policy(name, options, environment.language, environment.agents, plugins)
+            except ValueError as error:
+                seat = next((seat for seat, who in config.seats.items() if who == name), "default")
+                raise source.wrong(("seats", seat), f"policy {name!r}: {_first_line(error)}") from None
+    if len(checkpoints) > 1:
+        raise source.wrong(("policies",), f"the policies name different checkpoints ({', '.join(sorted(checkpoints))}); one run has one model")
+    return Cast(
+        seed=config.seed, seats=seats, policies=used, environment=config.environment, plugins=plugins,
+        checkpoint=next(iter(checkpoints), None), threads=config.threads,
+    )  # fmt: skip
+
+
+def _limits(config: RunConfig, source: Source) -> None:
+    """What a type does not say."""
+    run_dir = PurePosixPath(config.run_dir)
+    command = ("run_dir",) in source.overridden  # the user's own word may point anywhere, a file from elsewhere only below
+    checks = [
+        (("name",), config.name, re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", config.name), "letters, digits, - and _, 64 at most: it names a folder"),
+        (("seed",), config.seed, 0 <= config.seed < 2**63, "a whole number from 0 to 2^63 - 1"),
+        (("executor",), config.executor, config.executor in ("ray", "local"), "ray or local"),
+        (("hosts",), config.hosts, 1 <= config.hosts <= 64, "a whole number from 1 to 64"),
+        (("threads",), config.threads, 1 <= config.threads <= 256, "a whole number from 1 to 256"),
+        (("log", "fsync"), config.log.fsync, config.log.fsync in ("turn", "step", "none"), "turn, step or none"),
+        (("run_dir",), config.run_dir, command or not (run_dir.is_absolute() or ".." in run_dir.parts), "a folder below this one (on the command line: any)"),
+    ]
+    for key, value, good, expected in checks:
+        if not good:
+            raise source.wrong(key, f"{'.'.join(key)} is {_shown(value)}; expected {expected}{_nearest(str(value), expected.split())}")
+
+
+def _tables(plugins: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    for name in plugins:
+        try:
+            worlds((name,))
+        except ImportError as error:
+            raise ConfigError(f"--plugin {name}: {error}; expected a module that Python can import from here") from None
+    return worlds(plugins), policies(plugins)
+
+
+def opened(kind: type) -> DictConfig:
+    """The schema of a dataclass, open to change: OmegaConf makes that of a frozen one read-only, and nothing could be merged."""
+    node = OmegaConf.structured(kind)
+    inner = [node]
+    while inner:
+        here = inner.pop()
+        OmegaConf.set_readonly(here, None)
+        inner += [child for key in here if isinstance(child := here._get_node(key), DictConfig)]
+    return node
+
+
+def _leaves(tree: Any, at: tuple[str, ...]) -> list[tuple[tuple[str, ...], Any]]:
+    """(key, value) of everything in a tree that is neither a mapping nor a list."""
+    if isinstance(tree, Mapping):
+        return [leaf for key, value in tree.items() for leaf in _leaves(value, (*at, str(key)))]
+    if isinstance(tree, (list, tuple)):
+        return [leaf for i, value in enumerate(tree) for leaf in _leaves(value, (*at, str(i)))]
+    return [(at, tree)]
+
+
+def _nested(key: tuple[str, ...], value: Any) -> dict[str, Any]:
+    for name in reversed(key):
+        value = {name: value}
+    return value
+
+
+def _nearest(word: str, known: Any) -> str:
+    near = difflib.get_close_matches(word, [str(k).strip(",;:") for k in known], 1, 0.6)
+    return f"; did you mean {near[0]}?" if near and near[0] != word else ""
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "empty"
+    return "a group of settings" if isinstance(value, Mapping) else f"{value!r:.60}"
+
+
+def _words(hint: Any) -> str:
+    """A type in words."""
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "nothing (null)"}
+    parts = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, type(int | str)) else (hint,)
+    return " or ".join(words.get(part, str(part)) for part in parts)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,75 @@
+"""A step as events, in the order in which the log tells it: what was planned before what was said before what was done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agents.types import Action, Observation
+from sandbox.log import Event
+from sandbox.rights import Fault
+from sandbox.schedule import Slot
+from scenarios.environment import Outcome, Window
+from sociallm.conversation import AgentID, Channel, Conversation, Message
+
+
+def step_events(
+    step: int, window: Window, slots: Sequence[Slot], observations: Sequence[Observation], actions: Mapping[AgentID, Action],
+    faults: Sequence[Fault], messages: Sequence[Message], outcome: Outcome, memory: Sequence[Mapping[str, Any]],
+) -> list[Event]:  # fmt: skip
+    """Everything that happened in one step."""
+    wording = {m.id: w for action in actions.values() for m, w in zip(action.messages, action.wording, strict=True)}
+    moments = {slot.agent: slot.time for slot in slots}
+    sent = {message.id: message.time for message in messages}
+
+    def event(kind: str, time: int, agent: AgentID | None = None, **data: Any) -> Event:
+        return Event(kind=kind, step=step, time=time, agent=agent, data=data)
+
+    table = [[slot.agent, slot.time, [c.name for c in slot.channels]] for slot in slots]
+    events = [event("step", window.start, start=window.start, end=window.end, move_due=window.move_due, slots=table)]
+    events += [event("observation", seen.time, seen.agent, **reference(seen)) for seen in observations]
+    events += [event("fault", moments[f.agent], f.agent, what=f.what, why=f.why) for f in faults]
+    for agent, time in moments.items():
+        if actions[agent].intent is not None:
+            events.append(event("intent", time, agent, intent=actions[agent].intent))
+    events += [event("message", m.time, m.author, **(dict(wording.get(m.id, {"by": "world"})) | message_data(m))) for m in messages]
+    events += [event("delivery", m.time, None, message=m.id, readers=sorted(m.channel.readers)) for m in messages]
+    events += [event("move", time, agent, move=actions[agent].move) for agent, time in moments.items() if actions[agent].move is not None]
+    events.append(event("outcome", window.end, events=list(outcome.events), done=outcome.done))
+    events += [event("reward", window.end, agent, reward=outcome.rewards[agent]) for agent in sorted(outcome.rewards)]
+    events += [event("memory", sent[record["message"]], record["reader"], **record) for record in memory]
+    return events
+
+
+def reference(seen: Observation) -> dict[str, Any]:
+    """What an agent saw, without saying it again: ids, names, and a hash of the view."""
+    view = json.dumps(seen.view, sort_keys=True).encode()
+    return {
+        "heard": [m.id for m in seen.heard], "may_write": [c.name for c in seen.may_write], "view": hashlib.sha256(view).hexdigest(),
+    }  # fmt: skip
+
+
+def message_data(m: Message) -> dict[str, Any]:
+    """A message, without its author and time, which the event has."""
+    return {
+        "id": m.id, "channel": m.channel.name, "readers": sorted(m.channel.readers), "text": m.text, "to": sorted(m.addressees),
+        "reply_to": m.reply_to,
+    }  # fmt: skip
+
+
+def logged_message(event: Event) -> Message:
+    """The message of a message event."""
+    data = event.data
+    channel = Channel(name=data["channel"], readers=frozenset(data["readers"]))
+    return Message(
+        id=data["id"], author=str(event.agent), channel=channel, time=event.time, text=data["text"], addressees=frozenset(data["to"]),
+        reply_to=data["reply_to"],
+    )  # fmt: skip
+
+
+def conversation(name: str, events: Sequence[Event]) -> Conversation:
+    """All that was said in a run, as one conversation: the way back to training."""
+    messages = [logged_message(event) for event in events if event.kind == "message"]
+    return Conversation(id=name, messages=tuple(sorted(messages, key=lambda m: m.time)))

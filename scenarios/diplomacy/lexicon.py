@@ -1,0 +1,173 @@
+"""Press text → tokens: which words are places, units, powers, the verbs of orders.
+
+Abbreviations are those players use ('Gal', 'StP/NC', 'West Med'); any case will do. Common contractions and idioms are written out first
+('won't' → 'will not', 'no problem' → 'sure', 'team up' → 'ally'), so that the patterns need to know one form of each.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scenarios.diplomacy.map import COASTS, FULL_NAMES
+from scenarios.diplomacy.press import powers_named
+
+_NICKNAMES = """
+ADR adriatic|AEG aegean|BAL baltic|BAR barents|BLA black,black sea|BOT bothnia,gob|EAS east med,eastern med,emed|ENG channel,ech
+HEL heligoland,helgoland,heligoland bight|ION ionian|IRI irish|LYO lyon,gulf of lyons,gol,golf of lyon|MAO mid atlantic,mid-atlantic,mid,mat
+NAO north atlantic,nat|NTH nts|NWG norwegian,nrg|SKA skag,skaggerak|TYS tyrrhenian,tyn,tyrr|WES west med,western med,wmed
+CON const|LVN liv|LVP lpl,liv pool|NWY nor way|RUM romania|STP st petersburg,st pete,petersburg,st p|TYR tyrol,tyro|NAF n africa|BUL bulg|SEV sevas
+SMY smy|SER serb|BUD buda|GAL gali|MAR marseille|HOL netherlands|WAR wars
+"""
+_PLACES: dict[tuple[str, ...], str] = {}
+
+
+def _name(words: str, code: str) -> None:
+    _PLACES[tuple(re.findall(r"[a-z]+", words.lower()))] = code
+
+
+for _code, _full in FULL_NAMES.items():
+    _name(_full, _code)
+    _name(_code, _code)
+for _entry in re.split(r"[|\n]", _NICKNAMES.strip()):
+    for _nick in _entry[4:].split(","):
+        _name(_nick, _entry[:3])
+_LONGEST = max(map(len, _PLACES))
+_FIRST = {words[0] for words in _PLACES}
+
+_POWERS = powers_named()
+_COAST_WORDS = {"nc": "NC", "sc": "SC", "ec": "EC", "wc": "WC", "north": "NC", "south": "SC", "east": "EC", "west": "WC"}
+
+
+def _kinds(table: Mapping[str, str]) -> dict[str, str]:
+    return {word: kind for kind, words in table.items() for word in words.split()}
+
+
+KIND = _kinds({
+    "UNIT": "army armies fleet fleets unit units piece pieces troop troops force forces",
+    "ME": "i me my mine myself", "YOU": "you your yours yourself", "WE": "we us our ours both ourselves neither",
+    "TO": "to into onto > →", "AT": "in at on from of", "WITH": "with by",
+    "SUP": "support supports supporting back backing", "HOLD": "hold holds holding", "CON": "convoy convoys convoying",
+    "MOVE": "move moves moving order orders ordering send sends sending go goes going take takes taking attack attacks attacking enter enters entering "
+            "bring brings bringing march marches marching sail sails sailing advance push pushing head heading retake invade tap "
+            "occupy occupies grab walk step",
+    "KEEP": "keep keeping stay staying stays leave leaving leaves make making remain remains keeps",
+    "DMZ": "dmz dmzs dmzed demilitarised demilitarized demilitarise demilitarize demilitarizing demilitarising",
+    "FREE": "empty neutral unoccupied vacant",
+    "ALLY": "ally allies allied alliance",
+    "DRAW": "draw draws", "FOE": "against versus vs",
+    "AUX": "will would should shall can could might may must is are am be been being do does planning also then just able afraid want wants try trying "
+           "attempt please which that",
+    "NEG": "not never refuse refuses decline declining reject unable cannot nor",
+    "PAST": "moved supported went attacked took held convoyed bounced asked told did was were had thanks thank helped entered",
+})
+_UNIT = {"army": "A", "armies": "A", "a": "A", "fleet": "F", "fleets": "F", "f": "F"}
+CLAUSE = {",", ";", ":", "but", "so", "because", "and", "then", "or", "(", ")", "although", "though", "since"}
+ENDS = {".", "!", "?", "\n"}
+HELP = {"help", "helps", "helping"}
+
+
+@dataclass(frozen=True)
+class Token:
+    """A word with what it is: UNIT, PLACE, POWER, ME, YOU, … or WORD; `value` is the code it stands for."""
+
+    kind: str
+    word: str
+    value: str = ""
+
+
+_SHORT_FORMS = [(re.compile(pattern), by) for pattern, by in (
+    (r"[\u2018\u2019\u02bc`\u00b4]", "'"), (r"[\u2010-\u2015\u2212]", "-"), (r"\bcan'?t\b|\bcannot\b", "can not"),
+    (r"\bwon'?t\b", "will not"), (r"\bshan't\b", "shall not"), (r"n't\b", " not"),
+    (r"\b(do|does|did|is|are|would|could|should|have|has)nt\b", r"\1 not"), (r"'ll\b", " will"), (r"\bill\b(?= )", "i will"),
+    (r"\byoull\b", "you will"), (r"'m\b", " am"), (r"\bim\b", "i am"), (r"'re\b", " are"), (r"'ve\b", " have"), (r"'d\b", " would"),
+    (r"\blet'?s\b", "let us"), (r"\bgonna\b", "going to"), (r"\bwanna\b", "want to"), (r"\bpl[sz]\b", "please"), (r"\bu\b", "you"),
+    (r"\bur\b", "your"), (r"\b(it|that|what|here|there|who)'s\b", r"\1 is"), (r"'s?\b|'", " 's "), (r"\bst\.\s?p", "st p"),
+    (r"\bst\s?pete\b", "st pete"), (r"~n~", " . "), (r"(?<=\d)\.(?=\d)", " "), (r"-+>", "-"), (r"\bd\.m\.z\.?", "dmz"),
+    (r"demilitari[sz]ed zone", "dmz"), (r"\bno doubt\b|\bno worries\b", " "),
+    (r"\bdo not (?:worry|forget|mind|hesitate|get me wrong)\b", " "), (r"\bwhy not\b", "how about"),
+    (r"\bwhy do not (we|you)\b", r"how about \1"), (r"\bnot (?:only|just)\b", " "), (r"\b(can|could|would|will) not you\b", r"\1 you"),
+    (r"\b(can|could|would|will|do) you not\b", r"\1 you"), (r"\bno (?:problem|prob)\b", "sure"), (r"\bwithout (?:doubt|fail)\b", " "),
+    (r"\bif not\b", " "),
+    (r"\bteam(?:ing)? up\b|\b(?:join|joining|combine) forces\b|\b(?:work|working|fight|fighting|band) together\b", "ally"),
+    (r"\bgeneral draw\b|\b\w+-way draw\b", "draw"),
+    (r"\bstay(?:ing)? (?:in place|put|where (?:it|you|i) (?:is|are|am))\b|\bwhere it is\b|\bin place\b", "hold"),
+    (r"\bout of\b|\bclear of\b|\boff of\b|\baway from\b", "outof"), (r"\bkeep(?:ing)? off\b|\bavoid(?:ing)?\b", "keep outof"),
+    (r"\b(get|getting|take|taking|move|moving|go|going|come|coming|be|bring|bringing|right|fall|falling|are|is|put|pull) back\b", r"\1"),
+    (r"\b(?:the|a|an|that|this|your|his|her|their|first|next|nice|good|great|bad|bold) (?:move|attack|push)\b(?= (?:to|on|into|against|in)\b)", "deed"),
+    (r"\bsupport[ -]hold(?:ing)?\b", "support"), (r"\bsupport-move\b", "support"),
+)]
+_WAR = re.compile(r"\b(?:at|of|declar\w+|go(?:ing|es)? to|the|this|to) war\b(?! ?[-/])|\ba war\b(?! ?(?:-|to |h\b|s\b|hold|support))|\bwar (?=with|on |against|between)")
+
+
+def tokens(text: str) -> list[Token]:
+    """The words of a text as tokens; places, coasts and powers found; articles dropped."""
+    plain = unicodedata.normalize("NFKC", text).lower()
+    for pattern, by in _SHORT_FORMS:
+        plain = pattern.sub(by, plain)
+    words = re.findall(r"[a-z]+|'s|[-./(),;:!?>\n→]", _WAR.sub(" battle ", plain))
+    words = [w for w in words if w not in ("the", "own")]
+    found: list[Token] = []
+    i = 0
+    while i < len(words):
+        token, i = _token(words, i)
+        found.append(token)
+    return _letters(found)
+
+
+def _token(words: Sequence[str], i: int) -> tuple[Token, int]:
+    word = words[i]
+    if word in ("north", "south", "east", "west") and words[i + 1 : i + 3] == ["coast", "of"]:
+        code, j = _place(words, i + 3)
+        coast = f"{code}/{_COAST_WORDS[word]}"
+        return (Token("PLACE", coast.lower(), coast), j) if coast in COASTS.get(code, ()) else (Token("WORD", word), i + 1)
+    code, j = _place(words, i)
+    if code:
+        return _coasted(words, code, j)
+    if word in _POWERS:
+        return Token("POWER", word, _POWERS[word]), i + 1
+    return Token(KIND.get(word, "WORD"), word, _UNIT.get(word, "?") if KIND.get(word) == "UNIT" else ""), i + 1
+
+
+def _place(words: Sequence[str], i: int) -> tuple[str, int]:
+    """(code, the word after) of the longest place name at i, hyphens left aside; ('', i) if there is none."""
+    if i >= len(words) or words[i] not in _FIRST:
+        return "", i
+    for n in range(_LONGEST, 0, -1):
+        spoken = [w for w in words[i : i + n + 1] if w != "-"][:n] if n > 1 else [words[i]]
+        code = _PLACES.get(tuple(spoken))
+        if code:
+            return code, i + n + (1 if n > 1 and "-" in words[i : i + n] else 0)
+    return "", i
+
+
+def _coasted(words: Sequence[str], code: str, j: int) -> tuple[Token, int]:
+    rest = list(words[j : j + 4])
+    opened = bool(rest) and rest[0] in ("/", "(")
+    after = rest[1:] if opened else rest
+    coast = f"{code}/{_COAST_WORDS.get(after[0], '?')}" if after else ""
+    if coast in COASTS.get(code, ()) and (len(after[0]) == 2 or after[1:2] == ["coast"]):
+        used = 1 + (after[1:2] == ["coast"])
+        closed = opened and rest[0] == "(" and after[used : used + 1] == [")"]
+        return Token("PLACE", coast.lower(), coast), j + opened + used + closed
+    return Token("PLACE", code.lower(), code), j
+
+
+def _letters(found: list[Token]) -> list[Token]:
+    """Single letters by their neighbours: 'a' and 'f' before a place that is ordered, 's', 'h', 'c' and '-' after one."""
+    out = list(found)
+    for i, token in enumerate(found):
+        before, after, later = (found[k] if 0 <= k < len(found) else Token("END", "") for k in (i - 1, i + 1, i + 2))
+        if token.word in ("a", "f") and after.kind == "PLACE":
+            ordered = later.word in ("-", "h", "s", "c") or later.kind in ("TO", "HOLD", "SUP", "CON")
+            closing = before.kind in ("SUP", "CON", "MOVE", "WITH", "HOLD") or before.word in ("s", "c", ":") or found[i - 1 : i] == []
+            ended = later.kind in ("END", "WITH", "WORD") and later.word in ("", ".", "!", "?", ",", ";", "\n", ")", "and", "with", "if", "please")
+            if token.word == "f" or ordered or (closing and ended):
+                out[i] = Token("UNIT", token.word, _UNIT[token.word])
+        elif before.kind == "PLACE" and token.word in ("s", "h", "c", "'s") and (token.word == "h" or after.word in ("a", "f") or after.kind in ("UNIT", "PLACE")):
+            out[i] = Token({"h": "HOLD", "c": "CON", "s": "SUP"}.get(token.word, "WORD"), token.word)
+        elif token.word == "-" and before.kind == "PLACE" and after.kind == "PLACE":
+            out[i] = Token("TO", "-")
+    return out

@@ -1,0 +1,255 @@
+"""The outcome of a movement phase: who arrives, whose support is cut, whose convoy holds.
+
+Strengths and the choices between them follow the DATC 3.0 (Lucas Kruijswijk), section 5, with its author's preferences.
+Every question ("does this move succeed?", "is this support given?", "does this convoy carry?") is a decision, true or
+false, that reads other decisions. First whatever follows from what is known is settled, each strength taken at its least
+and its most, until nothing changes: so the result does not depend on the order of asking. Decisions left over wait for each
+other in circles. A circle that waits for nothing outside itself is settled by trying. One consistent answer is taken. Among
+several without a convoy at stake (units moving round in a ring) the one where the units move is taken. Otherwise it is a
+convoy paradox, and the armies carried in it stay where they are (Szykman).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from scenarios.diplomacy.orders import Occupants, Order
+
+Known = dict[str, bool]  # decision → answer: 'PAR' the move or support of the unit in Paris, 'PAR~' the convoy of the army there
+_NONE: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Legal, matched orders, indexed by the province of the ordered unit."""
+
+    units: Occupants
+    moves: Mapping[str, str]  # mover → target province
+    landings: Mapping[str, str]  # mover → target place
+    arrivals: Mapping[str, Sequence[str]]  # target province → movers
+    chains: Mapping[str, Sequence[frozenset[str]]]  # army that goes by convoy → minimal routes whose fleets all carry it
+    opposite: Mapping[str, str]  # mover → the unit it meets head-to-head
+    move_supports: Mapping[str, Sequence[str]]  # mover → its supporters
+    hold_supports: Mapping[str, Sequence[str]]
+    against: Mapping[str, str]  # supporter → province its support is directed to
+
+
+def settle(situation: Situation) -> Known:
+    """Every decision of the situation, answered."""
+    known: Known = {}
+    pending = [f"{army}~" for army in situation.chains] + list(situation.against) + list(situation.moves)
+    while pending := _follow(situation, known, pending):
+        core = _first_circle(situation, known, pending)
+        answers = _consistent(situation, known, sorted(core, key=lambda d: (d not in situation.moves, d)))
+        first, second = next(answers, None), next(answers, None)
+        convoys = [decision for decision in core if decision.endswith("~")]
+        if first is not None and (second is None or not convoys):
+            known.update(first)
+        else:
+            known.update(dict.fromkeys(convoys or core, False))
+    return known
+
+
+def _follow(situation: Situation, known: Known, pending: Sequence[str]) -> list[str]:
+    """Answer what follows from what is known, into `known`; return what does not."""
+    while True:
+        left = []
+        for decision in pending:
+            if decision in known:
+                continue
+            answer = _answer(situation, known, decision)
+            if answer is None:
+                left.append(decision)
+            else:
+                known[decision] = answer
+        if not left or len(left) == len(pending):
+            return left
+        pending = left
+
+
+def _consistent(situation: Situation, known: Known, core: Sequence[str]) -> Iterator[Known]:
+    """All answers to the decisions of `core` that agree with each other, those where units move first."""
+    def extend(trial: Known, guessed: tuple[str, ...]) -> Iterator[Known]:
+        left = _follow(situation, trial, core)
+        if any(_answer(situation, trial, guess) is (not trial[guess]) for guess in guessed):
+            return
+        if not left:
+            yield {decision: trial[decision] for decision in core}
+            return
+        for value in (True, False):
+            yield from extend({**trial, left[0]: value}, (*guessed, left[0]))
+
+    return extend(dict(known), ())
+
+
+def _first_circle(situation: Situation, known: Known, pending: Sequence[str]) -> set[str]:
+    """A set of decisions that wait for each other and for nothing else: from any start, the last place one can get to."""
+    waits = {decision: _reads(situation, known, decision) for decision in sorted(pending)}
+    reachable: dict[str, set[str]] = {}
+    for start in waits:
+        seen, todo = set(), [start]
+        while todo:
+            for read in waits[todo.pop()]:
+                if read not in seen:
+                    seen.add(read)
+                    todo.append(read)
+        reachable[start] = seen
+    closed = [reads for decision, reads in reachable.items() if all(decision in reachable[read] for read in reads)]
+    return min(closed, key=lambda core: (len(core), sorted(core)))
+
+
+# ---- answers: True, False, or None while unknown -------------------------------------------------------------------
+
+def _answer(s: Situation, known: Known, decision: str) -> bool | None:
+    if decision in s.moves:
+        return _arrives(s, known, decision)
+    return _given(s, known, decision) if decision in s.against else _carried(s, known, decision[:-1])
+
+
+def _carried(s: Situation, known: Known, army: str) -> bool | None:
+    """Whether some route has lost no fleet."""
+    unknown = False
+    for chain in s.chains[army]:
+        losses = [known.get(attacker) for sea in chain for attacker in s.arrivals.get(sea, _NONE)]
+        if True in losses:
+            continue
+        if None not in losses:
+            return True
+        unknown = True
+    return None if unknown else False
+
+
+def _under_way(s: Situation, known: Known, mover: str) -> bool | None:
+    """Whether a mover gets as far as attacking its target: only a convoy can fail it."""
+    return known.get(f"{mover}~") if mover in s.chains else True
+
+
+def _given(s: Situation, known: Known, supporter: str) -> bool | None:
+    """Whether a support is not cut: by a foreign attack from elsewhere, or by dislodgement from the province it is directed to."""
+    power, against, unknown = s.units[supporter][0], s.against[supporter], False
+    for attacker in s.arrivals.get(supporter, _NONE):
+        if s.units[attacker][0] == power:
+            continue
+        cut = known.get(attacker) if attacker == against else _under_way(s, known, attacker)
+        if cut:
+            return False
+        unknown = unknown or cut is None
+    return None if unknown else True
+
+
+def _strength(known: Known, supporters: Sequence[str]) -> tuple[int, int]:
+    """(least, most) strength of a unit with these supporters."""
+    least = most = 1
+    for supporter in supporters:
+        given = known.get(supporter)
+        if given is not False:
+            most += 1
+            least += given is True
+    return least, most
+
+
+def _arrives(s: Situation, known: Known, mover: str) -> bool | None:
+    """Whether attack strength exceeds the target's hold (or its defence head-to-head) and every rival's prevent strength."""
+    under_way = _under_way(s, known, mover)
+    if under_way is False:
+        return False
+    target, supporters = s.moves[mover], s.move_supports.get(mover, _NONE)
+    least, most = _strength(known, supporters) if supporters else (1, 1)
+    bar, high_bar = 0, 0  # what must be exceeded: at least, at most
+    occupant = s.units.get(target)
+    if occupant is not None:
+        leaves = known.get(target) if target in s.moves and mover not in s.opposite else False
+        if leaves is not True:
+            least, most_if_it_stays = _attack_on(s, known, mover, occupant[0], supporters)
+            held, high_bar = _hold(s, known, target, mover)
+            if leaves is False:
+                most, bar = most_if_it_stays, held
+    for rival in s.arrivals[target]:
+        if rival != mover:
+            low, high = _prevent(s, known, rival)
+            bar, high_bar = max(bar, low), max(high_bar, high)
+    if most <= bar:
+        return False
+    return True if least > high_bar and under_way else None
+
+
+def _attack_on(s: Situation, known: Known, mover: str, owner: str, supporters: Sequence[str]) -> tuple[int, int]:
+    """Attack strength against a unit that stays: no power dislodges its own unit or helps to."""
+    if s.units[mover][0] == owner:
+        return 0, 0
+    return _strength(known, [supporter for supporter in supporters if s.units[supporter][0] != owner])
+
+
+def _hold(s: Situation, known: Known, province: str, attacker: str) -> tuple[int, int]:
+    """Strength of a unit that stays: its defence if it meets the attacker head-to-head, 1 if its move failed, else hold strength."""
+    if attacker in s.opposite:
+        return _strength(known, s.move_supports.get(province, _NONE))
+    return (1, 1) if province in s.moves else _strength(known, s.hold_supports.get(province, _NONE))
+
+
+def _prevent(s: Situation, known: Known, rival: str) -> tuple[int, int]:
+    """Strength with which a rival keeps others out: none without its convoy, or when it lost head-to-head."""
+    under_way = _under_way(s, known, rival)
+    lost = known.get(s.opposite[rival]) if rival in s.opposite else False
+    if under_way is False or lost is True:
+        return 0, 0
+    least, most = _strength(known, s.move_supports.get(rival, _NONE))
+    return (least if under_way and lost is False else 0), most
+
+
+def prevents(s: Situation, known: Known, mover: str) -> bool:
+    """Whether a mover that did not arrive nevertheless contested its target."""
+    return _prevent(s, known, mover)[1] > 0
+
+
+def _reads(s: Situation, known: Known, decision: str) -> list[str]:
+    """The open decisions that an open decision waits for."""
+    if decision.endswith("~"):
+        routes = [[a for sea in chain for a in s.arrivals.get(sea, _NONE)] for chain in s.chains[decision[:-1]]]
+        reads = [attacker for route in routes if not any(known.get(a) for a in route) for attacker in route]
+    elif decision in s.against:
+        attackers = [a for a in s.arrivals.get(decision, _NONE) if s.units[a][0] != s.units[decision][0]]
+        reads = [a if a == s.against[decision] else f"{a}~" for a in attackers]
+    else:
+        target = s.moves[decision]
+        reads = [f"{decision}~", *s.move_supports.get(decision, _NONE)]
+        if target in s.units:
+            reads += [target, *s.hold_supports.get(target, _NONE)]
+        if decision in s.opposite:
+            reads += s.move_supports.get(target, _NONE)
+        for rival in s.arrivals[target]:
+            reads += [f"{rival}~", *s.move_supports.get(rival, _NONE), *([s.opposite[rival]] if rival in s.opposite else [])]
+    asked = [read for read in reads if read in s.moves or read in s.against or (read.endswith("~") and read[:-1] in s.chains)]
+    return [read for read in asked if read not in known]
+
+
+# ---- from orders to a situation ------------------------------------------------------------------------------------
+
+def situation_of(units: Occupants, orders: Mapping[str, Order], routes: Mapping[str, Sequence[frozenset[str]]]) -> Situation:
+    """Index legal orders (by province; a unit without one holds). `routes`: armies that go by convoy, with their open routes."""
+    moves = {province: order.target[:3] for province, order in orders.items() if order.kind == "move" and order.target}
+    arrivals: dict[str, list[str]] = {}
+    for mover, target in moves.items():
+        arrivals.setdefault(target, []).append(mover)
+    opposite = {m: t for m, t in moves.items() if moves.get(t) == m and m not in routes and t not in routes}
+    move_supports: dict[str, list[str]] = {}
+    hold_supports: dict[str, list[str]] = {}
+    against: dict[str, str] = {}
+    for province, order in orders.items():
+        if order.kind == "support" and order.other and matches(order, orders.get(order.other[2:5])):
+            origin = order.other[2:5]
+            (move_supports if order.target else hold_supports).setdefault(origin, []).append(province)
+            against[province] = (order.target or origin)[:3]
+    landings = {province: orders[province].target or "" for province in moves}
+    return Situation(units, moves, landings, arrivals, routes, opposite, move_supports, hold_supports, against)
+
+
+def matches(order: Order, other: Order | None) -> bool:
+    """Whether a support or convoy order fits what the other unit does (None: it holds). A coast, if named, must fit too."""
+    if order.target is None:
+        return other is None or other.kind != "move"
+    if other is None or other.kind != "move" or other.target is None:
+        return False
+    return other.target[:3] == order.target[:3] and (len(order.target) == 3 or other.unit[0] == "A" or other.target == order.target)
+

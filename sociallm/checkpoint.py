@@ -1,0 +1,136 @@
+"""Checkpoints: a folder with model.safetensors, config.json and tokenizer.json, checked by SHA-256 before anything is loaded."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from sociallm.model import SociaLLM, SociaLLMConfig
+from sociallm.tokenizer import Tokenizer
+
+SHIPPED = Path(__file__).parent / "checkpoints"
+WEIGHTS, TOKENIZER, CONFIG = "model.safetensors", "tokenizer.json", "config.json"
+VERSION = 1
+LARGEST = 4 * 2**30
+
+
+class CheckpointError(ValueError):
+    """What was wrong with a checkpoint, where, and how to mend it: one line."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model ready for use, its tokenizer, and the hash that names it."""
+
+    model: SociaLLM
+    tokenizer: Tokenizer
+    sha256: str
+
+
+def resolve(name: str) -> Path:
+    """The folder of a checkpoint: a shipped name such as "base", or a path."""
+    folder = SHIPPED / name if name.isidentifier() and (SHIPPED / name).is_dir() else Path(name)
+    if not folder.is_dir():
+        known = sorted(p.name for p in SHIPPED.iterdir() if p.is_dir()) if SHIPPED.is_dir() else []
+        raise CheckpointError(f"{name}: no checkpoint folder there; give a path, or one of {', '.join(known) or 'none shipped'}")
+    return folder
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    h = hashlib.sha256()
+    with open(path, "rb") as f:
+        while block := f.read(1 << 20):
+            h.update(block)
+    return h.hexdigest()
+
+
+def checkpoint_hash(name: str) -> str:
+    """The SHA-256 of a checkpoint's weights as its config.json names them (verified on loading)."""
+    return str(_config(resolve(name))["sha256"][WEIGHTS])
+
+
+def save(folder: Path, model: SociaLLM, tokenizer: Tokenizer, notes: dict[str, Any]) -> None:
+    """Write a checkpoint; `notes` go into config.json for people to read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({k: v.detach().float().contiguous() for k, v in model.state_dict().items()}, folder / WEIGHTS)
+    tokenizer.save(folder / TOKENIZER)
+    value = {
+        "v": VERSION,
+        "model": asdict(model.config),
+        "sha256": {name: digest(folder / name) for name in (WEIGHTS, TOKENIZER)},
+        "notes": notes,
+    }
+    (folder / CONFIG).write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: missing; a checkpoint needs {CONFIG}, {WEIGHTS} and {TOKENIZER}") from None
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path}: not readable as JSON ({error}); restore the file") from None
+    if not isinstance(value, dict) or value.get("v") != VERSION:
+        raise CheckpointError(f"{path}: version {value.get('v') if isinstance(value, dict) else None!r}, this program reads {VERSION}")
+    hashes = value.get("sha256")
+    if not isinstance(value.get("model"), dict) or not isinstance(hashes, dict) or not {WEIGHTS, TOKENIZER} <= hashes.keys():
+        raise CheckpointError(f'{path}: needs "model" and "sha256" of {WEIGHTS} and {TOKENIZER}; restore the file')
+    return value
+
+
+def _model_config(raw: dict[str, Any], path: Path) -> SociaLLMConfig:
+    known = {f.name: f.type for f in fields(SociaLLMConfig)}
+    for key, v in raw.items():
+        if key not in known:
+            raise CheckpointError(f"{path}: unknown model setting {key!r}; was the checkpoint written by a newer version?")
+        if known[key] == "int" and not (type(v) is int and 0 < v <= 1 << 20):
+            raise CheckpointError(f"{path}: {key} is {v!r}, expected a whole number above 0")
+    try:
+        return SociaLLMConfig(**raw)
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+@functools.cache
+def shared(name: str) -> Checkpoint:
+    """`load`, once per process: every policy and reader of a host uses the same copy of the weights, which nobody changes."""
+    return load(name)
+
+
+def load(name: str) -> Checkpoint:
+    """A checkpoint by shipped name or path, every file verified. Raises `CheckpointError`; nothing is half-loaded."""
+    folder = resolve(name)
+    value = _config(folder)
+    config = _model_config(value["model"], folder / CONFIG)
+    for file in (WEIGHTS, TOKENIZER):
+        path = folder / file
+        if not path.is_file():
+            raise CheckpointError(f"{path}: missing; restore the file")
+        if path.stat().st_size > LARGEST:
+            raise CheckpointError(f"{path}: {path.stat().st_size} bytes; at most {LARGEST} are read")
+        if digest(path) != value["sha256"][file]:
+            raise CheckpointError(f"{path}: SHA-256 differs from the one in {CONFIG}; the file is damaged or was exchanged")
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{folder / WEIGHTS}: not a safetensors file ({error}); restore the file") from None
+    with torch.device("meta"):
+        model = SociaLLM(config)
+    expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
+    if expected != {k: tuple(v.shape) for k, v in tensors.items()} or any(v.dtype != torch.float32 for v in tensors.values()):
+        raise CheckpointError(f"{folder / WEIGHTS}: tensors do not fit the sizes in {CONFIG}; use the files that belong together")
+    model.load_state_dict(tensors, assign=True)
+    tokenizer = Tokenizer.load(folder / TOKENIZER)
+    if tokenizer.vocabulary != config.vocabulary:
+        raise CheckpointError(f"{folder}: the tokenizer has {tokenizer.vocabulary} tokens, the model {config.vocabulary}; use the files that belong together")
+    return Checkpoint(model.eval().requires_grad_(False), tokenizer, value["sha256"][WEIGHTS])

@@ -1,0 +1,48 @@
+"""Hydra's door in this package: `key=value` words of the command line become a frozen, checked dataclass.
+
+Only overrides of known keys are taken; no file of the user's is composed here, so nothing can name code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hydra import compose, initialize
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sociallm.model import SociaLLMConfig
+from sociallm.train import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainCommand:
+    """Settings of `python -m sociallm train`."""
+
+    out: str = "outputs/base"  # folder of the new checkpoint
+    data: str = "../shared/data"  # folder of the raw sets
+    model: SociaLLMConfig = field(default_factory=SociaLLMConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+
+def compose_train(words: Sequence[str]) -> TrainCommand:
+    """The settings after the overrides. Raises ValueError in one line that names the word at fault."""
+    for word in words:
+        if "=" not in word or word.startswith(("+", "~", "hydra", "-")) or "${" in word or "_target_" in word:
+            raise ValueError(f"{word!r}: expected key=value with a known key, e.g. train.minutes=10")
+    schema = OmegaConf.structured(TrainCommand)
+    for node in (schema, schema.model, schema.train):
+        OmegaConf.set_readonly(node, False)  # frozen once composed, not before
+    ConfigStore.instance().store("sociallm_train", node=schema)
+    GlobalHydra.instance().clear()
+    with initialize(version_base=None, config_path=None):
+        try:
+            command = OmegaConf.to_object(compose("sociallm_train", overrides=list(words)))
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            raise ValueError(f"command line: {' '.join(str(error.__cause__ or error).split())[:300]}") from None
+    assert isinstance(command, TrainCommand)
+    return command

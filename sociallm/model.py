@@ -1,0 +1,386 @@
+"""SociaLLM: a language model with three streams, written in public and read in private (F2).
+
+The public residual `p` sees its channel only (stream 1, a Mamba-2 language model). Social blocks *write* from `p`, so what a
+message does to any reader's state is one operator S → alpha·S + U, the same for every reader. They *read* from `p + r`, where
+the private residual `r` starts at zero and never feeds a write: what an agent knows privately reaches nobody else's memory.
+The reader's own state (stream 2) and its state of the interlocutor (stream 3) are made by the same weights and join the
+residual stream in parallel.
+
+Departures from the proposal's sketch: the query C has no convolution (a read may depend on the reader only within a token);
+with fusion "heads" a message's own writes are read by both heads, so that the two stay interchangeable.
+
+Letters in shapes: T tokens of the flat sequence, R reads (one message read with one pair of states), T_r their tokens,
+K chunks, Q tokens a chunk, H heads, P head width, N state width, E = H·P, D model width, M messages, G channels, L layers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sociallm.ssd import ChunkStates, Chunks, chunk_states, chunks_of, from_chunks, from_state, pick, ssd, ssd_step, to_chunks, within_chunks
+
+FUSIONS = ("heads", "sum")
+ArrayOfStates = Tensor | list[Tensor]  # L × [R, H, P, N]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SociaLLMConfig:
+    """Sizes of the model. Widths are in numbers of channels."""
+
+    vocabulary: int = 4096
+    width: int = 192
+    layers: int = 4
+    local_heads: int = 6
+    local_head_width: int = 64
+    local_state: int = 32
+    social_heads: int = 4
+    social_head_width: int = 32
+    social_state: int = 32
+    fusion: str = "heads"  # heads: [own | interlocutor] side by side; sum: own + interlocutor, exactly exchangeable
+    conv: int = 4
+    local_chunk: int = 32
+    social_chunk: int = 32
+
+    def __post_init__(self) -> None:
+        if self.fusion not in FUSIONS:
+            raise ValueError(f"fusion is {self.fusion!r}; expected one of {', '.join(FUSIONS)}")
+
+
+@dataclass(frozen=True)
+class Sequence_:
+    """A flat sequence of messages, channel after channel, each channel's messages in order of time."""
+
+    tokens_T: Tensor
+    channels: Chunks  # segments: channels
+    messages: Chunks  # segments: messages
+    in_channel_T: Tensor  # position in the channel, counted from what this sequence holds of it
+    in_message_T: Tensor
+    channel_T: Tensor
+    starts_M: tuple[int, ...]
+    lengths_M: tuple[int, ...]
+
+
+def sequence_of(channels: list[list[list[int]]], config: SociaLLMConfig) -> Sequence_:
+    """Lay out channels, each a list of messages, each a list of at least one token id."""
+    messages = [ids for channel in channels for ids in channel]
+    lengths = [len(ids) for ids in messages]
+    channel_lengths = [sum(map(len, channel)) for channel in channels]
+
+    def positions(sizes: list[int]) -> Tensor:
+        return torch.from_numpy(np.concatenate([np.arange(n) for n in sizes] or [np.zeros(0, np.int64)]).astype(np.int64))
+
+    return Sequence_(
+        tokens_T=torch.tensor([i for ids in messages for i in ids], dtype=torch.long),
+        channels=chunks_of(channel_lengths, config.local_chunk),
+        messages=chunks_of(lengths, config.social_chunk),
+        in_channel_T=positions(channel_lengths),
+        in_message_T=positions(lengths),
+        channel_T=torch.repeat_interleave(torch.arange(len(channels)), torch.tensor(channel_lengths, dtype=torch.long)),
+        starts_M=tuple(np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(int).tolist()) if lengths else (),
+        lengths_M=tuple(lengths),
+    )
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Which messages are read, by index; a message may be read many times, each time with other states."""
+
+    tokens: Tensor  # [T_r] place of each read token in the flat sequence
+    chunk_K: Tensor  # [K_r] which chunk of the messages' layout each read chunk repeats
+    chunks: Chunks  # segments: reads
+    starts: tuple[int, ...]  # first token of each read within T_r
+
+
+def reads_of(messages: list[int], sequence: Sequence_, config: SociaLLMConfig) -> Reads:
+    """The layout of reading `messages` (indices into the sequence), in the given order."""
+    owner = sequence.messages.segment_K.numpy()
+    first, last = np.searchsorted(owner, messages), np.searchsorted(owner, messages, side="right")
+    lengths = [sequence.lengths_M[m] for m in messages]
+    tokens = [np.arange(sequence.starts_M[m], sequence.starts_M[m] + n) for m, n in zip(messages, lengths, strict=True)]
+    spans = [np.arange(a, b) for a, b in zip(first, last, strict=True)]
+    empty = [np.zeros(0, np.int64)]
+    return Reads(
+        tokens=torch.from_numpy(np.concatenate(tokens or empty)),
+        chunk_K=torch.from_numpy(np.concatenate(spans or empty)),
+        chunks=chunks_of(lengths, config.social_chunk),
+        starts=tuple(np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(int).tolist()) if lengths else (),
+    )
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one social block made of the public residual: its inputs by chunk, and each message's operator."""
+
+    x_KQHP: Tensor
+    B_KQN: Tensor
+    states: ChunkStates
+
+    @property
+    def U_MHPN(self) -> Tensor:
+        return self.states.final_GHPN
+
+    @property
+    def log_alpha_MH(self) -> Tensor:
+        return self.states.decay_final_GH
+
+
+@dataclass(frozen=True)
+class Public:
+    """All that a sequence shows to everybody: the public residual before each layer and after the last, and the writes."""
+
+    residual: tuple[Tensor, ...]  # L+1 × [T, D]
+    written: tuple[Written, ...]  # L
+    local: tuple[tuple[Tensor, Tensor], ...]  # L × (state [G,H,P,N], convolution window [G, conv-1, E+2N]) after the sequence
+
+
+def _shifted_conv(v_TE: Tensor, weight_E1W: Tensor, bias_E: Tensor, position_T: Tensor) -> Tensor:
+    """Causal depthwise convolution within segments, as shifted multiplies; tokens before a segment's start count as zero."""
+    width = weight_E1W.shape[-1]
+    out = v_TE * weight_E1W[:, 0, -1] + bias_E
+    for back in range(1, width):
+        seen = F.pad(v_TE, (0, 0, back, 0))[: v_TE.shape[0]] * (position_T >= back).to(v_TE.dtype)[:, None]
+        out = out + seen * weight_E1W[:, 0, -1 - back]
+    return out
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) · weight over the last dimension."""
+
+    def __init__(self, width: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+
+
+class LocalBlock(nn.Module):
+    """Mamba-2's block with its own parameter names and shapes (one group)."""
+
+    def __init__(self, config: SociaLLMConfig) -> None:
+        super().__init__()
+        self.heads, self.head_width, self.state = config.local_heads, config.local_head_width, config.local_state
+        E = self.heads * self.head_width
+        self.inner, self.conv_width = E, E + 2 * self.state
+        self.norm_in = RMSNorm(config.width)
+        self.in_proj = nn.Linear(config.width, 2 * E + 2 * self.state + self.heads, bias=False)
+        self.conv_weight = nn.Parameter(torch.empty(self.conv_width, 1, config.conv))
+        self.conv_bias = nn.Parameter(torch.zeros(self.conv_width))
+        self.dt_bias = nn.Parameter(torch.empty(self.heads))
+        self.A_log = nn.Parameter(torch.empty(self.heads))
+        self.D = nn.Parameter(torch.ones(self.heads))
+        self.norm = RMSNorm(E)
+        self.out_proj = nn.Linear(E, config.width, bias=False)
+
+    def _project(self, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        z, xBC, dt = self.in_proj(self.norm_in(p)).split([self.inner, self.conv_width, self.heads], -1)
+        return z, xBC, F.softplus(dt + self.dt_bias)
+
+    def _finish(self, y: Tensor, x: Tensor, z: Tensor) -> Tensor:
+        y = (y + self.D[:, None] * x).flatten(-2)
+        return self.out_proj(self.norm(y * F.silu(z)))
+
+    def forward(self, p_TD: Tensor, sequence: Sequence_, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """(what is added to p, (final state [G,H,P,N], final convolution window [G, conv-1, E+2N]))."""
+        z, raw, dt_TH = self._project(p_TD)
+        G, back = sequence.channels.segments, self.conv_weight.shape[-1] - 1
+        window = raw.new_zeros(G, back, self.conv_width) if state is None else state[1]
+        conv = _shifted_conv(raw, self.conv_weight, self.conv_bias, sequence.in_channel_T)
+        if state is not None:  # the first tokens of a channel also see the end of what came before
+            early = sequence.in_channel_T < back
+            place, channel = sequence.in_channel_T[early], sequence.channel_T[early]
+            extra = raw.new_zeros(int(early.sum()), self.conv_width)
+            for i in range(1, back + 1):
+                use = (place < i).to(raw.dtype)[:, None]
+                extra = extra + use * window[channel, (back + place - i).clamp(max=back - 1)] * self.conv_weight[:, 0, -1 - i]
+            conv = conv.index_add(0, early.nonzero()[:, 0], extra)
+        x, B, C = F.silu(conv).split([self.inner, self.state, self.state], -1)
+        x = x.unflatten(-1, (self.heads, self.head_width))
+        y, final = ssd(x * dt_TH[..., None], -dt_TH * self.A_log.exp(), B, C, sequence.channels, None if state is None else state[0])
+        return self._finish(y, x, z), (final, self._window(raw, window, sequence))
+
+    def _window(self, raw_TE: Tensor, window: Tensor, sequence: Sequence_) -> Tensor:
+        """The last conv-1 inputs of every channel, older ones first."""
+        back = window.shape[1]
+        parts, start = [], 0
+        for g, n in enumerate(torch.bincount(sequence.channel_T, minlength=window.shape[0]).tolist()):
+            parts.append(torch.cat([window[g], raw_TE[start : start + n]])[-back:])
+            start += n
+        return torch.stack(parts) if parts else window
+
+    def step(self, p_BD: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """One token for each of B rows; state as in `forward`, with rows in place of channels."""
+        z, raw, dt = self._project(p_BD)
+        window = torch.cat([state[1], raw[:, None]], 1)
+        conv = (window * self.conv_weight[:, 0].T).sum(1) + self.conv_bias
+        x, B, C = F.silu(conv).split([self.inner, self.state, self.state], -1)
+        x = x.unflatten(-1, (self.heads, self.head_width))
+        S, y = ssd_step(state[0], x * dt[..., None], -dt * self.A_log.exp(), B, C)
+        return self._finish(y, x, z), (S, window[:, 1:])
+
+
+class SocialBlock(nn.Module):
+    """One set of weights for own and interlocutor memory: writes from p, reads from p + r."""
+
+    def __init__(self, config: SociaLLMConfig) -> None:
+        super().__init__()
+        self.heads, self.head_width, self.state, self.fusion = config.social_heads, config.social_head_width, config.social_state, config.fusion
+        E = self.heads * self.head_width
+        views = 2 if config.fusion == "heads" else 1
+        self.inner = E
+        self.norm_write, self.norm_read, self.norm = RMSNorm(config.width), RMSNorm(config.width), RMSNorm(E)
+        self.write_proj = nn.Linear(config.width, E + self.state + self.heads, bias=False)
+        self.read_proj = nn.Linear(config.width, self.state + views * E, bias=False)
+        self.out_proj = nn.Linear(views * E, config.width, bias=False)
+        self.conv_weight = nn.Parameter(torch.empty(E + self.state, 1, config.conv))
+        self.conv_bias = nn.Parameter(torch.zeros(E + self.state))
+        self.dt_bias = nn.Parameter(torch.empty(self.heads))
+        self.A_log = nn.Parameter(torch.empty(self.heads))
+        self.role_log = nn.Parameter(torch.zeros(2, self.heads))  # log factor of a message one wrote, one read
+        self.rate_log = nn.Parameter(torch.empty(self.heads))  # log of the decay per hour
+
+    def _inputs(self, p: Tensor) -> tuple[Tensor, Tensor]:
+        raw, dt = self.write_proj(self.norm_write(p)).split([self.inner + self.state, self.heads], -1)
+        return raw, F.softplus(dt + self.dt_bias)
+
+    def _split(self, conv: Tensor, dt: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, B = F.silu(conv).split([self.inner, self.state], -1)
+        return x.unflatten(-1, (self.heads, self.head_width)) * dt[..., None], -dt * self.A_log.exp(), B
+
+    def write(self, p_TD: Tensor, sequence: Sequence_) -> Written:
+        """Every message's operator, and what its own tokens will need for their reads."""
+        raw, dt = self._inputs(p_TD)
+        parts = self._split(_shifted_conv(raw, self.conv_weight, self.conv_bias, sequence.in_message_T), dt)
+        x, log_a, B = (to_chunks(v, sequence.messages) for v in parts)
+        return Written(x, B, chunk_states(x, log_a, B, sequence.messages.segment_K, sequence.messages.segments))
+
+    def _query(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        C, z = self.read_proj(self.norm_read(h)).split([self.state, self.read_proj.out_features - self.state], -1)
+        return C, z
+
+    def _join(self, own: Tensor, other: Tensor, z: Tensor) -> Tensor:
+        """Own and interlocutor readouts [..., H, P] to what is added to r; for "sum" they come in added up, in `own`."""
+        views = [self.norm(v.flatten(-2)) for v in ((own, other) if self.fusion == "heads" else (own,))]
+        return self.out_proj(torch.cat(views, -1) * F.silu(z))
+
+    def read(self, h_TD: Tensor, written: Written, reads: Reads, own_RHPN: Tensor, other_RHPN: Tensor) -> Tensor:
+        """What is added to r at every read token, given each read's two states (already decayed to the present)."""
+        C_T, z = self._query(h_TD)
+        C = to_chunks(C_T, reads.chunks)
+        k, owner = reads.chunk_K, reads.chunks.segment_K
+        x, B, cumulative, before, reach = (
+            pick(v, k)
+            for v in (written.x_KQHP, written.B_KQN, written.states.cumulative_KQH, written.states.before_KHPN, written.states.decay_before_KH)
+        )
+        base = within_chunks(C, x, B, cumulative) + from_state(C, cumulative, before)
+        since_start = cumulative + reach[:, None]  # log decay from the message's start
+
+        def seen(state_RHPN: Tensor) -> Tensor:
+            return from_state(C, since_start, pick(state_RHPN, owner))
+
+        if self.fusion == "sum":
+            views = (base + seen(own_RHPN + other_RHPN), base)
+        else:
+            views = (base + seen(own_RHPN), base + seen(other_RHPN))
+        flat = [from_chunks(v, reads.chunks) for v in views]
+        return self._join(flat[0], flat[1], z)
+
+    def step(self, p_BD: Tensor, r_BD: Tensor, own_BHPN: Tensor, other_BHPN: Tensor, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One token for each of B rows: (added to r, own state, interlocutor state, window). Both states take the token in,
+        so that a message's own writes are read as in `read`; they are working copies, thrown away when the message ends."""
+        raw, dt = self._inputs(p_BD)
+        window = torch.cat([window, raw[:, None]], 1)
+        x, log_a, B = self._split((window * self.conv_weight[:, 0].T).sum(1) + self.conv_bias, dt)
+        C, z = self._query(p_BD + r_BD)
+        if self.fusion == "sum":  # the pair is carried as (own + other, nothing)
+            own_BHPN, other_BHPN = own_BHPN + other_BHPN, torch.zeros_like(other_BHPN)
+        own_BHPN, y_own = ssd_step(own_BHPN, x, log_a, B, C)
+        y_other = y_own
+        if self.fusion == "heads":
+            other_BHPN, y_other = ssd_step(other_BHPN, x, log_a, B, C)
+        return self._join(y_own, y_other, z), own_BHPN, other_BHPN, window[:, 1:]
+
+
+class SociaLLM(nn.Module):
+    """The model. `public` encodes what everybody in a channel sees; `read` predicts it from one reader's states."""
+
+    def __init__(self, config: SociaLLMConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocabulary, config.width)
+        self.local = nn.ModuleList(LocalBlock(config) for _ in range(config.layers))
+        self.social = nn.ModuleList(SocialBlock(config) for _ in range(config.layers))
+        self.norm = RMSNorm(config.width)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.embedding.weight.dtype
+
+    def public(self, sequence: Sequence_, local: tuple[tuple[Tensor, Tensor], ...] | None = None) -> Public:
+        """Encode a sequence once, for all readers; `local` is what its channels start from (None: new channels)."""
+        p = self.embedding(sequence.tokens_T)
+        residual, written, finals = [p], [], []
+        for i, (local_block, social_block) in enumerate(zip(self.local, self.social, strict=True)):
+            written.append(social_block.write(p, sequence))
+            added, final = local_block(p, sequence, None if local is None else local[i])
+            p = p + added
+            residual.append(p)
+            finals.append(final)
+        return Public(tuple(residual), tuple(written), tuple(finals))
+
+    def read(self, public: Public, reads: Reads, own_LRHPN: ArrayOfStates, other_LRHPN: ArrayOfStates) -> Tensor:
+        """p + r after the last layer at every read token [T_r, D]."""
+        r = torch.zeros_like(public.residual[0][reads.tokens])
+        for i, block in enumerate(self.social):
+            r = r + block.read(pick(public.residual[i], reads.tokens) + r, public.written[i], reads, own_LRHPN[i], other_LRHPN[i])
+        return pick(public.residual[-1], reads.tokens) + r
+
+    def logits(self, h: Tensor) -> Tensor:
+        """Next-token logits; the embedding is also the head."""
+        return F.linear(self.norm(h), self.embedding.weight)
+
+    def empty_state(self, rows: int) -> Tensor:
+        """An empty own or interlocutor state for each of `rows`: [L, rows, H, P, N]."""
+        c = self.config
+        return self.embedding.weight.new_zeros(c.layers, rows, c.social_heads, c.social_head_width, c.social_state)
+
+
+def build(config: SociaLLMConfig, generator: torch.Generator) -> SociaLLM:
+    """A new model. The one place where weights are drawn.
+
+    Embeddings at 0.02: large logits at the start make denormal gradients, which slow a CPU matmul down many times over.
+    Local time scales as in Mamba-2 (A in 1..16, steps 0.001..0.1); social ones are slower (A in 0.01..1), because a state
+    must outlive hundreds of messages.
+    """
+    model = SociaLLM(config)
+
+    def uniform(p: Tensor, low: float, high: float) -> None:
+        p.copy_(torch.rand(p.shape, generator=generator, dtype=torch.float64).to(p) * (high - low) + low)
+
+    def normal(p: Tensor, std: float) -> None:
+        p.copy_(torch.randn(p.shape, generator=generator, dtype=torch.float64).to(p) * std)
+
+    def steps(p: Tensor) -> None:
+        dt = (torch.rand(p.shape, generator=generator, dtype=torch.float64) * np.log(100.0) + np.log(0.001)).exp()
+        p.copy_(dt + torch.log(-torch.expm1(-dt)))  # softplus(p) = dt
+
+    with torch.no_grad():
+        normal(model.embedding.weight, 0.02)
+        for block in (*model.local, *model.social):
+            for name, p in block.named_parameters():
+                if name.endswith("proj.weight"):
+                    normal(p, (0.5 if name.startswith("out") else 1.0) / np.sqrt(p.shape[1]) / (np.sqrt(config.layers) if name.startswith("out") else 1.0))
+            uniform(block.conv_weight, -0.5, 0.5)
+            steps(block.dt_bias)
+        for local in model.local:
+            uniform(local.A_log, 0.0, float(np.log(16.0)))
+        for social in model.social:
+            social.A_log.copy_(torch.linspace(float(np.log(0.01)), 0.0, config.social_heads))
+            social.rate_log.copy_(torch.linspace(float(np.log(0.3)), float(np.log(0.001)), config.social_heads))
+    return model

@@ -1,0 +1,121 @@
+"""Who has read what, and what their states are made of: own and interlocutor streams as incidence lists.
+
+The own stream of an agent holds, in order of time, the messages it wrote and those it has read; its stream of an
+interlocutor those of its read messages that the interlocutor wrote. A state is the composition of the operators of a
+stream's messages (SCIENCE 1.3, 1.6): S → alpha·exp(-rate·hours)·S + g·U, g depending on whether the message was written or read.
+
+Letters: A agents, M messages in order of time, R reads, V interlocutor rows, H heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sociallm.conversation import AgentID, Message
+
+NEITHER, WROTE, READ = 0, 1, 2
+RECENT_MESSAGES, RECENT_AUTHORS = 8, 4  # whom a message without addressees in a larger room is taken to answer
+
+
+def delivered(messages: Sequence[Message], agents: Sequence[AgentID]) -> NDArray[np.int8]:
+    """[A, M] role of every agent in every message when each message reaches all readers of its channel at once."""
+    role = np.zeros((len(agents), len(messages)), np.int8)
+    index = {a: i for i, a in enumerate(agents)}
+    for k, m in enumerate(messages):
+        for reader in m.channel.readers:
+            if reader in index:
+                role[index[reader], k] = WROTE if reader == m.author else READ
+    return role
+
+
+def previous(messages: Sequence[Message], agents: Sequence[AgentID], n: int) -> NDArray[np.int8]:
+    """[A, M] roles by the "previous n messages" rule: before each message it writes an agent reads the n messages before it.
+
+    Every message is read once. The sum over agents of stream lengths is (1 + D_n)·M, D_n the mean number of distinct
+    other authors among the n messages that follow (SCIENCE 1.3).
+    """
+    role = np.zeros((len(agents), len(messages)), np.int8)
+    index = {a: i for i, a in enumerate(agents)}
+    for k, m in enumerate(messages):
+        role[index[m.author], max(0, k - n) : k] = np.maximum(role[index[m.author], max(0, k - n) : k], READ)
+    for k, m in enumerate(messages):
+        role[index[m.author], k] = WROTE
+    return role
+
+
+def interlocutors(message: Message, earlier: Sequence[Message]) -> tuple[AgentID, ...]:
+    """Whom the author has in mind: the addressees; else the only other reader; else the latest other authors of the channel.
+
+    `earlier` are messages of the same channel, in order, before this one. Their states are averaged with equal weight.
+    """
+    if message.addressees:
+        return tuple(sorted(message.addressees - {message.author}))
+    others = message.channel.readers - {message.author}
+    if len(others) <= 1:
+        return tuple(others)
+    recent: list[AgentID] = []
+    for m in reversed(earlier[-RECENT_MESSAGES:]):
+        if m.author != message.author and m.author not in recent:
+            recent.append(m.author)
+    return tuple(recent[:RECENT_AUTHORS])
+
+
+@dataclass(frozen=True)
+class Read:
+    """Message `message` (index in time) read by `reader`, who has `partners` in mind; all agents as indices."""
+
+    message: int
+    reader: int
+    partners: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Incidence:
+    """Which messages make up the states of each read. A row of `other` is one (read, partner); rows of a read add up to it."""
+
+    own_RM: NDArray[np.int8]  # NEITHER, WROTE or READ
+    other_VM: NDArray[np.int8]  # NEITHER or READ
+    read_V: NDArray[np.int64]  # the read a row belongs to
+    weight_V: NDArray[np.float64]  # 1 / number of partners
+
+
+def incidence(reads: Sequence[Read], role_AM: NDArray[np.int8], author_M: NDArray[np.int64]) -> Incidence:
+    """The streams of each read up to, and without, the message that is read."""
+    M = role_AM.shape[1]
+    at = np.array([r.message for r in reads], np.int64)
+    past_RM = np.arange(M)[None, :] < at[:, None]
+    own = role_AM[np.array([r.reader for r in reads], np.int64)] * past_RM if reads else np.zeros((0, M), np.int8)
+    rows = [(i, r.reader, v, 1.0 / len(r.partners)) for i, r in enumerate(reads) for v in r.partners]
+    read_V = np.array([i for i, *_ in rows], np.int64)
+    if not rows:
+        return Incidence(own.astype(np.int8), np.zeros((0, M), np.int8), read_V, np.zeros(0))
+    reader_V, partner_V = np.array([u for _, u, *_ in rows]), np.array([v for _, _, v, _ in rows])
+    heard = (role_AM[reader_V] == READ) & (author_M[None, :] == partner_V[:, None]) & past_RM[read_V]
+    return Incidence(own.astype(np.int8), np.where(heard, READ, NEITHER).astype(np.int8), read_V, np.array([w for *_, w in rows]))
+
+
+def composition(role_RM: Tensor, log_alpha_MH: Tensor, role_log_2H: Tensor, rate_log_H: Tensor, hours_RM: Tensor) -> Tensor:
+    """[H, R, M]: by how much each message's U enters the state of each stream, read at the present.
+
+    All decay between a message and the present: of the stream's later messages (alpha) and of the time passed
+    (`hours_RM`, from message to read). What the stream does not hold weighs exactly 0.
+    """
+    held = (role_RM != NEITHER).to(log_alpha_MH.dtype)
+    log_alpha = held[None] * log_alpha_MH.T[:, None, :]  # [H, R, M]
+    later = log_alpha.flip(-1).cumsum(-1).flip(-1) - log_alpha  # decay by the messages after each one
+    wrote, read = ((role_RM == r).to(log_alpha_MH.dtype)[None] for r in (WROTE, READ))
+    factor = wrote * role_log_2H[0][:, None, None] + read * role_log_2H[1][:, None, None]  # [H, R, M]
+    weight = later + factor - rate_log_H.exp()[:, None, None] * hours_RM[None]
+    return weight.masked_fill(held[None] == 0, -torch.inf).exp()
+
+
+def compose(weight_HRM: Tensor, U_MHPN: Tensor) -> Tensor:
+    """States [R, H, P, N] from composition weights and operators."""
+    M, H, P, N = U_MHPN.shape
+    return torch.matmul(weight_HRM, U_MHPN.transpose(0, 1).reshape(H, M, P * N)).view(H, -1, P, N).transpose(0, 1)

@@ -1,0 +1,118 @@
+"""The report of a run: what is written, for which run, and that hostile names stay text."""
+
+import csv
+import subprocess
+import sys
+
+import pytest
+
+from analysis.__main__ import main
+from analysis.plots import label
+from analysis.report import by_agent, markdown
+from sandbox.log import Event
+from tests.analysis.runs import adjudication, end, message, watched, write_run
+
+PNG = b"\x89PNG\r\n\x1a\n"
+PROMISE = {"act": "promise", "to": ["FRANCE"], "about": {"kind": "order", "power": "ITALY", "order": "A ROM H"}}
+GAME = [message("a", "FRANCE", ["FRANCE", "ITALY"], text="hi", by="model"), message("b", "ITALY", ["FRANCE", "ITALY"], text="yes", by="grammar", act=PROMISE),
+        message("c", "ITALY", ["FRANCE", "ITALY"], text="sure", by="model"), adjudication("F1901M", {"FRANCE": ["PAR", "BRE"], "ITALY": ["ROM"]}, {"ITALY": ["A ROM H"]}, step=1),
+        Event(kind="reward", step=1, time=1, agent="FRANCE", data={"reward": 1.0}), Event(kind="reward", step=1, time=1, agent="ITALY", data={"reward": 0.0}), end()]
+
+
+def cells(line):
+    return [cell.strip().replace("\\", "") for cell in line.strip("|").split(" | ")]
+
+
+def test_a_game_gives_metrics_two_plots_and_a_table(tmp_path, capsys):
+    run = write_run(tmp_path / "game", GAME)
+    assert main(["report", str(run)]) == 0
+    assert {p.name for p in run.iterdir()} == {"events.jsonl", "metrics.csv", "plots", "report.md"}
+    assert {p.name for p in (run / "plots").iterdir()} == {"centres.png", "messages.png"}
+    assert all(p.read_bytes().startswith(PNG) and p.stat().st_size > 5_000 for p in (run / "plots").iterdir())
+    lines = (run / "report.md").read_text().splitlines()
+    assert "Ended: done. 3 steps, 3 messages, 0 faults." in lines
+    table = [cells(line) for line in lines if line.startswith("| ") and not line.startswith("| ---")]
+    assert table == [["agent", "messages", "characters", "worded by the model", "centres", "promises kept", "reward"],
+                     ["FRANCE", "1", "2", "100%", "2", "–", "1"], ["ITALY", "2", "7", "50%", "1", "1 of 1", "0"]]
+    assert f"report: {run / 'report.md'}" in capsys.readouterr().out
+
+
+def test_metrics_are_tidy_csv(tmp_path):
+    run = write_run(tmp_path / "game", GAME)
+    main(["report", str(run)])
+    rows = list(csv.DictReader((run / "metrics.csv").open()))
+    assert {"step": "1", "time": "1", "metric": "centres", "agent": "FRANCE", "value": "2.0"} in rows
+    assert sum(float(r["value"]) for r in rows if r["metric"] == "characters") == 9
+
+
+def test_a_watched_game_gives_messages_and_surprise(tmp_path):
+    run = write_run(tmp_path / "w", watched("game_1_X_Y.json", [("ITALY", ["FRANCE", "ITALY"], 4, [(2.0, 3.0, 4.0)])] * 7))
+    assert main(["report", str(run)]) == 0
+    assert {p.name for p in (run / "plots").iterdir()} == {"messages.png", "surprise.png"}
+    table = [cells(line) for line in (run / "report.md").read_text().splitlines() if line.startswith("| ") and not line.startswith("| ---")]
+    assert ["both states", "0.5000", "+0.0000"] in table and ["both emptied", "1.0000", "-0.5000"] in table
+    assert "Recorded game: game_1_X_Y.json." in (run / "report.md").read_text().replace("\\", "")
+
+
+def test_a_run_with_nothing_said_is_still_reported(tmp_path):
+    run = write_run(tmp_path / "silent", [end("interrupted")])
+    assert main(["report", str(run)]) == 0
+    assert "Ended: interrupted. 1 steps, 0 messages, 0 faults." in (run / "report.md").read_text() and not (run / "plots").exists()
+
+
+def test_a_run_cut_short_says_so(tmp_path):
+    run = write_run(tmp_path / "cut", GAME[:3])
+    with (run / "events.jsonl").open("ab") as log:
+        log.write(b'{"agent":')
+    assert main(["report", str(run)]) == 0
+    text = (run / "report.md").read_text()
+    assert "Not ended" in text and "torn" in text
+
+
+def test_hostile_names_stay_text(tmp_path):
+    names = ["$\\frac{1}{0}$", "_hidden", "<img src=x onerror=alert(1)>", "a|b\n| --- |\n[x](http://evil)", "\x1b[2J\u202e", "名前", "x" * 300, "%s{0}", ""]
+    events = [message(str(i), name, [name, "Y"], text="hi") for i, name in enumerate(names)]
+    run = write_run(tmp_path / "run", [*events, adjudication("F1901M", {name: ["PAR"] for name in names}), end()])
+    assert main(["report", str(run)]) == 0
+    text = (run / "report.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| ---")]
+    assert len(rows) == 1 + len(names) + 1  # a head and the agents, whatever the names say
+    assert {row.count("|") for row in rows} == {rows[0].count("|")}
+    assert "<img" not in text and "[x](" not in text and "\x1b" not in text and "\u202e" not in text
+
+
+def test_markdown_escapes_every_mark():
+    assert markdown("*a*_b_|c|<d>`e`") == "\\*a\\*\\_b\\_&#124;c&#124;&lt;d&gt;\\`e\\`"
+    assert markdown("a\nb") == "a\\\\nb"
+
+
+def test_labels_are_short_and_without_mathematics():
+    assert label("x$y$") == "x\\$y\\$" and label("_x") == " _x" and len(label("x" * 99)) == 24
+
+
+def test_agents_that_only_read_are_in_the_table():
+    assert list(by_agent([message("a", "X", ["X", "Y"])])["agent"]) == ["X", "Y"]
+
+
+@pytest.mark.parametrize("spoil", ["missing", "damaged", "unwritable"])
+def test_a_run_that_cannot_be_read_or_written_is_one_line_and_code_2(tmp_path, capsys, spoil):
+    run = tmp_path / "run"
+    if spoil != "missing":
+        write_run(run, GAME)
+    if spoil == "damaged":
+        (run / "events.jsonl").write_bytes((run / "events.jsonl").read_bytes().replace(b"ITALY", b"ITALI", 1))
+    if spoil == "unwritable":
+        (run / "metrics.csv").mkdir()
+    assert main(["report", str(run)]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and str(run) in told.err
+    assert not (run / "report.md").exists()
+
+
+def test_the_command_works_from_a_shell_and_reporting_twice_gives_the_same(tmp_path):
+    run = write_run(tmp_path / "game", GAME)
+    done = subprocess.run([sys.executable, "-m", "analysis", "report", str(run)], check=False, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    first = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    assert main(["report", str(run)]) == 0
+    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == first

@@ -1,0 +1,144 @@
+"""What a scenario may say, and what the user hears when a key, a type, a name or a file is wrong."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sandbox.config import ConfigError, load
+
+HERE = Path(__file__).parent
+TOY = ("tests.sandbox.toy",)
+GOOD = "name: x\nseed: 3\nenvironment:\n  name: toy\n  players: 4\nseats:\n  default: guesser\n"
+
+
+def refused(tmp_path, text, *overrides):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(path, overrides, TOY)
+    said = str(caught.value).replace(f"{tmp_path}/", "")
+    assert "\n" not in said
+    return said
+
+
+def setting(tmp_path, text=GOOD, *overrides):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    return load(path, overrides, TOY)
+
+
+def test_a_scenario_needs_no_defaults_line(tmp_path):
+    assert setting(tmp_path).config == setting(tmp_path, "defaults: [sandbox_schema, _self_]\n" + GOOD).config
+
+
+def test_keys_that_are_not_given_have_the_schemas_defaults(tmp_path):
+    config = setting(tmp_path).config
+    assert (config.executor, config.hosts, config.threads, config.log.fsync, config.ray.address) == ("ray", 2, 1, "step", None)
+    assert (config.measure.surprise, config.run_dir, config.plots) == (False, "runs", True)
+
+
+def test_the_options_of_a_world_are_completed_from_its_own_dataclass(tmp_path):
+    assert setting(tmp_path).config.environment == {"name": "toy", "players": 4, "rounds": 2, "games": 2, "narrator": None}
+
+
+def test_an_override_wins_over_the_file_and_may_set_what_the_file_leaves_out(tmp_path):
+    found = setting(tmp_path, GOOD, "seed=7", "environment.rounds=5", "seats.P1=rogue", "policies.crashing.at=9", "log.fsync=none")
+    assert found.config.seed == 7 and found.config.environment["rounds"] == 5 and found.config.log.fsync == "none"
+    assert found.cast.seats == {"P0": "guesser", "P1": "rogue", "P2": "guesser", "P3": "guesser"}
+    assert found.config.policies["crashing"] == {"at": 9}
+    assert found.overrides == ("seed=7", "environment.rounds=5", "seats.P1=rogue", "policies.crashing.at=9", "log.fsync=none")
+
+
+def test_a_later_override_wins_over_an_earlier_one(tmp_path):
+    assert setting(tmp_path, GOOD, "seed=7", "seed=8").config.seed == 8
+
+
+def test_a_reference_to_a_plain_key_is_followed_and_written_down_unresolved(tmp_path):
+    found = setting(tmp_path, GOOD + "game: a.json\n", "environment.narrator=${game}")
+    assert found.config.environment["narrator"] == "a.json"
+    assert yaml.safe_load(found.unresolved)["environment"]["narrator"] == "${game}"
+
+
+def test_the_written_configuration_makes_the_same_run_again(tmp_path):
+    first = setting(tmp_path, GOOD, "seed=7", "environment.rounds=5")
+    assert setting(tmp_path, first.unresolved).config == first.config
+
+
+def test_a_run_folder_anywhere_is_the_users_to_choose_on_the_command_line(tmp_path):
+    assert setting(tmp_path, GOOD, f"run_dir={tmp_path}").config.run_dir == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "parts"),
+    [
+        (2, "name: x\nsede: 3\n", ["unknown key 'sede'", "did you mean seed?"]),
+        (4, "name: x\nenvironment:\n  name: toy\n  plyers: 3\n", ["'environment.plyers'", "did you mean players?"]),
+        (3, "name: x\nlog:\n  fsinc: none\n", ["'log.fsinc'", "did you mean fsync?"]),
+        (4, "name: x\nenvironment: {name: toy}\npolicies:\n  guesser: {temperature: 3}\n", ["'policies.guesser.temperature'"]),
+        (2, "name: x\nseed: abc\n", ["seed is 'abc'", "a whole number"]),
+        (2, "name: x\nseed: 1.5\n", ["seed is 1.5", "a whole number"]),
+        (2, "name: x\nseed: -1\n", ["seed is -1", "from 0"]),
+        (2, "name: x\nseed:\n", ["seed is empty", "a whole number"]),
+        (2, "name: x\nseed: {a: 1}\n", ["seed is a group of settings", "a whole number"]),
+        (2, "name: x\nmeasure: true\n", ["measure is True", "settings under it"]),
+        (3, "name: x\nmeasure:\n  surprise: 7.5\n", ["measure.surprise is 7.5", "true or false"]),
+        (2, "name: x\nhosts: 0\n", ["hosts is 0", "from 1 to 64"]),
+        (2, "name: x\nexecutor: rya\n", ["executor is 'rya'", "did you mean ray?"]),
+        (1, "name: x\n", ["environment.name is missing", "toy"]),
+        (2, "name: x\nenvironment: {name: tyo}\n", ["unknown world 'tyo'", "did you mean toy?"]),
+        (2, "name: x\nenvironment: {name: 3}\n", ["unknown world 3"]),
+        (4, "name: x\nenvironment: {name: toy}\nseats:\n  default: gueser\n", ["unknown policy 'gueser'", "did you mean guesser?"]),
+        (5, "name: x\nenvironment: {name: toy}\nseats:\n  default: guesser\n  P7: guesser\n", ["no agent 'P7'", "P0, P1, P2"]),
+        (3, "name: x\nenvironment: {name: toy}\nseats: {P0: guesser}\n", ["no policy for P1, P2", "default: POLICY"]),
+        (3, "name: x\nenvironment: {name: toy}\nseats: {default: scripted}\n", ["policy 'scripted'", "needs a world with a language"]),
+        (2, "name: x\nenvironment: {name: watch}\nseats: {default: guesser}\n", ["environment needs game"]),
+        (2, "name: x\nenvironment: {name: watch, game: no.json}\nseats: {default: guesser}\n", ["environment 'watch'", "no.json"]),
+        (2, "name: x\nenvironment: {name: watch, game: '${game}'}\nseats: {default: guesser}\n", ["needs game, which is not set", "game=VALUE"]),
+    ],
+)
+def test_what_is_wrong_is_told_with_file_line_and_remedy(tmp_path, line, text, parts):
+    said = refused(tmp_path, text)
+    assert said.startswith(f"x.yaml:{line}: ")
+    assert all(part in said for part in parts), said
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("sede=3", ["unknown key 'sede'", "did you mean seed?"]),
+        ("seed=abc", ["seed is 'abc'", "a whole number"]),
+        ("environment.plyers=3", ["'environment.plyers'", "did you mean players?"]),
+        ("environment.players=many", ["environment.players is 'many'", "a whole number"]),
+        ("seats.P9=guesser", ["no agent 'P9'"]),
+        ("seats.P1=gueser", ["did you mean guesser?"]),
+        ("environment=toy", ["environment is 'toy'", "settings under it"]),
+        ("seed=", ["seed is ''"]),
+        ("seed=null", ["seed is empty"]),
+        ("log.fsync=never", ["turn, step or none"]),
+    ],
+)
+def test_a_wrong_override_is_named_as_such(tmp_path, override, parts):
+    said = refused(tmp_path, GOOD, override)
+    assert said.startswith(f"override {override!r}: ")
+    assert all(part in said for part in parts), said
+
+
+def test_a_wrong_line_of_the_file_is_told_even_where_another_key_is_overridden(tmp_path):
+    assert refused(tmp_path, "name: x\nseed: abc\n", "hosts=3").startswith("x.yaml:2: ")
+
+
+def test_a_plug_in_that_does_not_exist_is_named(tmp_path):
+    (tmp_path / "x.yaml").write_text(GOOD)
+    with pytest.raises(ConfigError, match="--plugin no.such"):
+        load(tmp_path / "x.yaml", (), ("no.such",))
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in (HERE.parents[1] / "scenarios").glob("*.yaml")))
+def test_every_shipped_scenario_passes_the_guard_and_fits_the_schema(name):
+    path = HERE.parents[1] / "scenarios" / name
+    overrides = ["game=no-such-file.json"] if name == "watch.yaml" else ["seats.default=scripted"]
+    try:
+        load(path, overrides)
+    except ConfigError as error:
+        assert name == "watch.yaml" and "no-such-file.json" in str(error)

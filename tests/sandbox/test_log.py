@@ -1,0 +1,211 @@
+"""The event log: what was written is read again, what was changed is noticed, what was cut is only the last record."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import zlib
+
+import pytest
+
+from sandbox.log import Event, EventLog, LogError, canonical_hash, describe, encode, printable, read_events
+
+HOSTILE = "line\nfeed \u2028 \u2029 \x00 \x1b]0;title\x07 \x1b[2J \x9b31m \u202egnirts\u202c \ud800 \U000e0041 [red]markup[/red] é 漢"
+
+
+def write(path, events, fsync="none", wall=1.5):
+    log = EventLog(path, fsync=fsync, clock=lambda: wall)
+    log.commit(events)
+    log.close()
+    return path
+
+
+def some(n=5):
+    return [Event(kind="message", step=i // 2, time=i * 10, agent=f"P{i}", data={"id": f"m{i}", "text": f"text {i} é"}) for i in range(n)]
+
+
+def test_what_was_written_is_read_again_numbered(tmp_path):
+    events = list(read_events(write(tmp_path / "e.jsonl", some())))
+    assert [(e.kind, e.step, e.time, e.agent, e.data) for e in events] == [(e.kind, e.step, e.time, e.agent, e.data) for e in some()]
+    assert [e.seq for e in events] == [0, 1, 2, 3, 4] and {e.wall for e in events} == {1.5}
+
+
+def test_a_record_is_plain_json_and_carries_the_crc_of_what_stands_before_it():
+    line = encode(Event(kind="end", step=1, time=2, data={"ended": "done", "why": None}, seq=7, wall=0.25))
+    body = '{"agent":null,"data":{"ended":"done","why":null},"kind":"end","seq":7,"step":1,"time":2,"v":1,"wall":0.25'
+    assert line.decode() == f'{body},"crc":"{zlib.crc32(body.encode()):08x}"}}\n'
+    assert json.loads(line)["crc"] == f"{zlib.crc32(body.encode()):08x}"
+
+
+def test_every_truncation_opens_and_loses_at_most_the_torn_record(tmp_path):
+    whole = write(tmp_path / "e.jsonl", some()).read_bytes()
+    ends = [i + 1 for i, byte in enumerate(whole) if byte == ord("\n")]
+    cut = tmp_path / "cut.jsonl"
+    for length in range(len(whole) + 1):
+        cut.write_bytes(whole[:length])
+        told = []
+        events = list(read_events(cut, torn=told.append))
+        assert len(events) == sum(end <= length for end in ends)
+        assert len(told) == (length not in (0, *ends))
+
+
+def test_a_torn_record_is_reported_even_to_those_who_do_not_ask(tmp_path):
+    path = write(tmp_path / "e.jsonl", some())
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.warns(UserWarning, match=r"e\.jsonl:5: the last record is torn"):
+        assert len(list(read_events(path))) == 4
+
+
+def test_every_flipped_bit_is_noticed_with_its_line(tmp_path):
+    whole = write(tmp_path / "e.jsonl", some(3)).read_bytes()
+    flipped = tmp_path / "flipped.jsonl"
+    for position in range(len(whole)):
+        for bit in range(8):
+            raw = bytearray(whole)
+            raw[position] ^= 1 << bit
+            flipped.write_bytes(raw)
+            told = []
+            line = whole[:position].count(b"\n") + 1
+            try:
+                list(read_events(flipped, torn=told.append))
+            except LogError as error:
+                assert str(error).startswith(f"{flipped}:{line}: ")
+            else:  # the last line's own end: it reads as a record cut short
+                assert position == len(whole) - 1 and told[0].startswith(f"{flipped}:{line}: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [(lambda lines: lines[:1] + lines[2:], 2), (lambda lines: lines[1:], 1), (lambda lines: [lines[1], lines[0], *lines[2:]], 1), (lambda lines: lines[:2] + lines[1:], 3)],
+    ids=["one lost", "first lost", "two swapped", "one twice"],
+)  # fmt: skip
+def test_lost_moved_and_repeated_records_are_noticed(tmp_path, change, line):
+    path = write(tmp_path / "e.jsonl", some())
+    path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
+    with pytest.raises(LogError, match=rf":{line}: "):
+        list(read_events(path))
+
+
+def test_a_record_of_another_version_is_refused(tmp_path):
+    body = b'{"agent":null,"data":{},"kind":"end","seq":0,"step":0,"time":0,"v":99,"wall":0'
+    path = tmp_path / "e.jsonl"
+    path.write_bytes(body + b',"crc":"%08x"}\n' % zlib.crc32(body))
+    with pytest.raises(LogError, match="version 99, this reader knows 1"):
+        list(read_events(path))
+
+
+def test_the_canonical_hash_leaves_out_the_wall_time_and_nothing_else(tmp_path):
+    one = canonical_hash(write(tmp_path / "a.jsonl", some(), wall=1.0))
+    assert one == canonical_hash(write(tmp_path / "b.jsonl", some(), wall=2.0, fsync="turn"))
+    assert one != canonical_hash(write(tmp_path / "c.jsonl", some(4)))
+    assert one != canonical_hash(write(tmp_path / "d.jsonl", list(reversed(some()))))
+
+
+def test_the_canonical_form_is_the_sorted_record_without_wall_and_crc(tmp_path):
+    path = write(tmp_path / "a.jsonl", [Event(kind="end", step=1, time=2, agent="A", data={"b": 1, "a": "é"})])
+    line = '{"agent":"A","data":{"a":"\\u00e9","b":1},"kind":"end","seq":0,"step":1,"time":2,"v":1}\n'
+    assert canonical_hash(path) == hashlib.sha256(line.encode()).hexdigest()
+
+
+def test_hostile_text_stays_one_line_and_comes_back_as_it_was(tmp_path):
+    path = write(tmp_path / "e.jsonl", [Event(kind="message", step=0, time=0, agent=HOSTILE, data={"text": HOSTILE, HOSTILE: 1})])
+    raw = path.read_bytes()
+    assert raw.count(b"\n") == 1 and all(32 <= byte < 127 for byte in raw[:-1])
+    (event,) = read_events(path)
+    assert event.agent == HOSTILE and event.data == {"text": HOSTILE, HOSTILE: 1}
+
+
+def test_nothing_printed_can_steer_a_terminal():
+    for text in (HOSTILE, "".join(map(chr, range(0x300))) + "".join(map(chr, range(0x2000, 0x2100))) + "\ufeff\ufff9"):
+        for said in (printable(text), describe(Event(kind="message", step=0, time=0, agent=text, data={"text": text, "channel": text}))):
+            said.encode("utf-8")  # no lone surrogates
+            bad = [*range(0x20), *range(0x7F, 0xA0), 0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0xFEFF]
+            assert not set(map(ord, said)) & set(bad)
+    assert printable("plain é 漢 [red]") == "plain é 漢 [red]"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, b"x", object()])
+def test_what_has_no_json_form_is_refused_and_nothing_is_written(tmp_path, value):
+    log = EventLog(tmp_path / "e.jsonl", fsync="none", clock=lambda: 0.0)
+    with pytest.raises(LogError, match="has no JSON form"):
+        log.append(Event(kind="move", step=0, time=0, data={"move": value}))
+    log.append(Event(kind="end", step=0, time=0))
+    log.close()
+    assert [e.kind for e in read_events(tmp_path / "e.jsonl")] == ["end"]
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(LogError, match="'gossip' is unknown"):
+        encode(Event(kind="gossip", step=0, time=0))
+
+
+def test_a_log_is_never_written_over(tmp_path):
+    write(tmp_path / "e.jsonl", some())
+    with pytest.raises(FileExistsError):
+        EventLog(tmp_path / "e.jsonl", fsync="none", clock=lambda: 0.0)
+
+
+@pytest.mark.parametrize(("fsync", "expected"), [("turn", 5 + 1), ("step", 1 + 1), ("none", 1)])
+def test_the_log_is_synced_as_often_as_its_policy_says_and_once_when_it_is_sealed(tmp_path, monkeypatch, fsync, expected):
+    calls = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (calls.append(file), real(file)))
+    write(tmp_path / "e.jsonl", some(), fsync=fsync)
+    assert len(calls) == expected
+
+
+def test_a_full_disk_is_told_and_not_written_past(tmp_path, monkeypatch):
+    log = EventLog(tmp_path / "e.jsonl", fsync="none", clock=lambda: 0.0)
+    log.append(some()[0])
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda file, line: real(file, line[:10]))
+    with pytest.raises(LogError, match="is the disk full"):
+        log.append(some()[1])
+    monkeypatch.undo()
+    with pytest.raises(LogError, match="torn"):
+        log.append(some()[2])
+    log.close()
+    with pytest.warns(UserWarning):
+        assert len(list(read_events(tmp_path / "e.jsonl"))) == 1
+
+
+WRITER = """
+import itertools, sys
+from pathlib import Path
+from sandbox.log import Event, EventLog
+log = EventLog(Path(sys.argv[1]), fsync="none", clock=lambda: 0.0)
+for i in itertools.count():
+    log.append(Event(kind="message", step=i, time=i, data={"text": "x" * (i % 700)}))
+    print(i, flush=True)
+"""
+
+
+def test_no_record_that_was_told_is_lost_when_the_writer_is_killed(tmp_path):
+    for attempt in range(3):
+        path = tmp_path / f"{attempt}.jsonl"
+        child = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE)
+        told = [int(child.stdout.readline()) for _ in range(200 + 137 * attempt)][-1]
+        os.kill(child.pid, signal.SIGKILL)
+        told = max([told, *map(int, child.stdout.read().split(b"\n")[:-1])])
+        child.wait()
+        assert len(list(read_events(path, torn=lambda _: None))) >= told + 1
+
+
+def test_a_signal_between_a_write_and_its_count_leaves_the_numbers_whole(tmp_path, monkeypatch):
+    log = EventLog(tmp_path / "e.jsonl", fsync="none", clock=lambda: 0.0)
+    log.append(some()[0])
+    real = os.write
+
+    def interrupted(file, line):
+        real(file, line)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        log.append(some()[1])
+    monkeypatch.undo()
+    log.append(Event(kind="end", step=0, time=0))
+    log.close()
+    assert [e.seq for e in read_events(tmp_path / "e.jsonl")] == [0, 1, 2]
