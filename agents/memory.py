@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from agents.types import JSON
 from sociallm.conversation import AgentID
 
 if TYPE_CHECKING:
     from sociallm.states import SocialState
+
+JSON = Any  # a JSON value: None, bool, int, float, str, list, dict with text keys
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from agents.memory import JSON, AgentMemory
 from sociallm.conversation import AgentID, Channel, Message
 
 if TYPE_CHECKING:
-    from agents.memory import AgentMemory
     from sociallm.states import LocalState
-
-JSON = Any  # a JSON value: None, bool, int, float, str, list, dict with text keys
 
 __all__ = ["JSON", "Action", "AgentID", "Channel", "Language", "Message", "Observation", "Policy", "Turn"]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="python -m sandbox", description="Agents that talk, act and remember each other; all of it on record.")
+    top = argparse.ArgumentParser(prog="python -m sandbox", description="Agents that talk, act and remember each other, all on record.")
     commands = top.add_subparsers(dest="command", required=True, metavar="run | log")
-    run = commands.add_parser("run", help="run a scenario", description="Run a scenario; the last line names the folder with all that came of it.")
+    run = commands.add_parser("run", help="run a scenario", description="Run a scenario; the last line names its folder.")
     run.add_argument("file", help="a scenario, such as scenarios/diplomacy.yaml")
-    run.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, such as seed=7 executor=local environment.last_year=1902")
+    run.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, such as seed=7 environment.last_year=1902")
     run.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="a Python module with more WORLDS or POLICIES")
     log = commands.add_parser("log", help="print the log of a run", description="Print the events of a run, one a line.")
     log.add_argument("run", help="the folder of a run, or its events.jsonl")

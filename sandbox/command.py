@@ -15,13 +15,13 @@ import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sandbox.config import Setting, load
 from sandbox.folder import make_folder, seal
 from sandbox.hosts import AgentFault
 from sandbox.interrupt import Halt, Interrupted
-from sandbox.log import Event, EventLog, LogError
+from sandbox.log import Event, EventLog, Fsync, LogError
 from sandbox.progress import Progress
 from sandbox.run import executor, play
 
@@ -37,13 +37,15 @@ def run(path: str, overrides: Sequence[str], plugins: Sequence[str]) -> int:
             return 128 + (halt.signal or signal.SIGINT)
         began = datetime.now(UTC)
         folder = make_folder(setting, began, secrets.token_hex(3))
-        log = EventLog(folder / "events.jsonl", fsync=setting.config.log.fsync, clock=time.time)
+        fsync: Fsync = cast(Fsync, setting.config.log.fsync)  # one of the three: the configuration was held against them
+        log = EventLog(folder / "events.jsonl", fsync=fsync, clock=time.time)
         ended = _played(setting, folder, log, halt)
         log.close()
         manifest = seal(folder, setting, began, datetime.now(UTC), ended)
     if setting.config.plots:
         _report(folder)
-    print(f"{ended['ended']}: {manifest['steps']} steps, {manifest['messages']} messages, {manifest['faults']} faults, log {manifest['log_sha256'][:12]}")
+    counts = ", ".join(f"{manifest[what]} {what}" for what in ("steps", "messages", "faults"))
+    print(f"{ended['ended']}: {counts}, log {manifest['log_sha256'][:12]}")
     print(folder)
     return CODES.get(ended["ended"], 128 + (halt.signal or signal.SIGINT))
 

@@ -14,6 +14,7 @@ import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any, Optional
@@ -104,10 +105,12 @@ def load(path: Path | str, overrides: Sequence[str] = (), plugins: Sequence[str]
     changes = [_override(text) for text in overrides]
     source = Source(document=document, overridden={key: text for key, _, text in changes})
     try:
-        tree = OmegaConf.to_container(OmegaConf.create(document.text))
+        loaded = OmegaConf.to_container(OmegaConf.create(document.text))
     except (OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{document.path}:1: {_first_line(error)}") from None
-    assert isinstance(tree, dict)
+    if not isinstance(loaded, dict) or not all(isinstance(key, str) for key in loaded):
+        raise ConfigError(f"{document.path}:1: expected settings as `key: value`, every key a word")
+    tree: dict[str, Any] = {str(key): value for key, value in loaded.items()}
     if tree.pop("defaults", DEFAULTS) != DEFAULTS:
         raise source.wrong(("defaults",), f"expected `defaults: [{', '.join(DEFAULTS)}]`, or no such line; a scenario stands alone")
     _fit(RunConfig, tree, (), Source(document=document, overridden={}))
@@ -132,7 +135,7 @@ def _override(text: str) -> tuple[tuple[str, ...], Any, str]:
     try:
         parsed = OverridesParser.create().parse_override(text)
     except HydraException as error:
-        raise wrong(f"{_first_line(error)}; expected key=value, as in seed=7 or environment.name=diplomacy; quote what is not a plain word") from None
+        raise wrong(f"{_first_line(error)}; expected key=value, as in seed=7; quote what is not a plain word") from None
     key = tuple(parsed.key_or_group.split("."))
     for n in range(1, len(key) + 1):
         if what := bad_key(key[:n]):
@@ -158,8 +161,9 @@ def _fit(kind: type, tree: Mapping[Any, Any], at: tuple[str, ...], source: Sourc
         hint = hints[raw]
         mapping = dataclasses.is_dataclass(hint) or typing.get_origin(hint) is dict
         if mapping != isinstance(value, Mapping):
-            raise source.wrong(key, f"{'.'.join(key)} is {_shown(value)}; expected {'settings under it, as key: value' if mapping else _words(hint)}")
-        if dataclasses.is_dataclass(hint):
+            expected = "settings under it, as key: value" if mapping else _words(hint)
+            raise source.wrong(key, f"{'.'.join(key)} is {_shown(value)}; expected {expected}")
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
             _fit(hint, value, key, source)
         elif "${" not in str(value):
             node = opened(kind)
@@ -205,21 +209,24 @@ def _complete(config: Any, source: Source, plugins: tuple[str, ...]) -> RunConfi
     name = config.environment.get("name")
     if name is None:
         raise source.wrong(("environment",), f"environment.name is missing; expected one of {', '.join(known_worlds)}")
-    module = _entry("world", name, known_worlds, ("environment", "name"), source, lambda: world(name, plugins))
+    module = _entry("world", name, known_worlds, ("environment", "name"), source, partial(world, name, plugins))
     options = {key: value for key, value in config.environment.items() if key != "name"}
     environment = {"name": name} | _options(module, options, ("environment",), source)
     wanted = {key: {} for key in config.seats.values()} | {key: value or {} for key, value in config.policies.items()}
     complete: dict[str, Any] = {}
     for key, given in sorted(wanted.items()):
         at = ("policies", key) if key in config.policies else ("seats", next(seat for seat, who in config.seats.items() if who == key))
-        module = _entry("policy", key, known_policies, at, source, lambda key=key: policy(key, plugins))
+        module = _entry("policy", key, known_policies, at, source, partial(policy, key, plugins))
         if not isinstance(given, Mapping):
             raise source.wrong(at, f"policies.{key} is {_shown(given)}; expected its options under it, as key: value")
         complete[key] = _options(module, given, at, source)
     return dataclasses.replace(config, environment=environment, policies=complete)
 
 
-def _entry(what: str, name: str, table: Mapping[str, str], at: tuple[str, ...], source: Source, find: Callable[[], ModuleType]) -> ModuleType:
+def _entry(
+    what: str, name: str, table: Mapping[str, str], at: tuple[str, ...], source: Source, find: Callable[[], ModuleType]
+) -> ModuleType:
+    """The module of a world or policy. Raises `ConfigError` if the table has no such name."""
     if name not in table:
         raise source.wrong(at, f"unknown {what} {name!r:.60}; expected one of {', '.join(sorted(table))}{_nearest(str(name), table)}")
     try:
@@ -260,7 +267,8 @@ def _environment(config: RunConfig, source: Source, plugins: tuple[str, ...]) ->
 def _cast(config: RunConfig, environment: Environment, source: Source, plugins: tuple[str, ...]) -> Cast:
     for seat in config.seats:
         if seat != "default" and seat not in environment.agents:
-            raise source.wrong(("seats", seat), f"no agent {seat!r:.60} here; expected default or one of {', '.join(environment.agents)}{_nearest(seat, environment.agents)}")
+            known = ", ".join(environment.agents) + _nearest(seat, environment.agents)
+            raise source.wrong(("seats", seat), f"no agent {seat!r:.60} here; expected default or one of {known}")
     empty = [agent for agent in environment.agents if agent not in config.seats and "default" not in config.seats]
     if empty:
         raise source.wrong(("seats",), f"no policy for {', '.join(empty)}; add `default: POLICY` under seats")
@@ -275,7 +283,8 @@ def _cast(config: RunConfig, environment: Environment, source: Source, plugins: 
                 seat = next((seat for seat, who in config.seats.items() if who == name), "default")
                 raise source.wrong(("seats", seat), f"policy {name!r}: {_first_line(error)}") from None
     if len(checkpoints) > 1:
-        raise source.wrong(("policies",), f"the policies name different checkpoints ({', '.join(sorted(checkpoints))}); one run has one model")
+        names = ", ".join(sorted(checkpoints))
+        raise source.wrong(("policies",), f"the policies name different checkpoints ({names}); one run has one model")
     return Cast(
         seed=config.seed, seats=seats, policies=used, environment=config.environment, plugins=plugins,
         checkpoint=next(iter(checkpoints), None), threads=config.threads,
@@ -284,16 +293,17 @@ def _cast(config: RunConfig, environment: Environment, source: Source, plugins: 
 
 def _limits(config: RunConfig, source: Source) -> None:
     """What a type does not say."""
-    run_dir = PurePosixPath(config.run_dir)
-    command = ("run_dir",) in source.overridden  # the user's own word may point anywhere, a file from elsewhere only below
+    name = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", config.name)
+    run_dir = PurePosixPath(config.run_dir)  # the user's own word may point anywhere, a file from elsewhere only below
+    below = ("run_dir",) in source.overridden or not (run_dir.is_absolute() or ".." in run_dir.parts)
     checks = [
-        (("name",), config.name, re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", config.name), "letters, digits, - and _, 64 at most: it names a folder"),
+        (("name",), config.name, name, "letters, digits, - and _, 64 at most: it names a folder"),
         (("seed",), config.seed, 0 <= config.seed < 2**63, "a whole number from 0 to 2^63 - 1"),
         (("executor",), config.executor, config.executor in ("ray", "local"), "ray or local"),
         (("hosts",), config.hosts, 1 <= config.hosts <= 64, "a whole number from 1 to 64"),
         (("threads",), config.threads, 1 <= config.threads <= 256, "a whole number from 1 to 256"),
         (("log", "fsync"), config.log.fsync, config.log.fsync in ("turn", "step", "none"), "turn, step or none"),
-        (("run_dir",), config.run_dir, command or not (run_dir.is_absolute() or ".." in run_dir.parts), "a folder below this one (on the command line: any)"),
+        (("run_dir",), config.run_dir, below, "a folder below this one (on the command line: any)"),
     ]
     for key, value, good, expected in checks:
         if not good:

@@ -115,7 +115,7 @@ def _walk(path: Path, text: str, lines: dict[Path_, int]) -> None:
                 raise wrong(event, f"the key {here.key!r:.60} stands here a second time; keep one of the two")
             lines[(*here.path, here.key)] = event.start_mark.line + 1
             continue
-        inner = () if here is None else (*here.path, here.key if here.mapping else str(here.items))
+        inner: Path_ = () if here is None else (*here.path, here.key or str(here.items))
         if here is not None:
             here.key, here.items = None, here.items + 1
         if isinstance(event, yaml.ScalarEvent):
@@ -143,7 +143,7 @@ def bad_key(path: Path_) -> str | None:
     if path == ("hydra",) or (path[0] == "hydra" and len(path) > 1):
         return "the `hydra` section is not read here; a scenario says who plays what, and names no code"
     if _RESERVED.fullmatch(key) or key.startswith("_"):
-        return f"{key!r:.60}: keys that begin with _ are not read here; YAML names no code, a policy or world is named by its entry in the table"
+        return f"{key!r:.60}: keys that begin with _ are not read here; YAML names no code, only entries of the tables"
     if key == "()" or key == "<<" or not key or len(key) > 200 or not key.isprintable() or re.search(r"[${}()\[\]=,@:.\\]", key):
         return f"{key!r:.60} is not a key; expected a plain word"
     return None
@@ -154,5 +154,5 @@ def bad_value(value: str) -> str | None:
     if len(value) > MAX_SCALAR:
         return f"a value of {len(value)} characters; expected at most {MAX_SCALAR}"
     if "${" in value and not PLAIN_INTERPOLATION.fullmatch(value):
-        return f"{value!r:.60}: of ${{…}} only a whole value of the form ${{key}} is read here, no resolver, no environment variable, no sum of parts"
+        return f"{value!r:.60}: of ${{…}} only a whole value of the form ${{key}} is read here, no resolver, no sum of parts"
     return None

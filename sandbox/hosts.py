@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ from agents.policies import make_policy
 from agents.types import Action, Observation, Turn
 from sandbox.chance import stream
 from scenarios.table import make_environment
-from sociallm.conversation import AgentID, Channel, Message
+from sociallm.conversation import AgentID, Message
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -83,7 +84,7 @@ class Host:
             except Exception as error:  # a policy is foreign code: whatever breaks in it ends the run, in one line
                 raise AgentFault(f"policy {name!r} of {', '.join(who)} raised {_one_line(error)}") from None
             if not isinstance(results, Sequence) or len(results) != len(turns) or not all(_is_pair(result) for result in results):
-                raise AgentFault(f"policy {name!r} of {', '.join(who)} gave {results!r:.80}; expected an (Action, AgentMemory) for each turn")
+                raise AgentFault(f"policy {name!r} gave {results!r:.80} for {', '.join(who)}; expected an (Action, AgentMemory) each")
             for agent, (action, memory) in zip(who, results, strict=True):
                 actions[agent], self._memories[agent] = action, memory
         return actions
@@ -93,15 +94,12 @@ class Host:
         rng = stream(self._cast.seed, seen.agent, "policy", seen.step)
         return Turn(observation=seen, memory=self._memories[seen.agent], rng=rng, channels=locals_)
 
-    def encode(self, channels: Sequence[Sequence[Message]]) -> list[tuple[LocalState, tuple[Encoded, ...]]]:
-        """Per channel that this host owns: its new state, and what each of its new messages does to those who read it."""
+    def encode(self, messages: Sequence[Message]) -> tuple[LocalState, tuple[Encoded, ...]]:
+        """Of a channel that this host owns: its new state, and what each of its new messages does to those who read it."""
         assert self._reader is not None
-        encoded = []
-        for messages in channels:
-            name = messages[0].channel.name
-            self._locals[name], done = self._reader.encode(self._locals.get(name), messages)
-            encoded.append((self._locals[name], done))
-        return encoded
+        name = messages[0].channel.name
+        self._locals[name], encoded = self._reader.encode(self._locals.get(name), messages)
+        return self._locals[name], encoded
 
     def absorb(self, order: Sequence[Message], measure: bool, *encoded: tuple[LocalState, tuple[Encoded, ...]]) -> list[Scalars]:
         """Read `order`, message by message; `encoded` has one entry per channel, in the order of the channels' first messages."""
@@ -163,7 +161,7 @@ class LocalExecutor:
     def deliver(self, messages: Sequence[Message], measure: bool) -> list[Scalars]:
         if self._cast.checkpoint is None or not messages:
             return []
-        return _in_order(messages, self._host.absorb(messages, measure, *self._host.encode(_channels(messages))))
+        return _in_order(messages, self._host.absorb(messages, measure, *map(self._host.encode, _channels(messages))))
 
     def save(self, folder: Path) -> None:
         self._host.save(str(folder))
@@ -203,14 +201,10 @@ class RayExecutor:
     def deliver(self, messages: Sequence[Message], measure: bool) -> list[Scalars]:
         if self._cast.checkpoint is None or not messages:
             return []
-        encoded: dict[str, Any] = {}  # channel name → a reference to its new state and operators
-        owned: dict[int, list[Sequence[Message]]] = {}
+        encoded: dict[str, Any] = {}  # channel name → a reference to its new state and operators: the values never come here
         for said in _channels(messages):
-            owned.setdefault(owner(said[0].channel.name, self._count), []).append(said)
-        for index, channels in owned.items():
-            references = self._hosts[index].encode.options(num_returns=len(channels)).remote(channels)
-            references = references if len(channels) > 1 else [references]
-            encoded |= {said[0].channel.name: reference for said, reference in zip(channels, references, strict=True)}
+            name = said[0].channel.name
+            encoded[name] = self._hosts[owner(name, self._count)].encode.remote(said)
         calls = []
         for host, agents in zip(self._hosts, self._seats, strict=True):
             order = [message for message in messages if any(message.read_by(agent) for agent in agents)]
@@ -289,8 +283,8 @@ def _start_ray(hosts: int, address: str | None) -> tuple[Any, bool]:
 
     if ray.is_initialized():  # in a notebook, or in a test that shares one
         return ray, False
-    own = {} if address else {"num_cpus": hosts, "object_store_memory": 256 * 2**20, "include_dashboard": False}
-    ray.init(address=address, logging_level="ERROR", log_to_driver=False, configure_logging=False, **own)
+    own: dict[str, Any] = {} if address else {"num_cpus": hosts, "object_store_memory": 256 * 2**20, "include_dashboard": False}
+    ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, configure_logging=False, **own)
     token = Path.home() / ".ray" / "auth_token"
     if token.is_file() and stat.S_IMODE(token.stat().st_mode) != 0o600:
         token.chmod(0o600)

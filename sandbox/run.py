@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from agents.types import Observation
+from agents.types import JSON, Observation
 from sandbox.chance import WORLD, stream
 from sandbox.config import Setting
 from sandbox.hosts import Executor, LocalExecutor, RayExecutor
@@ -17,6 +17,8 @@ from sandbox.schedule import Schedule
 from sandbox.snapshot import save_snapshot
 from sociallm.conversation import AgentID, Message
 
+Told = Callable[[int, int, str], None]
+
 
 def executor(setting: Setting) -> Executor:
     """Where the agents of a run will think."""
@@ -25,12 +27,12 @@ def executor(setting: Setting) -> Executor:
     return RayExecutor(setting.cast, setting.config.hosts, setting.config.ray.address)
 
 
-def play(setting: Setting, hosts: Executor, log: EventLog, folder: Path, told: Callable[[int, int, str], None], halt: Callable[[], bool]) -> bool:
+def play(setting: Setting, hosts: Executor, log: EventLog, folder: Path, told: Told, halt: Callable[[], bool]) -> bool:
     """Play until the world is done (True) or `halt` says so between two steps (False). `told` hears (step, messages, phase)."""
     config, world = setting.config, setting.environment
     schedule = Schedule(config.seed, world.agents)
     state = world.start(stream(config.seed, WORLD, "start", 0))
-    mailboxes: dict[AgentID, tuple[Message, ...]] = {agent: () for agent in world.agents}  # delivered since it last acted
+    mailboxes: dict[AgentID, tuple[Message, ...]] = dict.fromkeys(world.agents, ())  # delivered since it last acted
     taken: set[str] = set()
     for step in itertools.count():
         window = world.window(state)
@@ -66,6 +68,6 @@ def play(setting: Setting, hosts: Executor, log: EventLog, folder: Path, told: C
     raise AssertionError("a count never ends")
 
 
-def phase_of(events: object) -> str:
+def phase_of(events: Sequence[Mapping[str, JSON]]) -> str:
     """The phase that a step's events name last, for the progress line."""
-    return next((str(e["phase"]) for e in reversed(tuple(events)) if "phase" in e), "")
+    return next((str(e["phase"]) for e in reversed(events) if "phase" in e), "")

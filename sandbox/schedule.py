@@ -58,8 +58,8 @@ class Schedule(mesa.Model):
         unknown = set(window.agents) - {seat.name for seat in self.agents}
         if unknown:
             raise ScheduleError(f"the window at {window.start} ms asks {sorted(unknown)}, who have no seat in this run")
-        if window.agents and window.end - window.start < len(set(window.agents)):
-            raise ScheduleError(f"the window [{window.start}, {window.end}) ms is too short for {len(set(window.agents))} agents; make it longer")
+        if window.agents and window.end - window.start < (asked := len(set(window.agents))):
+            raise ScheduleError(f"the window [{window.start}, {window.end}) ms is too short for {asked} agents; make it longer")
         acting = self.agents.select(lambda seat: seat.name in window.agents)
         moments = distinct(sorted(acting.map("draw", window, step)), window.end)
         writer: dict[str, AgentID] = {}

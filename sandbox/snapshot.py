@@ -25,6 +25,7 @@ def save_snapshot(
     hosts.save(folder)
     clock = {
         "v": VERSION, "seed": setting.config.seed, "step": step, "time": time, "seats": dict(setting.cast.seats),
-        "checkpoint": setting.cast.checkpoint, "world": world, "mailboxes": {agent: [m.id for m in heard] for agent, heard in mailboxes.items()},
+        "checkpoint": setting.cast.checkpoint, "world": world,
+        "mailboxes": {agent: [m.id for m in heard] for agent, heard in mailboxes.items()},
     }  # fmt: skip
     (folder / "snapshot.json").write_text(json.dumps(clock, sort_keys=True, indent=1) + "\n", encoding="utf-8")

@@ -6,7 +6,7 @@ readers, drawn anew each time (listening; SCIENCE 1.4). Forgetting (SCIENCE 1.7)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sociallm.conversation import Conversation, Message
+from sociallm.conversation import AgentID, Conversation, Message
 from sociallm.model import Reads, Sequence_, SociaLLMConfig, reads_of, sequence_of
 from sociallm.streams import NEITHER, READ, WROTE, Incidence, Read, delivered, incidence, interlocutors, previous
 from sociallm.tokenizer import Tokenizer
@@ -88,9 +88,12 @@ class Batch:
     bytes_R: NDArray[np.int64]  # UTF-8 bytes of the text read
 
 
-def batch_of(windows: Sequence[Window], tokenizer: Tokenizer, config: SociaLLMConfig, rng: np.random.Generator, max_words: int = 400, listen: float = 1.0) -> Batch:
-    """Lay windows out. `rng` draws slots and listeners; a message is listened to with probability `listen`, and cut after
-    `max_words` tokens."""
+def batch_of(
+    windows: Sequence[Window], tokenizer: Tokenizer, config: SociaLLMConfig, rng: np.random.Generator, max_words: int = 400, listen: float = 1.0,
+    slots: Mapping[AgentID, int] | None = None,
+) -> Batch:  # fmt: skip
+    """Lay windows out. `rng` draws slots (unless `slots` gives every agent's, as in a run) and listeners; a message is
+    listened to with probability `listen`, and cut after `max_words` tokens."""
     channels: list[list[list[int]]] = []
     place_of: list[tuple[int, int]] = []  # message in time → (channel, index in channel)
     headers: list[int] = []  # tokens before the first predicted one
@@ -106,7 +109,8 @@ def batch_of(windows: Sequence[Window], tokenizer: Tokenizer, config: SociaLLMCo
         messages = all_messages[w.first : w.last]
         agents = sorted({m.author for m in messages} | ({r for m in messages for r in m.channel.readers} if w.encoded.room is None else set()))
         index = {a: i for i, a in enumerate(agents)}
-        slot = rng.permutation(max(len(agents), SLOTS))[: len(agents)] % SLOTS
+        drawn = rng.permutation(max(len(agents), SLOTS))[: len(agents)] % SLOTS
+        slot = drawn if slots is None else np.array([slots[a] for a in agents])
         role = delivered(messages, agents) if w.encoded.room is None else previous(messages, agents, w.encoded.room)
         channel_index: dict[str, int] = {}
         base = len(authors)

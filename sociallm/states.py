@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,6 +27,7 @@ from sociallm.streams import READ, WROTE
 
 HOUR_MS = 3_600_000.0
 ROLES = {WROTE: "wrote", READ: "read"}
+HEADER = "social_states"  # entry of a file's header
 
 
 class StateError(ValueError):
@@ -122,33 +125,52 @@ class LocalState:
         return self
 
 
+def digest(checkpoint: str, states: Any, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of all that a file of states holds: a state with another's key, or another's numbers, is not the same state."""
+    h = hashlib.sha256(json.dumps([checkpoint, states, sorted(tensors)], sort_keys=True).encode())
+    for _, tensor in sorted(tensors.items()):
+        h.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        h.update(tensor.contiguous().flatten().view(torch.uint8).numpy())
+    return h.hexdigest()
+
+
 def save_states(path: Path, states: Mapping[str, SocialState], checkpoint: str) -> None:
-    """Write named states to one safetensors file; key, time and checkpoint stand in its header."""
-    header = {"checkpoint": checkpoint, "states": json.dumps({n: {"key": s.key, "time": s.time} for n, s in sorted(states.items())})}
-    save_file({n: s.S_LHPN.contiguous().clone() for n, s in sorted(states.items())}, path, metadata=header)
+    """Write named states to one safetensors file; key, time and checkpoint stand in its header, with a digest of it all."""
+    stated = {n: {"key": s.key, "time": s.time} for n, s in sorted(states.items())}
+    tensors = {n: s.S_LHPN.contiguous().clone() for n, s in sorted(states.items())}
+    header = {"checkpoint": checkpoint, "states": stated, "sha256": digest(checkpoint, stated, tensors)}
+    save_file(tensors, path, metadata={HEADER: json.dumps(header)})  # one entry: the library writes several in no fixed order
 
 
 def load_states(path: Path, model: SociaLLM, checkpoint: str) -> dict[str, SocialState]:
     """Read what `save_states` wrote. Raises `StateError` on another checkpoint's states, a damaged file or wrong shapes."""
     try:
         with safe_open(path, "pt") as f:
-            header = f.metadata() or {}
+            header = json.loads((f.metadata() or {}).get(HEADER, "null"))
             tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 (not a mapping)
-        stated = json.loads(header.get("states", "null"))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise StateError(f"{path}: not a file of states ({error}); restore it, or run again") from None
-    if header.get("checkpoint") != checkpoint:
-        raise StateError(f"{path}: made by checkpoint {header.get('checkpoint')!s:.12}…, the model loaded is {checkpoint:.12}…; load the one that made it")
-    shape, dtype = model.empty_state(1)[:, 0].shape, model.dtype
-    if not isinstance(stated, dict) or stated.keys() != tensors.keys():
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise StateError(f"{path}: not a file of states ({' '.join(str(error).split())[:200]}); restore it, or run again") from None
+    if not isinstance(header, dict) or not isinstance(header.get("checkpoint"), str) or not isinstance(header.get("states"), dict):
+        raise StateError(f"{path}: its header names no checkpoint and states; restore the file, or run again")
+    stated = header["states"]
+    if header.get("sha256") != digest(header["checkpoint"], stated, tensors):
+        raise StateError(f"{path}: SHA-256 differs from the one in the header; the file is damaged or was edited: restore it, or run again")
+    if header["checkpoint"] != checkpoint:
+        raise StateError(f"{path}: made by checkpoint {header['checkpoint']:.12}…, the model loaded is {checkpoint:.12}…; load the one that made it")
+    if stated.keys() != tensors.keys():
         raise StateError(f"{path}: names in the header and tensors differ; restore the file, or run again")
-    out = {}
-    for name, tensor in tensors.items():
-        entry = stated[name]
-        if tensor.shape != shape or tensor.dtype != dtype or not isinstance(entry, dict) or not isinstance(entry.get("key"), str):
-            raise StateError(f"{path}: state {name!r:.60} has shape {tuple(tensor.shape)}, expected {tuple(shape)}; restore the file, or run again")
-        out[name] = SocialState(tensor, entry.get("time"), entry["key"])
-    return out
+    return {name: _checked(tensor, stated[name], model, f"{path}: state {name!r:.60}") for name, tensor in tensors.items()}
+
+
+def _checked(tensor: Tensor, entry: Any, model: SociaLLM, where: str) -> SocialState:
+    shape, dtype = model.empty_state(1)[:, 0].shape, model.dtype
+    if tensor.shape != shape or tensor.dtype != dtype or not bool(tensor.isfinite().all()):
+        got = f"{tensor.dtype} {tuple(tensor.shape)}"
+        raise StateError(f"{where} is {got}, expected finite numbers, {dtype} {tuple(shape)}; restore the file, or run again")
+    key, time = (entry.get("key"), entry.get("time")) if isinstance(entry, dict) else (None, None)
+    if not isinstance(key, str) or not re.fullmatch("[0-9a-f]{64}", key) or not (time is None or type(time) is int):
+        raise StateError(f"{where} has key {key!r:.80} and time {time!r:.40}, expected 64 hexadecimal digits and milliseconds; restore the file, or run again")
+    return SocialState(tensor, time, key)
 
 
 def mixture(states: Sequence[SocialState], time: int, dynamics: Dynamics, empty_LHPN: Tensor) -> Tensor:

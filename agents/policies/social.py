@@ -72,12 +72,13 @@ class SocialPolicy:
         candidates = self._candidates(turn, number, channel, act, beginnings)
         meant = [c for c in candidates if c.finished and c.text.isprintable() and 0 < len(c.text.strip()) <= LONGEST
                  and list(language.meaning(c.text, seen.agent, channel.readers)) == [act]]  # fmt: skip
-        worded = [c for c in meant if c.sampled]
         counts = {"candidates": len(candidates), "meant": len(meant)}
+        worded = [c for c in meant if c.sampled] or meant  # words of the model's own before the bare beginning
         if not worded:
             return texts[0], {"by": "grammar", **counts}
         best = min(worded, key=lambda c: c.nats / c.tokens)
-        return best.text.strip(), {"by": "model", **counts, "sampled": best.sampled, "tokens": best.tokens, "nats": round(best.nats, 4)}
+        by = "model" if best.sampled else "grammar"
+        return best.text.strip(), {"by": by, **counts, "sampled": best.sampled, "tokens": best.tokens, "nats": round(best.nats, 4)}
 
     def _candidates(self, turn: Turn, number: int, channel: Channel, act: JSON, beginnings: Sequence[str]) -> list[Candidate]:
         memory, now = turn.memory, turn.observation.time

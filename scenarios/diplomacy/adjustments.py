@@ -50,7 +50,7 @@ def _why_no_build(order: Order, power: str, free: set[str], count: int) -> str:
     if home not in HOME_CENTERS[power]:
         return f"{home} is no home centre of {power}; build in {', '.join(HOME_CENTERS[power])}"
     if home not in free:
-        return f"{home} is occupied or not owned; build in {', '.join(sorted(free)) or 'no place: waive'}"
+        return f"{home} is not open (occupied, just built on or not owned); build in {', '.join(sorted(free)) or 'no place: waive'}"
     if order.unit[0] == "F" and KINDS[home] == "land":
         return f"{home} has no coast; build an army"
     if order.unit[0] == "F" and coasts and order.unit[2:] not in coasts:

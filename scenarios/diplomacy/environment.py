@@ -1,8 +1,8 @@
 """Diplomacy as a world: press windows, then orders, then what the adjudicator makes of them.
 
 A movement phase is `press_rounds` windows in which the living powers write to each other (one channel per pair, 'AUSTRIA-ITALY', and
-'ALL'), then one window in which orders are due and nobody writes. Retreats and adjustments are one window for those concerned. Rules as in the
-adjudicator; press outside movement phases is left out.
+'ALL'), then one window in which orders are due and nobody writes. Retreats and adjustments are one window for those concerned. Rules
+as in the adjudicator; press outside movement phases is left out.
 
 A move is {unit: order text} or a list of order texts; in an adjustment {'BUILD': [order texts]} or {'REMOVE': [order texts]} or the list.
 """
@@ -118,7 +118,7 @@ class Diplomacy:
             results.setdefault(power, {})[order] = word
             if word != "void":
                 orders.setdefault(power, []).append(order)
-        record = {"phase": before.name, "orders": orders, "results": results}
+        record: dict[str, JSON] = {"phase": before.name, "orders": orders, "results": results}
         event = {
             "what": "adjudication",
             **record,
@@ -131,10 +131,9 @@ class Diplomacy:
             {"what": "illegal", "agent": power, "order": order, "reason": reason}
             for power, order, reason in (*illegal, *resolution.illegal)
         ]
-        if before.phase == "M":
-            recent, took = (record,), self.options.phase_ms
-        else:
-            recent, took = (*state.recent, record), self.options.phase_ms // 10
+        moved = before.phase == "M"
+        recent = (record,) if moved else (*state.recent, record)
+        took = self.options.phase_ms if moved else self.options.phase_ms // 10
         scored = before.season == "F" and after.season != "F"
         rewards = {power: float(len(after.centers[power]) - len(before.centers[power])) for power in POWERS} if scored else {}
         done = after.year > self.options.last_year or any(len(centers) >= TO_WIN for centers in after.centers.values())

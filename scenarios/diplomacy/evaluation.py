@@ -24,7 +24,7 @@ from sociallm.conversation import AgentID
 NEUTRAL, ENEMY, GUARD = 9.0, 7.0, 1.6  # weights of a centre nobody owns, of another's, and of an own one per unit that threatens it
 DECAY, NEAR = 0.5, 0.6  # how fast a centre's pull fades with distance; how much pull counts beside an immediate gain
 SPRING = 0.75  # a centre entered in spring is not yet taken
-KEPT = 10.0  # what an agreed order is worth to the one who agreed, at full trust
+KEPT, CLOSED = 16.0, 12.0  # what an agreed order is worth to the one who agreed, at full trust, and what entering a closed province costs
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def scores(
             if order.kind in ("support", "convoy"):
                 value = _help_score(seen, order, stay, moves, ranked)
                 if value is not None or text in seen.stance.mine:
-                    found[text] = stay * 0.6 if value is None else value
+                    found[text] = stay if value is None else value
         scored[unit] = {text: value + KEPT * seen.stance.mine.get(text, 0.0) for text, value in found.items()}
     return scored
 
@@ -225,7 +225,7 @@ def _move_score(seen: View, unit: str, order: Order) -> float:
     at_home = unit[2:5] in seen.board.centers[seen.power] and left > 0
     stay = seen.worth(kind, unit[2:])
     value = chance * (gain + seen.worth(kind, place)) + (1 - chance) * stay - (0.35 * left if at_home else 0.0)
-    value -= 8.0 * seen.stance.closed.get(province, 0.0) + (0.8 if order.via else 0.0)
+    value -= CLOSED * seen.stance.closed.get(province, 0.0) + (0.8 if order.via else 0.0)
     return value
 
 
@@ -249,7 +249,7 @@ def _help_score(
     gain = (seen.weight.get(province, 0.0) + seen.worth(other[0], order.target)) * (
         seen.success(other, province, 1.0) - seen.success(other, province, -0.6)
     )
-    return 0.6 * stay + 1.2 * gain - 6.0 * seen.stance.closed.get(province, 0.0)
+    return 0.6 * stay + 1.2 * gain - CLOSED * seen.stance.closed.get(province, 0.0)
 
 
 # ---- who is near whom ------------------------------------------------------------------------------------------------

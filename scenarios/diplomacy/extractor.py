@@ -18,23 +18,26 @@ from scenarios.diplomacy.patterns import Found, Sentence
 from scenarios.diplomacy.press import UNKNOWN, about_alliance, about_dmz, about_order, act, join_order
 from sociallm.conversation import AgentID
 
-MAX_ACTS = 16  # of one message; what comes after is not read
+MAX_TEXT, MAX_ACTS = 8192, 16  # characters read of one message, and acts taken from it; nobody commits to more than that
+
 
 # ---- force: what the words in front make of it -----------------------------------------------------------------------
 
 _STRONG = re.compile(
-    r"\b(propose|proposal|suggest|suggestion|recommend|how about|what about|what if|what do you (say|think)|shall we|should we|would you|could we|"
-    r"can we|could you|can you|will you|do you want|interested|offer|i would like|would like|want to|want a|may i|would love|"
+    r"\b(propose|proposal|suggest|suggestion|recommend|how about|what about|what if|what do you (say|think)|shall we|"
+    r"should we|would you|could we|can we|could you|can you|will you|do you want|interested|offer|i would like|would like|"
+    r"want to|want a|may i|would love|"
     r"are you (open|up|ok)|any chance|open to)\b"
 )
 _WEAK = re.compile(r"\b(let us|we should|we could|we can|please|hope|hoping|should)\b|\?$")
 _ACCEPT_FIRST = re.compile(
-    r"^(?:(?:hi|hey|hello|well|oh|ah)\b ?,? ?)?(?:\w+ [,:] )?(yes|yeah|yep|yup|sure|ok|okay|agreed|deal|sounds good|of course|certainly|absolutely|fine|"
-    r"alright|all right|definitely|very well|happy to|glad to|gladly|works for me|perfect|great|done|good)\b"
+    r"^(?:(?:hi|hey|hello|well|oh|ah)\b ?,? ?)?(?:\w+ [,:] )?"
+    r"(yes|yeah|yep|yup|sure|ok|okay|agreed|deal|sounds good|of course|certainly|absolutely|fine|alright|all right|"
+    r"definitely|very well|happy to|glad to|gladly|works for me|perfect|great|done|good)\b"
 )
 _ACCEPT = re.compile(
-    r"\bi (?:can |would |do |also |will |fully |gladly |am happy to )*(?:agree|accept)\b|\bi am (?:happy|glad|willing) to\b|\bi would be (?:happy|glad) to\b|"
-    r"\bcount me in\b|\bwe have (?:a )?deal\b|\bit is (?:a )?deal\b"
+    r"\bi (?:can |would |do |also |will |fully |gladly |am happy to )*(?:agree|accept)\b|\bi am (?:happy|glad|willing) to\b|"
+    r"\bi would be (?:happy|glad) to\b|\bcount me in\b|\bwe have (?:a )?deal\b|\bit is (?:a )?deal\b"
 )
 _ACCEPT_AFTER = re.compile(r"^(?:\w+ ){0,2}?(works for me|sounds (?:good|great|fine)|is (?:fine|good|ok|okay|agreed)|it is|works)\b")
 _PROMISE = re.compile(
@@ -45,7 +48,8 @@ _PLANS = re.compile(
     r"\b(are you|do you (?:plan|intend|expect|mean)|will you be|whether you|if you (?:plan|intend|are)|is your plan|your plan)\b"
 )
 _IF_ASK = re.compile(
-    r"\b(appreciate it|wonder|wondering|ask|great|good|grateful|love it|like it|nice|glad|happy|check|see|help\w*|best|best of all|helps|lot|both|useful|better)"
+    r"\b(appreciate it|wonder|wondering|ask|great|good|grateful|love it|like it|nice|glad|happy|check|see|help\w*|best|lot|"
+    r"both|useful|better)"
     r"(?: \w+){0,3} if (?:you|we)\b"
 )
 _GLAD = r"\b(happy|glad|gladly)\b"
@@ -258,7 +262,7 @@ def meaning(text: str, author: AgentID, readers: frozenset[AgentID]) -> tuple[di
     others = tuple(sorted(readers - {author}))
     acts: list[dict[str, Any]] = []
     sentence: list[Token] = []
-    for token in [*tokens(text), Token("END", ".")]:
+    for token in [*tokens(text[:MAX_TEXT]), Token("END", ".")]:
         sentence.append(token)
         if token.word in ENDS:
             for kind, about in _sentence(sentence, author, others):

@@ -16,10 +16,10 @@ from scenarios.diplomacy.press import powers_named
 
 _NICKNAMES = """
 ADR adriatic|AEG aegean|BAL baltic|BAR barents|BLA black,black sea|BOT bothnia,gob|EAS east med,eastern med,emed|ENG channel,ech
-HEL heligoland,helgoland,heligoland bight|ION ionian|IRI irish|LYO lyon,gulf of lyons,gol,golf of lyon|MAO mid atlantic,mid-atlantic,mid,mat
+HEL heligoland,helgoland,heligoland bight|ION ionian|IRI irish|LYO lyon,gulf of lyons,gol|MAO mid atlantic,mid,mat
 NAO north atlantic,nat|NTH nts|NWG norwegian,nrg|SKA skag,skaggerak|TYS tyrrhenian,tyn,tyrr|WES west med,western med,wmed
-CON const|LVN liv|LVP lpl,liv pool|NWY nor way|RUM romania|STP st petersburg,st pete,petersburg,st p|TYR tyrol,tyro|NAF n africa|BUL bulg|SEV sevas
-SMY smy|SER serb|BUD buda|GAL gali|MAR marseille|HOL netherlands|WAR wars
+CON const|LVN liv|LVP lpl|RUM romania|STP st petersburg,st pete,petersburg,st p|TYR tyrol|BUL bulg
+SER serb|BUD buda|GAL gali|MAR marseille|HOL netherlands
 """
 _PLACES: dict[tuple[str, ...], str] = {}
 
@@ -50,16 +50,16 @@ KIND = _kinds({
     "ME": "i me my mine myself", "YOU": "you your yours yourself", "WE": "we us our ours both ourselves neither",
     "TO": "to into onto > →", "AT": "in at on from of", "WITH": "with by",
     "SUP": "support supports supporting back backing", "HOLD": "hold holds holding", "CON": "convoy convoys convoying",
-    "MOVE": "move moves moving order orders ordering send sends sending go goes going take takes taking attack attacks attacking enter enters entering "
-            "bring brings bringing march marches marching sail sails sailing advance push pushing head heading retake invade tap "
-            "occupy occupies grab walk step",
+    "MOVE": "move moves moving order orders ordering send sends sending go goes going take takes taking attack attacks attacking enter "
+            "enters entering bring brings bringing march marches marching sail sails sailing advance push pushing head heading retake "
+            "invade tap occupy occupies grab walk step",
     "KEEP": "keep keeping stay staying stays leave leaving leaves make making remain remains keeps",
     "DMZ": "dmz dmzs dmzed demilitarised demilitarized demilitarise demilitarize demilitarizing demilitarising",
     "FREE": "empty neutral unoccupied vacant",
     "ALLY": "ally allies allied alliance",
     "DRAW": "draw draws", "FOE": "against versus vs",
-    "AUX": "will would should shall can could might may must is are am be been being do does planning also then just able afraid want wants try trying "
-           "attempt please which that",
+    "AUX": "will would should shall can could might may must is are am be been being do does planning also then just able afraid want "
+           "wants try trying attempt please which that",
     "NEG": "not never refuse refuses decline declining reject unable cannot nor",
     "PAST": "moved supported went attacked took held convoyed bounced asked told did was were had thanks thank helped entered",
 })
@@ -96,10 +96,11 @@ _SHORT_FORMS = [(re.compile(pattern), by) for pattern, by in (
     (r"\bstay(?:ing)? (?:in place|put|where (?:it|you|i) (?:is|are|am))\b|\bwhere it is\b|\bin place\b", "hold"),
     (r"\bout of\b|\bclear of\b|\boff of\b|\baway from\b", "outof"), (r"\bkeep(?:ing)? off\b|\bavoid(?:ing)?\b", "keep outof"),
     (r"\b(get|getting|take|taking|move|moving|go|going|come|coming|be|bring|bringing|right|fall|falling|are|is|put|pull) back\b", r"\1"),
-    (r"\b(?:the|a|an|that|this|your|his|her|their|first|next|nice|good|great|bad|bold) (?:move|attack|push)\b(?= (?:to|on|into|against|in)\b)", "deed"),
+    (r"\b(?:the|a|an|that|this|your|his|her|their|first|next|nice|bad) (?:move|attack|push)\b(?= (?:to|on|into|against|in)\b)", "deed"),
     (r"\bsupport[ -]hold(?:ing)?\b", "support"), (r"\bsupport-move\b", "support"),
 )]
-_WAR = re.compile(r"\b(?:at|of|declar\w+|go(?:ing|es)? to|the|this|to) war\b(?! ?[-/])|\ba war\b(?! ?(?:-|to |h\b|s\b|hold|support))|\bwar (?=with|on |against|between)")
+_WAR = re.compile(r"\b(?:at|of|declar\w+|go(?:ing|es)? to|the|this|to) war\b(?! ?[-/])|"
+                  r"\ba war\b(?! ?(?:-|to |h\b|s\b|hold|support))|\bwar (?=with|on |against|between)")
 
 
 def tokens(text: str) -> list[Token]:
@@ -162,12 +163,13 @@ def _letters(found: list[Token]) -> list[Token]:
         before, after, later = (found[k] if 0 <= k < len(found) else Token("END", "") for k in (i - 1, i + 1, i + 2))
         if token.word in ("a", "f") and after.kind == "PLACE":
             ordered = later.word in ("-", "h", "s", "c") or later.kind in ("TO", "HOLD", "SUP", "CON")
-            closing = before.kind in ("SUP", "CON", "MOVE", "WITH", "HOLD") or before.word in ("s", "c", ":") or found[i - 1 : i] == []
-            ended = later.kind in ("END", "WITH", "WORD") and later.word in ("", ".", "!", "?", ",", ";", "\n", ")", "and", "with", "if", "please")
+            closing = before.kind in ("SUP", "CON", "MOVE", "WITH", "HOLD") or before.word in ("s", "c", ":") or i == 0
+            ended = later.word in ("", ".", "!", "?", ",", ";", "\n", ")", "and", "with", "if", "please")
             if token.word == "f" or ordered or (closing and ended):
                 out[i] = Token("UNIT", token.word, _UNIT[token.word])
-        elif before.kind == "PLACE" and token.word in ("s", "h", "c", "'s") and (token.word == "h" or after.word in ("a", "f") or after.kind in ("UNIT", "PLACE")):
-            out[i] = Token({"h": "HOLD", "c": "CON", "s": "SUP"}.get(token.word, "WORD"), token.word)
+        elif before.kind == "PLACE" and token.word in ("s", "h", "c"):
+            if token.word == "h" or after.word in ("a", "f") or after.kind in ("UNIT", "PLACE"):
+                out[i] = Token({"h": "HOLD", "c": "CON", "s": "SUP"}[token.word], token.word)
         elif token.word == "-" and before.kind == "PLACE" and after.kind == "PLACE":
             out[i] = Token("TO", "-")
     return out

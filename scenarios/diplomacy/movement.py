@@ -4,14 +4,17 @@ Strengths and the choices between them follow the DATC 3.0 (Lucas Kruijswijk), s
 Every question ("does this move succeed?", "is this support given?", "does this convoy carry?") is a decision, true or
 false, that reads other decisions. First whatever follows from what is known is settled, each strength taken at its least
 and its most, until nothing changes: so the result does not depend on the order of asking. Decisions left over wait for each
-other in circles. A circle that waits for nothing outside itself is settled by trying. One consistent answer is taken. Among
-several without a convoy at stake (units moving round in a ring) the one where the units move is taken. Otherwise it is a
-convoy paradox, and the armies carried in it stay where they are (Szykman).
+other in circles; one that waits for nothing outside itself is broken. With a convoy in it, it is a convoy paradox, and the armies
+carried stay where they are (Szykman). Without, it is units that move round in a ring, and they move.
+
+Why these are all the circles: an army cuts the support of one unit, that support concerns one province, the fleet there carries one
+army. So a circle through a convoy is a single loop: its answers agree with each other in two ways or in none, never in one. And with the
+convoys settled no support waits for a move, so that only moves are left, each waiting for others to leave.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scenarios.diplomacy.orders import Occupants, Order
@@ -41,13 +44,8 @@ def settle(situation: Situation) -> Known:
     pending = [f"{army}~" for army in situation.chains] + list(situation.against) + list(situation.moves)
     while pending := _follow(situation, known, pending):
         core = _first_circle(situation, known, pending)
-        answers = _consistent(situation, known, sorted(core, key=lambda d: (d not in situation.moves, d)))
-        first, second = next(answers, None), next(answers, None)
         convoys = [decision for decision in core if decision.endswith("~")]
-        if first is not None and (second is None or not convoys):
-            known.update(first)
-        else:
-            known.update(dict.fromkeys(convoys or core, False))
+        known.update(dict.fromkeys(convoys, False) if convoys else dict.fromkeys(core, True))
     return known
 
 
@@ -66,21 +64,6 @@ def _follow(situation: Situation, known: Known, pending: Sequence[str]) -> list[
         if not left or len(left) == len(pending):
             return left
         pending = left
-
-
-def _consistent(situation: Situation, known: Known, core: Sequence[str]) -> Iterator[Known]:
-    """All answers to the decisions of `core` that agree with each other, those where units move first."""
-    def extend(trial: Known, guessed: tuple[str, ...]) -> Iterator[Known]:
-        left = _follow(situation, trial, core)
-        if any(_answer(situation, trial, guess) is (not trial[guess]) for guess in guessed):
-            return
-        if not left:
-            yield {decision: trial[decision] for decision in core}
-            return
-        for value in (True, False):
-            yield from extend({**trial, left[0]: value}, (*guessed, left[0]))
-
-    return extend(dict(known), ())
 
 
 def _first_circle(situation: Situation, known: Known, pending: Sequence[str]) -> set[str]:

@@ -247,7 +247,8 @@ class Sentence:
         """'between Austria and Italy', 'between us' → powers and the token after."""
         if self.word(i) not in ("between", "with", "for"):
             return (), i
-        powers, j = [], i + 1
+        powers: list[str] = []
+        j = i + 1
         while self.kind(j) in ("POWER", "ME", "YOU", "WE") or (powers and self.word(j) in (",", "and", "of")):
             if self.kind(j) in ("POWER", "ME", "YOU", "WE"):
                 powers.append(self.t[j].value or self.kind(j))
@@ -280,6 +281,8 @@ class Sentence:
     def alliance(self, i: int) -> Found | None:
         foes: list[str] = []
         if self.kind(i) == "ALLY":
+            if self.word(i) == "ally" and any(self.word(k) in ("a", "an", "your", "my", "his") for k in range(max(0, i - 2), i)):
+                return None  # 'a bad ally' is somebody, not a pact
             powers, j = self.between(i + 1)
             end = j
             j = self.skip(j, words=("together", "this", "turn", "year", "right", "now", "up"), most=3)

@@ -72,17 +72,13 @@ def _together(order: str, chances: Mapping[str, Mapping[str, float]], chosen: Ma
     """The order with those of its partners, or None if it does not fit what is chosen already."""
     parsed = parse_order(order)
     found = {parsed.unit: order}
-    if parsed.kind in ("support", "convoy") and parsed.other in chances:
-        wanted = f"{parsed.other} - {parsed.target}" + (" VIA" if parsed.kind == "convoy" else "") if parsed.target else f"{parsed.other} H"
-        partner = chosen.get(parsed.other)
-        if partner is None and parsed.target:
-            if wanted not in chances[parsed.other]:
-                return None
-            found[parsed.other] = wanted
-        elif (parsed.target and partner != wanted) or (not parsed.target and partner is not None and parse_order(partner).kind == "move"):
+    other = parsed.other or ""
+    if parsed.kind in ("support", "convoy") and other in chances:
+        fitting = _fitting(parsed)
+        if other not in chosen and fitting[0] in chances[other]:
+            found[other] = fitting[0]
+        elif other not in chosen or not _matched(order, chosen):
             return None
-        elif partner is None:
-            found[parsed.other] = wanted
     if parsed.via:
         wanted = f"C {parsed.unit} - {parsed.target}"
         able = [unit for unit, orders in chances.items() if f"{unit} {wanted}" in orders and _alone(unit, parsed)]
@@ -134,14 +130,23 @@ def _untangled(chosen: dict[str, str], chances: Mapping[str, Mapping[str, float]
     return chosen
 
 
+def _fitting(helps: Order) -> tuple[str, ...]:
+    """The orders of the unit helped that a support or convoy fits, the plainest first."""
+    if not helps.target:
+        return (f"{helps.other} H",)
+    move = f"{helps.other} - {helps.target}"
+    return (f"{move} VIA",) if helps.kind == "convoy" else (move, f"{move} VIA")
+
+
 def _matched(order: str, chosen: Mapping[str, str]) -> bool:
+    """Whether an order's partners among our own, where they have one, do their part."""
     parsed = parse_order(order)
     if parsed.via:
         return any(text.endswith(f" C {parsed.unit} - {parsed.target}") for text in chosen.values())
-    if parsed.kind not in ("support", "convoy") or parsed.other not in chosen:
+    other = parsed.other or ""
+    if parsed.kind not in ("support", "convoy") or other not in chosen:
         return True
-    partner = parse_order(chosen[parsed.other])
-    return partner.target == parsed.target if parsed.target else partner.kind != "move"
+    return chosen[other] in _fitting(parsed) if parsed.target else parse_order(chosen[other]).kind != "move"
 
 
 # ---- retreats and adjustments ----------------------------------------------------------------------------------------

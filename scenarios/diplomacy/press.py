@@ -150,8 +150,8 @@ def _deeds(order: str, owner: str, other: str) -> list[str]:
     return [f"support {helped}{goal}{tail}", *terse, *use, f"support {helped}{into}{tail}"]
 
 
-_GERUND = {"hold": "holding", "keep": "keeping", "move": "moving", "go": "going", "order": "ordering", "send": "sending", "convoy": "convoying",
-           "use": "using", "support": "supporting"}
+_GERUND = {"hold": "holding", "keep": "keeping", "move": "moving", "go": "going", "order": "ordering", "send": "sending",
+           "convoy": "convoying", "use": "using", "support": "supporting"}
 
 
 def _ing(deed: str) -> str:

@@ -19,6 +19,8 @@ from scenarios.diplomacy.orders import legal_orders
 from sociallm.conversation import AgentID, Channel
 
 MAX_ALLIES = 2
+Plans = Mapping[str, Mapping[str, float]]  # an intent: unit → {order: probability}
+Wanted = tuple[AgentID, dict[str, Any]]  # partner, act
 
 
 @dataclass(frozen=True)
@@ -75,24 +77,28 @@ def stance_of(seat: Seat) -> Stance:
 
 def _faith(trust: float) -> float:
     """How firmly one keeps one's word to somebody trusted so far: a liar is owed little."""
-    return min(1.0, 0.2 + trust)
+    return min(1.0, 0.5 + trust)
 
 
 def _orders_like(board: Board, power: AgentID, order: str) -> list[str]:
     return [o for options in legal_orders(board, power).values() for o in options if matches(order, o)] if "?" in order else [order]
 
 
-def candidates(seat: Seat, plans: Mapping[str, Mapping[str, float]], rng: np.random.Generator) -> Iterator[tuple[AgentID, dict[str, Any]]]:
-    """(partner, act) worth saying, the most useful first: answers, then help wanted and offered, pacts, news."""
+def candidates(seat: Seat, plans: Plans, rng: np.random.Generator) -> Iterator[Wanted]:
+    """What is worth saying, the most useful first: answers, then what still needs an answer, unless this is the last round for one."""
     yield from _answers(seat, plans)
     near = neighbours_of(seat.board, seat.power)
     partners = [p for p in near if seat.channel(p) and seat.trust.get(p, 0.5) >= 0.35]
+    friends = _shuffled([p for p in partners if seat.trust.get(p, 0.5) >= 0.5], rng)
+    close = _shuffled(partners[:4], rng)
+    last = seat.seen.view.get("round", 0) + 1 >= seat.seen.view.get("rounds", 0)
+    told = [said for other in friends for said in (*_help_offered(seat, plans, other), *_news(seat, plans, other))]
+    if last:
+        yield from told
     yield from _support_wanted(seat, plans, partners)
-    for other in _shuffled(partners[:4], rng):
+    for other in close:
         yield from _pacts(seat, plans, other, near)
-    for other in _shuffled([p for p in partners if seat.trust.get(p, 0.5) >= 0.5], rng):
-        yield from _help_offered(seat, plans, other)
-        yield from _news(seat, plans, other)
+    yield from told
     for other in partners:
         yield from _questions(seat, other)
 
@@ -101,7 +107,7 @@ def _shuffled(items: Sequence[AgentID], rng: np.random.Generator) -> list[AgentI
     return [items[i] for i in rng.permutation(len(items))]
 
 
-def _answers(seat: Seat, plans: Mapping[str, Mapping[str, float]]) -> Iterator[tuple[AgentID, dict[str, Any]]]:
+def _answers(seat: Seat, plans: Plans) -> Iterator[Wanted]:
     for offer in sorted(seat.notes["pending"], key=lambda p: -seat.trust.get(p["from"], 0.5)):
         other, about = offer["from"], offer["about"]
         if seat.channel(other) is None:
@@ -115,7 +121,7 @@ def _answers(seat: Seat, plans: Mapping[str, Mapping[str, float]]) -> Iterator[t
             yield other, press.act("accept" if _agreeable(seat, plans, other, about) else "refuse", [other], about)
 
 
-def _likeliest(plans: Mapping[str, Mapping[str, float]], order: str) -> str | None:
+def _likeliest(plans: Plans, order: str) -> str | None:
     for unit, orders in plans.items():
         if matches(" ".join(order.split()[:2]), unit):
             return max(sorted(orders), key=lambda o: orders[o])
@@ -128,7 +134,7 @@ def _sayable_answer(seat: Seat, about: Mapping[str, Any]) -> bool:
     return about["kind"] == "draw" or seat.power in about["powers"]
 
 
-def _agreeable(seat: Seat, plans: Mapping[str, Mapping[str, float]], other: AgentID, about: Mapping[str, Any]) -> bool:
+def _agreeable(seat: Seat, plans: Plans, other: AgentID, about: Mapping[str, Any]) -> bool:
     """Whether to accept: by trust, by what is given up, and by who gains."""
     trust, kind = seat.trust.get(other, 0.5), about["kind"]
     if kind == "draw":
@@ -145,7 +151,7 @@ def _agreeable(seat: Seat, plans: Mapping[str, Mapping[str, float]], other: Agen
         return False
     if about["kind"] == "order":
         return plans[unit].get(about["order"], 0.0) >= 0.3 - 0.2 * trust
-    return trust >= 0.45 and _harmless(seat, about["order"], other) and max(plans[unit].values()) <= 0.35 + 0.6 * trust
+    return trust >= 0.45 and _harmless(seat, about["order"], other) and max(plans[unit].values()) <= 0.5 + 0.5 * trust
 
 
 def _mass(orders: Mapping[str, float], provinces: set[str]) -> float:
@@ -163,9 +169,7 @@ def _harmless(seat: Seat, order: str, other: AgentID) -> bool:
     return not {holder, owner} & {seat.power, *stance_of(seat).allies}
 
 
-def _support_wanted(
-    seat: Seat, plans: Mapping[str, Mapping[str, float]], partners: Sequence[AgentID]
-) -> Iterator[tuple[AgentID, dict[str, Any]]]:
+def _support_wanted(seat: Seat, plans: Plans, partners: Sequence[AgentID]) -> Iterator[Wanted]:
     """Ask those who could help for support of the attacks most wanted, where somebody may stand in the way."""
     wanted = sorted(
         ((p, order) for orders in plans.values() for order, p in orders.items() if order.split()[2] == "-" and "VIA" not in order),
@@ -199,9 +203,7 @@ def _helper(board: Board, other: AgentID, order: str) -> str | None:
     return next((o for options in _legal(board, other).values() for o in options if o.split()[2] == "S" and o.endswith(f"S {order}")), None)
 
 
-def _pacts(
-    seat: Seat, plans: Mapping[str, Mapping[str, float]], other: AgentID, near: Sequence[AgentID]
-) -> Iterator[tuple[AgentID, dict[str, Any]]]:
+def _pacts(seat: Seat, plans: Plans, other: AgentID, near: Sequence[AgentID]) -> Iterator[Wanted]:
     """A DMZ on the border, an alliance against a third."""
     trust, allied = seat.trust.get(other, 0.5), stance_of(seat).allies
     if trust < 0.35:
@@ -221,7 +223,7 @@ def _pacts(
             yield other, press.act("propose", [other], press.about_alliance(pair, foe))
 
 
-def _help_offered(seat: Seat, plans: Mapping[str, Mapping[str, float]], other: AgentID) -> Iterator[tuple[AgentID, dict[str, Any]]]:
+def _help_offered(seat: Seat, plans: Plans, other: AgentID) -> Iterator[Wanted]:
     """To a friend: promise the support of a unit with nothing better to do, or suggest an attack on a common foe."""
     stance = stance_of(seat)
     foes = {p for p in POWERS if p not in {seat.power, other} and stance.hostility(p) > stance.hostility(other)}
@@ -239,7 +241,7 @@ def _help_offered(seat: Seat, plans: Mapping[str, Mapping[str, float]], other: A
                 yield other, press.act("propose", [other], press.about_order(other, f"{unit} - {place}"))
 
 
-def _questions(seat: Seat, other: AgentID) -> Iterator[tuple[AgentID, dict[str, Any]]]:
+def _questions(seat: Seat, other: AgentID) -> Iterator[Wanted]:
     """Ask what a unit beside one's own centre is about to do."""
     for unit in seat.board.units[other]:
         for place in sorted(neighbours(unit[0], unit[2:])):
@@ -247,7 +249,7 @@ def _questions(seat: Seat, other: AgentID) -> Iterator[tuple[AgentID, dict[str, 
                 yield other, press.act("ask", [other], press.about_order(other, f"{unit} - {place}"))
 
 
-def _news(seat: Seat, plans: Mapping[str, Mapping[str, float]], other: AgentID) -> Iterator[tuple[AgentID, dict[str, Any]]]:
+def _news(seat: Seat, plans: Plans, other: AgentID) -> Iterator[Wanted]:
     """Say what one will do anyway where it does the other no harm; promise to stay out of where one does not want to go."""
     theirs = set(seat.board.centers[other]) | {u[2:5] for u in seat.board.units[other]}
     sure = sorted(((p, order) for orders in plans.values() for order, p in orders.items() if order.split()[2] in "-H"), reverse=True)

@@ -78,9 +78,14 @@ def test_every_flipped_bit_is_noticed_with_its_line(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "line"),
-    [(lambda lines: lines[:1] + lines[2:], 2), (lambda lines: lines[1:], 1), (lambda lines: [lines[1], lines[0], *lines[2:]], 1), (lambda lines: lines[:2] + lines[1:], 3)],
+    [
+        (lambda lines: lines[:1] + lines[2:], 2),
+        (lambda lines: lines[1:], 1),
+        (lambda lines: [lines[1], lines[0], *lines[2:]], 1),
+        (lambda lines: lines[:2] + lines[1:], 3),
+    ],
     ids=["one lost", "first lost", "two swapped", "one twice"],
-)  # fmt: skip
+)
 def test_lost_moved_and_repeated_records_are_noticed(tmp_path, change, line):
     path = write(tmp_path / "e.jsonl", some())
     path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))

@@ -6,6 +6,7 @@ half the mean wins a point. All of it is decided by the streams it is handed.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -81,9 +82,11 @@ class Talker:
     def one(self, turn: Turn) -> tuple[Action, AgentMemory]:
         seen, number = turn.observation, int(turn.rng.integers(101))
         heard = (turn.memory.notes or {"heard": 0})["heard"] + len(seen.heard)
+        text = f"I heard {heard}, I say {number}"
         said = tuple(
-            Message(id=f"{seen.step}:{seen.agent}:{i}", author=seen.agent, channel=c, time=seen.time, text=f"I heard {heard}, I say {number}")
+            Message(id=f"{seen.step}:{seen.agent}:{i}", author=seen.agent, channel=c, time=seen.time, text=text)
             for i, c in enumerate(seen.may_write)
         )
-        action = Action(intent={str(number): 1.0}, messages=said, wording=tuple({"by": "toy"} for _ in said), move=number if seen.move_due else None)
-        return action, AgentMemory(notes={"heard": heard})
+        wording, move = tuple({"by": "toy"} for _ in said), number if seen.move_due else None
+        action = Action(intent={str(number): 1.0}, messages=said, wording=wording, move=move)
+        return action, dataclasses.replace(turn.memory, notes={"heard": heard})

@@ -30,7 +30,7 @@ def test_the_board_has_75_provinces_14_inland_42_coastal_19_seas() -> None:
 def test_34_centres_22_of_them_homes_one_unit_on_each_home() -> None:
     homes = [home for power in POWERS for home in HOME_CENTERS[power]]
     assert (len(SUPPLY_CENTERS), len(set(SUPPLY_CENTERS)), len(homes)) == (34, 34, 22)
-    assert POWERS == tuple(sorted(START_UNITS))
+    assert tuple(sorted(START_UNITS)) == POWERS
     for power in POWERS:
         assert sorted(unit[2:5] for unit in START_UNITS[power]) == sorted(HOME_CENTERS[power])
     assert [power for power in POWERS if len(HOME_CENTERS[power]) == 4] == ["RUSSIA"]
@@ -60,8 +60,8 @@ def test_three_provinces_have_two_coasts_that_do_not_touch() -> None:
 
 
 def test_neighbours_by_land_that_are_none_by_sea() -> None:
-    for one, other in (("ROM", "VEN"), ("ANK", "SMY"), ("EDI", "LVP"), ("FIN", "NWY"), ("LVP", "YOR"), ("WAL", "YOR"), ("APU", "ROM")):
-        assert other in reach("A", one) or (one, other) == ("APU", "ROM")
+    for one, other in (("ROM", "VEN"), ("ANK", "SMY"), ("EDI", "LVP"), ("FIN", "NWY"), ("LVP", "YOR"), ("WAL", "YOR")):
+        assert other in reach("A", one)
         assert other not in reach("F", one)
 
 

@@ -14,10 +14,32 @@ from scenarios.diplomacy.orders import legal_orders
 
 ME, YOU, THIRD = "AUSTRIA", "ITALY", "TURKEY"
 PAIR = frozenset({ME, YOU})
-ORDERS = ("A VIE - GAL", "A TRI H", "F NTH C A LON - BEL", "A LON - BEL VIA", "F STP/SC - BOT", "F AEG - BUL/SC", "A WAR - GAL", "F ENG - MAO",
-          "A GAL - WAR", "? TRI - ALB", "F ? - ALB", "? ? - GAL")
-SUPPORTS = ("A BUD S A SER - RUM", "A BUD S A SER", "F MAO S F ENG - IRI", "F AEG S F GRE - BUL/SC", "A WAR S A UKR - GAL", "F NWY S F STP/NC - BAR",
-            "? ? S A BUD - RUM", "? ? S ? ? - RUM", "A BUD S ? ? - RUM", "? ? S A SER")
+ORDERS = (
+    "A VIE - GAL",
+    "A TRI H",
+    "F NTH C A LON - BEL",
+    "A LON - BEL VIA",
+    "F STP/SC - BOT",
+    "F AEG - BUL/SC",
+    "A WAR - GAL",
+    "F ENG - MAO",
+    "A GAL - WAR",
+    "? TRI - ALB",
+    "F ? - ALB",
+    "? ? - GAL",
+)
+SUPPORTS = (
+    "A BUD S A SER - RUM",
+    "A BUD S A SER",
+    "F MAO S F ENG - IRI",
+    "F AEG S F GRE - BUL/SC",
+    "A WAR S A UKR - GAL",
+    "F NWY S F STP/NC - BAR",
+    "? ? S A BUD - RUM",
+    "? ? S ? ? - RUM",
+    "A BUD S ? ? - RUM",
+    "? ? S A SER",
+)
 ZONES = (["GAL"], ["TYR", "VEN"], ["BLA"], ["ENG"], ["WAR"], ["MAO", "NTH", "PIE"])
 
 
@@ -33,7 +55,15 @@ def every_act() -> list[dict]:
         kinds = [("ask", YOU), ("promise", ME), ("inform", ME), ("inform", THIRD), ("accept", ME), ("refuse", ME)]
         acts += [press.act(kind, [YOU], press.about_order(power, order)) for kind, power in kinds]
     for zone in ZONES:
-        kinds = [("propose", [ME, YOU]), ("propose", [YOU]), ("promise", [ME]), ("accept", [ME, YOU]), ("accept", [ME]), ("refuse", [ME, YOU]), ("refuse", [ME])]
+        kinds = [
+            ("propose", [ME, YOU]),
+            ("propose", [YOU]),
+            ("promise", [ME]),
+            ("accept", [ME, YOU]),
+            ("accept", [ME]),
+            ("refuse", [ME, YOU]),
+            ("refuse", [ME]),
+        ]
         acts += [press.act(kind, [YOU], press.about_dmz(powers, zone)) for kind, powers in kinds]
     for kind in ("propose", "accept", "refuse"):
         acts += [press.act(kind, [YOU], press.about_alliance([ME, YOU], foe)) for foe in (None, THIRD)]
@@ -73,11 +103,27 @@ def test_acts_about_any_order_of_any_power_are_read_back_by_author_and_reader():
 
 
 SMALL_TALK = (
-    "I think we can help each other here", "Good luck!", "Let me know what you think.", "Thanks a lot!", "Hope we can trust each other.",
-    "It would be good for both of us.", "I don't trust Turkey at all.", "France is getting big.", "I keep my word.", "Are you worried about Russia?",
-    "What do you think?", "I really think this is the best way to stop Germany from going to war with us.", "How are things going on your side? lol",
-    "You were very quiet last year, is everything ok?", "Hi Italy, nice to meet you!", "Does that work?", "Vienna and Galicia are a nightmare this game.",
-    "I will be honest with you.", "I hope you will not mind.", "Draw the line somewhere, I say!", "Turkey is clearly a bad ally.",
+    "I think we can help each other here",
+    "Good luck!",
+    "Let me know what you think.",
+    "Thanks a lot!",
+    "Hope we can trust each other.",
+    "It would be good for both of us.",
+    "I don't trust Turkey at all.",
+    "France is getting big.",
+    "I keep my word.",
+    "Are you worried about Russia?",
+    "What do you think?",
+    "I really think this is the best way to stop Germany from going to war with us.",
+    "How are things going on your side? lol",
+    "You were very quiet last year, is everything ok?",
+    "Hi Italy, nice to meet you!",
+    "Does that work?",
+    "Vienna and Galicia are a nightmare this game.",
+    "I will be honest with you.",
+    "I hope you will not mind.",
+    "Draw the line somewhere, I say!",
+    "Turkey is clearly a bad ally.",
 )
 
 
@@ -138,8 +184,13 @@ def test_a_negation_of_a_move_is_a_promise_to_stay_out_and_of_staying_out_a_refu
 
 
 def test_what_is_past_or_supposed_commits_nobody():
-    for text in ("Thanks for supporting my army from Budapest to Rumania last turn.", "Turkey asked me to support him to Rum", "You moved A VEN - TYR",
-                 "If I move to Galicia, what happens?", "We were going to war with Turkey"):
+    for text in (
+        "Thanks for supporting my army from Budapest to Rumania last turn.",
+        "Turkey asked me to support him to Rum",
+        "You moved A VEN - TYR",
+        "If I move to Galicia, what happens?",
+        "We were going to war with Turkey",
+    ):
         assert read(text) == [], text
 
 
@@ -150,7 +201,12 @@ def test_a_condition_on_the_other_is_read_as_a_second_act():
 def test_in_a_public_channel_the_one_called_by_name_is_you():
     room = frozenset(POWERS)
     to = sorted(room - {ME})
-    for about in (press.about_order(YOU, "A VEN - TYR"), press.about_dmz([ME, YOU], ["TYR"]), press.about_alliance([ME, YOU], THIRD), {"kind": "draw"}):
+    for about in (
+        press.about_order(YOU, "A VEN - TYR"),
+        press.about_dmz([ME, YOU], ["TYR"]),
+        press.about_alliance([ME, YOU], THIRD),
+        {"kind": "draw"},
+    ):
         act = press.act("propose", to, about)
         for text in press.texts(act, ME):
             assert list(meaning(text, ME, room)) == [act], text
@@ -161,19 +217,74 @@ def test_every_place_is_read_by_full_name_and_code_and_by_the_names_players_use(
     for code in PROVINCES:
         for spoken in (code, code.lower(), FULL_NAMES[code], FULL_NAMES[code].upper()):
             assert [t.value for t in tokens(f"army in {spoken}, ok") if t.kind == "PLACE"] == [code], spoken
-    for spoken, code in (("St. Petersburg", "STP"), ("West Med", "WES"), ("Mid-Atlantic", "MAO"), ("Romania", "RUM"), ("Stp/nc", "STP/NC"),
-                         ("Bulgaria (east coast)", "BUL/EC"), ("the south coast of Spain", "SPA/SC"), ("the Channel", "ENG")):
+    for spoken, code in (
+        ("St. Petersburg", "STP"),
+        ("West Med", "WES"),
+        ("Mid-Atlantic", "MAO"),
+        ("Romania", "RUM"),
+        ("Stp/nc", "STP/NC"),
+        ("Bulgaria (east coast)", "BUL/EC"),
+        ("the south coast of Spain", "SPA/SC"),
+        ("the Channel", "ENG"),
+    ):
         assert [t.value for t in tokens(f"fleet to {spoken}, ok") if t.kind == "PLACE"] == [code], spoken
 
 
 def test_hostile_text_never_raises_and_is_bounded():
     rng = np.random.default_rng(3)
-    pieces = ["I", "you", "will", "not", "support", "A", "F", "VIE", "-", "to", "GAL", "dmz", "ally", "draw", "against", "Turkey", "if", ",", ".", "?", "/", "(",
-              "'", "\u202e", "\ud800", "\x00", "s", "h", "c", "with", "north coast of", "Stp", "keep out of", "🙂", "İ", "ﬀ", "between", "and", "the"]
+    pieces = [
+        "I",
+        "you",
+        "will",
+        "not",
+        "support",
+        "A",
+        "F",
+        "VIE",
+        "-",
+        "to",
+        "GAL",
+        "dmz",
+        "ally",
+        "draw",
+        "against",
+        "Turkey",
+        "if",
+        ",",
+        ".",
+        "?",
+        "/",
+        "(",
+        "'",
+        "\u202e",
+        "\ud800",
+        "\x00",
+        "s",
+        "h",
+        "c",
+        "with",
+        "north coast of",
+        "Stp",
+        "keep out of",
+        "🙂",
+        "İ",
+        "ﬀ",
+        "between",
+        "and",
+        "the",
+    ]
     for _ in range(400):
         text = str(rng.choice(["", " "])).join(str(p) for p in rng.choice(pieces, int(rng.integers(0, 40))))
         assert len(meaning(text, ME, PAIR)) <= MAX_ACTS
-    for text in ("A VIE - " * 4000, "and " * 8000, "north coast of " * 2000, "(" * 32768, "dmz in gal, " * 2500, "I will support A BUD - RUM. " * 1200, "a" * 32768):
+    for text in (
+        "A VIE - " * 4000,
+        "and " * 8000,
+        "north coast of " * 2000,
+        "(" * 32768,
+        "dmz in gal, " * 2500,
+        "I will support A BUD - RUM. " * 1200,
+        "a" * 32768,
+    ):
         assert len(meaning(text, ME, PAIR)) <= MAX_ACTS
     assert meaning("I will move A VIE - GAL", ME, frozenset({ME})) != ()  # a note to itself has no reader, and is still read
 
@@ -187,7 +298,7 @@ def test_an_order_is_taken_apart_and_put_together_again():
 
 
 def test_an_act_outside_the_vocabulary_is_refused_with_a_reason():
-    with pytest.raises(ValueError, match="propose.*'promise' about 'draw'"):
+    with pytest.raises(ValueError, match=r"propose.*'promise' about 'draw'"):
         press.texts(press.act("promise", [YOU], {"kind": "draw"}), ME)
     with pytest.raises(ValueError, match="must name the unit"):
         press.texts(press.act("refuse", [YOU], press.about_order(ME, "? ? - GAL")), ME)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sociallm.model import LocalBlock, SociaLLM, SocialBlock
+from sociallm.model import LocalBlock, SocialBlock, SociaLLM
 from sociallm.streams import READ, WROTE
 
 
@@ -85,11 +85,13 @@ def logits_of(model: SociaLLM, seen: list[Heard], reader: str, partners: list[st
     last, now = seen[-1], seen[-1].hours
     r = [torch.zeros_like(t) for t in p[-1]]
     for block, residual in zip(model.social, layers, strict=True):
-        def stream(keep: list[int], block: SocialBlock = block, residual: list[list[Tensor]] = residual) -> Tensor:
+        writes = [social_writes(block, tokens) for tokens in residual]
+
+        def stream(keep: list[int], block: SocialBlock = block, writes: list[list[tuple[Tensor, Tensor, Tensor]]] = writes) -> Tensor:
             S, clock = torch.zeros(block.heads, block.head_width, block.state, dtype=p[-1][0].dtype), 0.0
             for k in keep:
                 S = S * torch.exp(-block.rate_log.exp() * (seen[k].hours - clock))[:, None, None]
-                S, clock = after(block, S, social_writes(block, residual[k]), WROTE if seen[k].author == reader else READ), seen[k].hours
+                S, clock = after(block, S, writes[k], WROTE if seen[k].author == reader else READ), seen[k].hours
             return S * torch.exp(-block.rate_log.exp() * (now - clock))[:, None, None]
 
         earlier = range(len(seen) - 1)
@@ -98,14 +100,14 @@ def logits_of(model: SociaLLM, seen: list[Heard], reader: str, partners: list[st
         for v in partners:
             other = other + stream([k for k in earlier if seen[k].author == v and v != reader]) / len(partners)
         nxt_r = []
-        for t, (x, log_a, B) in enumerate(social_writes(block, residual[-1])):
+        for t, (x, log_a, B) in enumerate(writes[-1]):
             own = log_a.exp()[:, None, None] * own + x[:, :, None] * B
             other = log_a.exp()[:, None, None] * other + x[:, :, None] * B
             C, z = block.read_proj(block.norm_read(residual[-1][t] + r[t])).split([block.state, block.read_proj.out_features - block.state])
             if block.fusion == "heads":
                 views = [block.norm((own @ C).flatten()), block.norm((other @ C).flatten())]
             else:
-                W = after(block, torch.zeros_like(own), social_writes(block, residual[-1])[: t + 1], READ) / block.role_log[1].exp()[:, None, None]
+                W = after(block, torch.zeros_like(own), writes[-1][: t + 1], READ) / block.role_log[1].exp()[:, None, None]
                 views = [block.norm(((own + other - W) @ C).flatten())]  # the message's own writes count once
             nxt_r.append(r[t] + block.out_proj(torch.cat(views) * F.silu(z)))
         r = nxt_r

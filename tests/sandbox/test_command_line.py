@@ -1,0 +1,115 @@
+"""The command line: what it prints, what it refuses, and what it does not import to say so."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox.__main__ import main
+from sandbox.log import describe
+from tests.sandbox.runs import TOY, run
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_help_imports_nothing_heavy():
+    program = (
+        "import sys\n"
+        "from sandbox.__main__ import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'ray', 'mesa', 'numpy', 'hydra', 'omegaconf', 'pandas', 'rich', 'yaml'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "run a scenario" in done.stdout and "print the log" in done.stdout
+
+
+@pytest.mark.parametrize("order", ["FILE --plugin MODULE seed=5", "--plugin MODULE FILE seed=5", "FILE seed=5 --plugin MODULE"])
+def test_overrides_may_stand_before_or_behind_the_options(capsys, tmp_path, order):
+    words = order.replace("MODULE", "tests.sandbox.toy").replace("FILE", TOY).split()
+    assert main(["run", *words, f"run_dir={tmp_path}"]) == 0
+    folder = Path(capsys.readouterr().out.splitlines()[-1])
+    assert json.loads((folder / "manifest.json").read_text())["seed"] == 5
+
+
+def test_an_unknown_option_is_refused(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", TOY, "--sede=5"])
+    assert "--sede=5" in capsys.readouterr().err
+
+
+def shown(capsys, *arguments, code=0):
+    assert main(["log", *map(str, arguments)]) == code
+    return capsys.readouterr()
+
+
+def test_the_log_is_printed_one_event_a_line(capsys, tmp_path):
+    folder, events, _ = run(capsys, tmp_path)
+    assert shown(capsys, folder).out.splitlines() == [describe(event) for event in events]
+    assert shown(capsys, folder / "events.jsonl").out.splitlines() == [describe(event) for event in events]
+
+
+def test_as_json_the_log_is_printed_as_it_stands(capsys, tmp_path):
+    folder, _, _ = run(capsys, tmp_path)
+    assert shown(capsys, folder, "--json").out == (folder / "events.jsonl").read_text()
+
+
+def test_events_are_chosen_by_kind_agent_step_and_channel(capsys, tmp_path):
+    folder, events, _ = run(capsys, tmp_path)
+
+    def chosen(*arguments):
+        return [json.loads(line)["seq"] for line in shown(capsys, folder, "--json", *arguments).out.splitlines()]
+
+    assert chosen("--kind", "move") == [e.seq for e in events if e.kind == "move"]
+    assert chosen("--kind", "move", "--kind", "end") == [e.seq for e in events if e.kind in ("move", "end")]
+    assert chosen("--agent", "P1", "--step", "2") == [e.seq for e in events if e.agent == "P1" and e.step == 2]
+    here = [e for e in events if e.data.get("channel") == "P0-P1"]
+    ids = {e.data["id"] for e in here}
+    assert ids and chosen("--channel", "P0-P1") == [e.seq for e in events if e in here or e.data.get("message") in ids]
+
+
+def test_a_damaged_log_is_told_in_one_line(capsys, tmp_path):
+    folder, _, _ = run(capsys, tmp_path)
+    log = folder / "events.jsonl"
+    log.write_bytes(log.read_bytes().replace(b"I say", b"I lie", 1))
+    said = shown(capsys, folder, code=2)
+    assert said.err.startswith(f"sandbox: {log}:") and "checksum" in said.err and said.err.count("\n") == 1
+
+
+def test_a_torn_log_is_printed_up_to_the_tear(capsys, tmp_path):
+    folder, events, _ = run(capsys, tmp_path)
+    log = folder / "events.jsonl"
+    log.write_bytes(log.read_bytes()[:-2])
+    said = shown(capsys, folder)
+    assert len(said.out.splitlines()) == len(events) - 1 and "torn" in said.err
+
+
+@pytest.mark.parametrize(("arguments", "part"), [(["nowhere"], "nowhere"), ([".", "--kind", "gossip"], "gossip")])
+def test_what_cannot_be_printed_is_told_in_one_line(capsys, tmp_path, monkeypatch, arguments, part):
+    monkeypatch.chdir(tmp_path)
+    said = shown(capsys, *arguments, code=2)
+    assert said.err.startswith("sandbox: ") and part in said.err and said.err.count("\n") == 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(capsys, tmp_path):
+    folder, _, _ = run(capsys, tmp_path, "environment.games=100")
+    command = f"{sys.executable} -m sandbox log {folder} | head -n 1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stderr == "" and done.stdout.count("\n") == 1
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal():
+    import io
+
+    from sandbox.progress import EVERY, Progress
+
+    now = iter([0.0, 1.0, EVERY, EVERY + 1, 2 * EVERY])
+    out = io.StringIO()
+    with Progress(out, lambda: next(now)) as told:
+        for step in range(4):
+            told(step, step * 10, "S1901M\x1b[2J")
+    assert out.getvalue().splitlines() == ["step 2  S1901M\\x1b[2J  10 messages  2.0/s", "step 4  S1901M\\x1b[2J  30 messages  3.0/s"]

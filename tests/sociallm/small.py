@@ -1,0 +1,81 @@
+"""A tiny model with drawn weights, its tokenizer, and conversations among four agents: what the tests of the model work on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sociallm import checkpoint
+from sociallm.batches import Batch, Encoded, batch_of, encode_conversation, windows_of
+from sociallm.conversation import Channel, Conversation, Message
+from sociallm.encode import slots_of
+from sociallm.model import SociaLLM, SociaLLMConfig, build
+from sociallm.tokenizer import Tokenizer
+
+AGENTS = ("ann", "bob", "cyd", "dan")
+PUBLIC = Channel(name="ALL", readers=frozenset(AGENTS))
+WORDS = tuple("the quick brown fox jumps over a lazy dog shall we go to Munich together".split())
+LINES = ("the quick brown fox jumps over the lazy dog", "shall we go to Munich together?") * 3
+
+
+def pair(a: str, b: str) -> Channel:
+    """The channel of two agents."""
+    return Channel(name="-".join(sorted((a, b))), readers=frozenset((a, b)))
+
+
+def tokenizer_of(lines: Sequence[str] = LINES, vocabulary: int = 420) -> Tokenizer:
+    """A tokenizer of at most `vocabulary` tokens; the same lines give the same one."""
+    return Tokenizer.train(lines, vocabulary=vocabulary)
+
+
+def model_of(fusion: str = "heads", layers: int = 2, vocabulary: int = 420, dtype: torch.dtype = torch.float64) -> SociaLLM:
+    """Weights drawn so that every part matters: embeddings as large as those of a trained model, no gain or bias at its start.
+
+    Chunks are short, so that messages and channels have several.
+    """
+    config = SociaLLMConfig(
+        vocabulary=vocabulary, width=16, layers=layers, local_heads=2, local_head_width=8, local_state=8,
+        social_heads=3, social_head_width=4, social_state=8, fusion=fusion, local_chunk=8, social_chunk=4,
+    )  # fmt: skip
+    model = build(config, torch.Generator().manual_seed(3)).double()
+    generator = torch.Generator().manual_seed(4)
+    with torch.no_grad():
+        for block in model.social:
+            block.role_log.copy_(torch.randn(block.role_log.shape, generator=generator) * 0.3)
+        for p in model.parameters():
+            if p.ndim == 1:
+                p.add_(torch.randn(p.shape, generator=generator, dtype=p.dtype) * 0.1)
+        model.embedding.weight.mul_(20)
+    return model.to(dtype)
+
+
+def saved(folder: Path, fusion: str = "heads", tokenizer: Tokenizer | None = None) -> str:
+    """A checkpoint of the tiny model, written to `folder`: its name for `checkpoint.load` and `checkpoint.shared`."""
+    tokenizer = tokenizer_of() if tokenizer is None else tokenizer
+    checkpoint.save(folder, model_of(fusion, vocabulary=tokenizer.vocabulary), tokenizer, {})
+    return str(folder)
+
+
+def conversation(seed: int = 0, count: int = 14, longest: int = 5) -> Conversation:
+    """Public and private talk of the four, messages of 1 to `longest` words, up to fifty minutes apart."""
+    rng = np.random.default_rng(seed)
+    messages, now = [], 0
+    for k in range(count):
+        author = str(rng.choice(AGENTS))
+        other = str(rng.choice([a for a in AGENTS if a != author]))
+        now += int(rng.integers(1, 3_000_000))
+        channel = PUBLIC if rng.random() < 0.4 else pair(author, other)
+        to = frozenset({other}) if channel is not PUBLIC or rng.random() < 0.3 else frozenset()
+        text = " ".join(rng.choice(WORDS, int(rng.integers(1, longest + 1))))
+        messages.append(Message(id=f"m{k}", author=author, channel=channel, time=now, text=text, addressees=to))
+    return Conversation(id="c", messages=tuple(messages))
+
+
+def one_batch(c: Conversation, tokenizer: Tokenizer, config: SociaLLMConfig, seed: int = 7) -> tuple[Encoded, Batch]:
+    """The whole conversation as one window, slots by name as in a run."""
+    encoded = encode_conversation(c, tokenizer)
+    window = windows_of(encoded, 100_000, 10_000)[0]
+    return encoded, batch_of([window], tokenizer, config, np.random.default_rng(seed), slots=slots_of(c.participants))
