@@ -25,3 +25,8 @@ class AgentMemory:
     others: Mapping[AgentID, SocialState] = field(default_factory=dict)
     channels: Mapping[str, str] = field(default_factory=dict)  # channel name → key of its local state
     notes: JSON = None
+
+
+def file_name(agent: AgentID) -> str:
+    """An agent's name as the stem of a file's: ASCII letters, digits, - and _ as they are, everything else as %code., so that no two collide."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else f"%{ord(c):x}." for c in agent)

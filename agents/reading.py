@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agents.memory import AgentMemory
+from agents.memory import AgentMemory, file_name
 from sociallm.checkpoint import shared
 from sociallm.conversation import AgentID, Message
 from sociallm.encode import EncodedMessage as Encoded
@@ -48,6 +48,8 @@ class Reader:
         """(memories after the message, what to log of each): for the readers among `memories`, its author included."""
         message, after, scalars = encoded.message, {}, {}
         for agent, memory in memories.items():
+            if not message.read_by(agent):
+                continue
             record: dict[str, Any] = {"role": "wrote" if agent == message.author else "read"}
             if measure and agent != message.author:
                 record |= self._surprise(memory, encoded)
@@ -81,4 +83,4 @@ class Reader:
         """The states of every agent, one safetensors file each: "own" and "of <interlocutor>"."""
         for agent, memory in memories.items():
             states = {"own": memory.own or self._empty} | {f"of {other}": state for other, state in memory.others.items()}
-            save_states(folder / f"{agent}.safetensors", states, self._checkpoint.sha256)
+            save_states(folder / f"{file_name(agent)}.safetensors", states, self._checkpoint.sha256)

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _ours(error: Exception) -> bool:
     """Whether an error was written for the user: by the guard, the log or the file system, not by a defect."""
-    return isinstance(error, OSError) or type(error).__name__ in ("ConfigError", "LogError", "CheckpointError")
+    return isinstance(error, OSError) or type(error).__name__ in ("ConfigError", "LogError")
 
 
 def show(given: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """What a run is, from a scenario file and the command line: the only file here that imports Hydra and OmegaConf.
 
 A scenario is `defaults: [sandbox_schema, _self_]` and keys of `RunConfig`; the first line may be left out. It passes the guard
-(sandbox/guard.py), then every key and value is held against the dataclass that knows it: `RunConfig` here, the world's own
+(sandbox/guard.py), then every key and value is held against the dataclass that knows it: `RunConfig`, the world's own
 `Options`, each policy's own `Options`. Only Hydra's compose API is used: `hydra.main` and `instantiate` run code that a
 configuration names.
 """
@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import ModuleType
-from typing import Any, Optional
+from typing import Any
 
 import yaml
 from hydra import compose, initialize
@@ -32,46 +31,12 @@ from agents.policies import make_policy, policies, policy
 from sandbox.chance import WORLD
 from sandbox.guard import PLAIN_INTERPOLATION, ConfigError, Document, bad_key, bad_value, checked
 from sandbox.hosts import Cast
+from sandbox.schema import RunConfig, limits
 from scenarios.environment import Environment
 from scenarios.table import world, worlds
 
 __all__ = ["ConfigError", "RunConfig", "Setting", "load"]
 DEFAULTS = ["sandbox_schema", "_self_"]
-
-
-@dataclass(frozen=True)
-class RayConfig:
-    address: Optional[str] = None  # noqa: UP045  OmegaConf reads this form. None: this machine; auto or HOST:PORT: a cluster
-
-
-@dataclass(frozen=True)
-class LogConfig:
-    fsync: str = "step"  # turn: after each record; step: after each step; none: when the run ends
-
-
-@dataclass(frozen=True)
-class MeasureConfig:
-    surprise: bool = False  # per message and reader, the model's surprise with and without its states
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Everything that YAML and the command line may say about a run."""
-
-    name: str = "unnamed"
-    seed: int = 0
-    environment: dict[str, Any] = field(default_factory=dict)  # name: a world of the table; the rest: that world's Options
-    seats: dict[str, str] = field(default_factory=dict)  # agent → policy; default: all the others
-    policies: dict[str, Any] = field(default_factory=dict)  # policy → that policy's Options
-    executor: str = "ray"  # ray | local
-    hosts: int = 2
-    threads: int = 1  # of torch, on each host
-    ray: RayConfig = field(default_factory=RayConfig)
-    log: LogConfig = field(default_factory=LogConfig)
-    measure: MeasureConfig = field(default_factory=MeasureConfig)
-    game: Optional[str] = None  # noqa: UP045  a file to read, for worlds that refer to it as ${game}
-    run_dir: str = "runs"
-    plots: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +46,7 @@ class Setting:
     config: RunConfig
     cast: Cast
     environment: Environment
+    checkpoint_sha256: str | None  # of the model's weights, if the run has one
     unresolved: str
     overrides: tuple[str, ...]
 
@@ -122,8 +88,9 @@ def load(path: Path | str, overrides: Sequence[str] = (), plugins: Sequence[str]
     environment = _environment(config, source, tuple(plugins))
     cast = _cast(config, environment, source, tuple(plugins))
     return Setting(
-        config=config, cast=cast, environment=environment, unresolved=OmegaConf.to_yaml(composed, resolve=False), overrides=tuple(overrides)
-    )
+        config=config, cast=cast, environment=environment, checkpoint_sha256=_checkpoint(config, cast, source),
+        unresolved=OmegaConf.to_yaml(composed, resolve=False), overrides=tuple(overrides),
+    )  # fmt: skip
 
 
 def _override(text: str) -> tuple[tuple[str, ...], Any, str]:
@@ -204,7 +171,7 @@ def _check_interpolations(composed: DictConfig, source: Source) -> None:
 
 def _complete(config: Any, source: Source, plugins: tuple[str, ...]) -> RunConfig:
     """The configuration with the options of its world and policies checked and filled in."""
-    _limits(config, source)
+    _within(config, source)
     known_worlds, known_policies = _tables(plugins)
     name = config.environment.get("name")
     if name is None:
@@ -291,21 +258,21 @@ def _cast(config: RunConfig, environment: Environment, source: Source, plugins: 
     )  # fmt: skip
 
 
-def _limits(config: RunConfig, source: Source) -> None:
-    """What a type does not say."""
-    name = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", config.name)
-    run_dir = PurePosixPath(config.run_dir)  # the user's own word may point anywhere, a file from elsewhere only below
-    below = ("run_dir",) in source.overridden or not (run_dir.is_absolute() or ".." in run_dir.parts)
-    checks = [
-        (("name",), config.name, name, "letters, digits, - and _, 64 at most: it names a folder"),
-        (("seed",), config.seed, 0 <= config.seed < 2**63, "a whole number from 0 to 2^63 - 1"),
-        (("executor",), config.executor, config.executor in ("ray", "local"), "ray or local"),
-        (("hosts",), config.hosts, 1 <= config.hosts <= 64, "a whole number from 1 to 64"),
-        (("threads",), config.threads, 1 <= config.threads <= 256, "a whole number from 1 to 256"),
-        (("log", "fsync"), config.log.fsync, config.log.fsync in ("turn", "step", "none"), "turn, step or none"),
-        (("run_dir",), config.run_dir, below, "a folder below this one (on the command line: any)"),
-    ]
-    for key, value, good, expected in checks:
+def _checkpoint(config: RunConfig, cast: Cast, source: Source) -> str | None:
+    """The SHA-256 of the model's weights. Loaded here once, so that a damaged model is told before anything is written."""
+    if cast.checkpoint is None:
+        return None
+    from sociallm.checkpoint import CheckpointError, load, shared
+
+    try:
+        return (shared if config.executor == "local" else load)(cast.checkpoint).sha256
+    except CheckpointError as error:
+        name = next(name for name, options in cast.policies.items() if options.get("checkpoint") == cast.checkpoint)
+        raise source.wrong(("policies", name, "checkpoint"), f"policies.{name}.checkpoint: {_first_line(error)}") from None
+
+
+def _within(config: RunConfig, source: Source) -> None:
+    for key, value, good, expected in limits(config, chosen_by_user=("run_dir",) in source.overridden):
         if not good:
             raise source.wrong(key, f"{'.'.join(key)} is {_shown(value)}; expected {expected}{_nearest(str(value), expected.split())}")
 

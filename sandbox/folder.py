@@ -42,11 +42,7 @@ def make_folder(setting: Setting, now: datetime, unique: str) -> Path:
 def begun(setting: Setting, now: datetime) -> dict[str, Any]:
     """What is known of a run when it begins."""
     config = setting.config
-    checkpoint = None
-    if setting.cast.checkpoint is not None:
-        from sociallm.checkpoint import checkpoint_hash
-
-        checkpoint = {"name": setting.cast.checkpoint, "sha256": checkpoint_hash(setting.cast.checkpoint)}
+    checkpoint = {"name": setting.cast.checkpoint, "sha256": setting.checkpoint_sha256} if setting.cast.checkpoint else None
     return {
         "v": VERSION, "name": config.name, "seed": config.seed, "begun": now.isoformat(timespec="seconds"),
         "environment": config.environment["name"], "seats": dict(setting.cast.seats), "plugins": list(setting.cast.plugins),

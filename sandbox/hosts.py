@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agents.memory import AgentMemory
+from agents.memory import AgentMemory, file_name
 from agents.policies import make_policy
 from agents.types import Action, Observation, Turn
 from sandbox.chance import stream
@@ -119,7 +119,7 @@ class Host:
         """The memories of this host's agents: notes as JSON, states by the reader."""
         for agent, memory in self._memories.items():
             notes = json.dumps(memory.notes, sort_keys=True, indent=1)
-            Path(folder, f"{_file_name(agent)}.notes.json").write_text(notes + "\n", encoding="utf-8")
+            Path(folder, f"{file_name(agent)}.notes.json").write_text(notes + "\n", encoding="utf-8")
         if self._reader is not None:
             self._reader.save(self._memories, Path(folder))
 
@@ -255,11 +255,6 @@ def _in_order(messages: Sequence[Message], records: Sequence[Scalars]) -> list[S
 
 def _is_pair(result: object) -> bool:
     return isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], AgentMemory)
-
-
-def _file_name(agent: AgentID) -> str:
-    """An agent's name as a file name: letters, digits, - and _ as they are, everything else by its code."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else f"%{ord(c):x}" for c in agent)
 
 
 def _one_line(error: BaseException) -> str:

@@ -98,24 +98,26 @@ class EventLog:
 
     def append(self, event: Event) -> None:
         """One event, one write."""
-        if self._torn:
-            raise LogError(f"{self.path}: record {self._seq} is torn; nothing can be written behind it")
-        if os.fstat(self._file).st_size > self._size:  # a signal fell between the last write and its count
-            self._seq, self._size = self._seq + 1, os.fstat(self._file).st_size
-        line = encode(replace(event, seq=self._seq, wall=round(self._clock(), 6)))
-        written = os.write(self._file, line)
-        if written != len(line):  # a full disk: what follows would hide the tear in the middle of the file
-            self._torn = True
-            raise LogError(f"{self.path}: only {written} of {len(line)} bytes could be written; is the disk full?")
-        self._seq, self._size = self._seq + 1, self._size + written
-        self.step, self.time = event.step, event.time
-        if self._fsync == "turn":
-            os.fsync(self._file)
+        self.commit([event])
 
     def commit(self, events: Iterable[Event]) -> None:
-        """All that happened in one step; on disk when this returns, unless fsync is "none"."""
-        for event in events:
-            self.append(event)
+        """All that happened in one step; on disk when this returns, unless fsync is "none". An event that cannot be written
+        stops the step before any of it is."""
+        if self._torn:
+            raise LogError(f"{self.path}: record {self._seq} is torn; nothing can be written behind it")
+        if (size := os.fstat(self._file).st_size) > self._size:  # a signal fell between the last write and its count
+            self._seq, self._size = self._seq + 1, size
+        wall = round(self._clock(), 6)
+        numbered = [replace(event, seq=seq, wall=wall) for seq, event in enumerate(events, self._seq)]
+        for event, line in [(event, encode(event)) for event in numbered]:
+            written = os.write(self._file, line)
+            if written != len(line):  # a full disk: what follows would hide the tear in the middle of the file
+                self._torn = True
+                raise LogError(f"{self.path}: only {written} of {len(line)} bytes could be written; is the disk full?")
+            self._seq, self._size = self._seq + 1, self._size + written
+            self.step, self.time = event.step, event.time
+            if self._fsync == "turn":
+                os.fsync(self._file)
         if self._fsync == "step":
             os.fsync(self._file)
 

@@ -70,8 +70,9 @@ def _why_not(seen: Observation, message: Message, agents: Collection[AgentID], t
         return f"its id {message.id!r:.60} is taken, too long, or does not begin with {own!r}, so that no agent can take another's"
     if not isinstance(message.addressees, frozenset) or not message.addressees <= set(agents):
         return f"its addressees are not agents of this run: {message.addressees!r:.120}"
-    if message.reply_to is not None and (not isinstance(message.reply_to, str) or not (message.reply_to in taken or message.reply_to in ids)):
-        return f"it replies to {message.reply_to!r:.60}, which nobody has sent"
+    reply_to = message.reply_to
+    if reply_to is not None and not (isinstance(reply_to, str) and (reply_to in taken or reply_to in ids)):
+        return f"it replies to {reply_to!r:.60}, which nobody has sent"
     size = len(clean(message.text).encode())
     if not message.text.strip() or size > MAX_TEXT:
         return f"its text has {size} bytes; expected some words, at most {MAX_TEXT} bytes"

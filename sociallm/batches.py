@@ -127,7 +127,7 @@ def batch_of(
             headers.append(len(header))
             authors.append(agents_before + index[m.author])
             hours.append((m.time - messages[0].time) / HOUR_MS)
-            sizes.append(len(m.text.encode()))
+            sizes.append(len((m.text if len(words) == len(w.encoded.words[k]) else tokenizer.decode(words)).encode()))
             here = base + k - w.first
             partners = tuple(agents_before + index[a] for a in w.encoded.partners[k] if a in index)
             reads.append(Read(here, agents_before + index[m.author], partners))

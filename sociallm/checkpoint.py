@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,14 @@ SHIPPED = Path(__file__).parent / "checkpoints"
 WEIGHTS, TOKENIZER, CONFIG = "model.safetensors", "tokenizer.json", "config.json"
 VERSION = 1
 LARGEST = 4 * 2**30
+MOST_LAYERS, MOST_WIDE = 256, 1 << 20  # so that sizes nobody has are refused before anything of that size is made
 
 
 class CheckpointError(ValueError):
     """What was wrong with a checkpoint, where, and how to mend it: one line."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A model ready for use, its tokenizer, and the hash that names it."""
 
@@ -78,12 +80,13 @@ def _config(folder: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"{path}: missing; a checkpoint needs {CONFIG}, {WEIGHTS} and {TOKENIZER}") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise CheckpointError(f"{path}: not readable as JSON ({error}); restore the file") from None
     if not isinstance(value, dict) or value.get("v") != VERSION:
         raise CheckpointError(f"{path}: version {value.get('v') if isinstance(value, dict) else None!r}, this program reads {VERSION}")
     hashes = value.get("sha256")
-    if not isinstance(value.get("model"), dict) or not isinstance(hashes, dict) or not {WEIGHTS, TOKENIZER} <= hashes.keys():
+    hashes = hashes if isinstance(hashes, dict) else {}
+    if not isinstance(value.get("model"), dict) or not all(re.fullmatch("[0-9a-f]{64}", str(hashes.get(name))) for name in (WEIGHTS, TOKENIZER)):
         raise CheckpointError(f'{path}: needs "model" and "sha256" of {WEIGHTS} and {TOKENIZER}; restore the file')
     return value
 
@@ -93,8 +96,9 @@ def _model_config(raw: dict[str, Any], path: Path) -> SociaLLMConfig:
     for key, v in raw.items():
         if key not in known:
             raise CheckpointError(f"{path}: unknown model setting {key!r}; was the checkpoint written by a newer version?")
-        if known[key] == "int" and not (type(v) is int and 0 < v <= 1 << 20):
-            raise CheckpointError(f"{path}: {key} is {v!r}, expected a whole number above 0")
+        most = MOST_LAYERS if key == "layers" else MOST_WIDE
+        if known[key] == "int" and not (type(v) is int and 0 < v <= most):
+            raise CheckpointError(f"{path}: {key} is {v!r:.40}, expected a whole number from 1 to {most}")
     try:
         return SociaLLMConfig(**raw)
     except (ValueError, TypeError) as error:
@@ -129,8 +133,14 @@ def load(name: str) -> Checkpoint:
     expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
     if expected != {k: tuple(v.shape) for k, v in tensors.items()} or any(v.dtype != torch.float32 for v in tensors.values()):
         raise CheckpointError(f"{folder / WEIGHTS}: tensors do not fit the sizes in {CONFIG}; use the files that belong together")
+    for name, v in tensors.items():
+        if not bool(v.isfinite().all()):
+            raise CheckpointError(f"{folder / WEIGHTS}: {name} has numbers that are not finite; take an earlier checkpoint")
     model.load_state_dict(tensors, assign=True)
-    tokenizer = Tokenizer.load(folder / TOKENIZER)
+    try:
+        tokenizer = Tokenizer.load(folder / TOKENIZER)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
     if tokenizer.vocabulary != config.vocabulary:
         raise CheckpointError(f"{folder}: the tokenizer has {tokenizer.vocabulary} tokens, the model {config.vocabulary}; use the files that belong together")
     return Checkpoint(model.eval().requires_grad_(False), tokenizer, value["sha256"][WEIGHTS])

@@ -6,6 +6,7 @@ the message's states, header and random numbers only, not on who else is speakin
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,18 +76,25 @@ def _draw(logits_BV: Tensor, uniform_B: Tensor, temperature: float, top_p: float
     return order.gather(1, place)[:, 0]
 
 
+@functools.cache
+def _sentence_ends(checkpoint: Checkpoint) -> frozenset[int]:
+    """The tokens that end a sentence."""
+    decode = checkpoint.tokenizer.decode
+    return frozenset(i for i in range(len(SPECIALS), checkpoint.tokenizer.vocabulary) if decode([i]).rstrip(" \n\"')").endswith((".", "!", "?")))
+
+
 @torch.inference_mode()
 def generate(
     checkpoint: Checkpoint, header: Sequence[int], local: LocalState, own_LHPN: Tensor, other_LHPN: Tensor, beginnings: Sequence[str],
     rng: np.random.Generator, temperature: float = 0.8, top_p: float = 0.9, most_tokens: int = 48,
 ) -> list[Candidate]:  # fmt: skip
-    """One candidate per beginning ("" for none): the beginning word for word, then what the model goes on to say.
+    """One candidate per beginning ("" for none): the beginning word for word, then at most one sentence of the model's own.
 
     `own_LHPN` and `other_LHPN` are states as read at the moment of writing. Raises ValueError unless there are ROWS beginnings.
     """
     if len(beginnings) != ROWS:
         raise ValueError(f"{len(beginnings)} beginnings; expected exactly {ROWS}, so that every batch has the same shape")
-    end = checkpoint.tokenizer.END
+    end, stops = checkpoint.tokenizer.END, _sentence_ends(checkpoint)
     forced = [checkpoint.tokenizer.encode_text(b) for b in beginnings]
     uniform = torch.from_numpy(rng.random((most_tokens, ROWS)))
     rows = _rows(checkpoint, local, own_LHPN, other_LHPN, ROWS)
@@ -95,16 +103,22 @@ def generate(
     words: list[list[int]] = [[] for _ in range(ROWS)]
     nats, done = np.zeros(ROWS), np.zeros(ROWS, bool)
     for t in range(most_tokens):
-        logits[:, end + 1 : len(SPECIALS)] = -torch.inf  # of the special tokens only the end (the first of them) may be said
         log_p = torch.log_softmax(logits, -1)
-        chosen = _draw(logits, uniform[t], temperature, top_p)
-        token = torch.tensor([forced[i][t] if t < len(forced[i]) else int(chosen[i]) for i in range(ROWS)])
+        logits[:, end + 1 : len(SPECIALS)] = -torch.inf  # of the special tokens only the end (the first of them) may be said
+        chosen = _draw(logits, uniform[t], temperature, top_p).tolist()
+        for i in range(ROWS):
+            if t < len(forced[i]):
+                chosen[i] = forced[i][t]
+            elif len(words[i]) > len(forced[i]) and words[i][-1] in stops:
+                chosen[i] = end  # one sentence of its own
+        token = torch.tensor(chosen)
+        said = log_p.gather(1, token[:, None])[:, 0].double().numpy()
         for i in np.flatnonzero(~done):
-            nats[i] -= float(log_p[i, token[i]])
-            if int(token[i]) == end:
+            nats[i] -= said[i]
+            if chosen[i] == end:
                 done[i] = True
             else:
-                words[i].append(int(token[i]))
+                words[i].append(chosen[i])
         if done.all():
             break
         logits = _step(checkpoint, token, rows)

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sociallm.ssd import ChunkStates, Chunks, chunk_states, chunks_of, from_chunks, from_state, pick, ssd, ssd_step, to_chunks, within_chunks
+from sociallm.ssd import Chunks, ChunkStates, chunk_states, chunks_of, from_chunks, from_state, pick, ssd, ssd_step, to_chunks, within_chunks
 
 FUSIONS = ("heads", "sum")
 ArrayOfStates = Tensor | list[Tensor]  # L × [R, H, P, N]
@@ -207,10 +207,9 @@ class LocalBlock(nn.Module):
 
     def _window(self, raw_TE: Tensor, window: Tensor, sequence: Sequence_) -> Tensor:
         """The last conv-1 inputs of every channel, older ones first."""
-        back = window.shape[1]
         parts, start = [], 0
         for g, n in enumerate(torch.bincount(sequence.channel_T, minlength=window.shape[0]).tolist()):
-            parts.append(torch.cat([window[g], raw_TE[start : start + n]])[-back:])
+            parts.append(torch.cat([window[g], raw_TE[start : start + n]])[n:])
             start += n
         return torch.stack(parts) if parts else window
 

@@ -71,7 +71,10 @@ class Tokenizer:
             raise ValueError(f"{path}: cannot read the tokenizer ({error.strerror}); name a checkpoint folder that has tokenizer.json") from None
         except Exception as error:  # noqa: BLE001 - the library raises bare Exception for a malformed file
             raise ValueError(f"{path}: not a tokenizer file ({str(error).splitlines()[0]:.100}); fetch the checkpoint again") from None
-        return cls(bpe)
+        try:
+            return cls(bpe)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
 
     def save(self, path: Path | str) -> None:
         """Write a tokenizer.json, creating its folder."""

@@ -1,8 +1,9 @@
 """The table of policies: a name in YAML, a module here.
 
 A policy's module has `Options` (a frozen dataclass of plain values: what YAML may say under `policies.<name>`),
-`make(language, options, agents) -> Policy` (`agents`: all of the run) and `needs_model` (whether its agents carry SociaLLM states, and its options a
-`checkpoint`). It is imported when a run asks for it. A plug-in module adds entries by having a `POLICIES` mapping of its own.
+`make(language, options, agents) -> Policy` (`agents`: all of the run) and `needs_model` (whether its agents carry SociaLLM
+states, and its options a `checkpoint`). It is imported when a run asks for it. A plug-in module adds entries by having a
+`POLICIES` mapping of its own.
 """
 
 from __future__ import annotations

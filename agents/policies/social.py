@@ -30,8 +30,8 @@ class Options:
     `most_tokens`: length of a message, beginning included."""
 
     checkpoint: str = "base"
-    temperature: float = 0.8
-    top_p: float = 0.9
+    temperature: float = 0.7
+    top_p: float = 0.85
     most_tokens: int = 48
 
     def __post_init__(self) -> None:

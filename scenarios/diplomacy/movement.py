@@ -67,8 +67,9 @@ def _follow(situation: Situation, known: Known, pending: Sequence[str]) -> list[
 
 
 def _first_circle(situation: Situation, known: Known, pending: Sequence[str]) -> set[str]:
-    """A set of decisions that wait for each other and for nothing else: from any start, the last place one can get to."""
+    """A set of decisions that wait for each other and for nothing else."""
     waits = {decision: _reads(situation, known, decision) for decision in sorted(pending)}
+    assert all(waits.values()), "an open decision waits for nothing: _answer and _reads disagree"
     reachable: dict[str, set[str]] = {}
     for start in waits:
         seen, todo = set(), [start]
@@ -78,8 +79,7 @@ def _first_circle(situation: Situation, known: Known, pending: Sequence[str]) ->
                     seen.add(read)
                     todo.append(read)
         reachable[start] = seen
-    closed = [reads for decision, reads in reachable.items() if all(decision in reachable[read] for read in reads)]
-    return min(closed, key=lambda core: (len(core), sorted(core)))
+    return min(reachable.values(), key=lambda core: (len(core), sorted(core)))  # whatever lies in the smallest reaches all of it
 
 
 # ---- answers: True, False, or None while unknown -------------------------------------------------------------------
@@ -165,10 +165,8 @@ def _attack_on(s: Situation, known: Known, mover: str, owner: str, supporters: S
 
 
 def _hold(s: Situation, known: Known, province: str, attacker: str) -> tuple[int, int]:
-    """Strength of a unit that stays: its defence if it meets the attacker head-to-head, 1 if its move failed, else hold strength."""
-    if attacker in s.opposite:
-        return _strength(known, s.move_supports.get(province, _NONE))
-    return (1, 1) if province in s.moves else _strength(known, s.hold_supports.get(province, _NONE))
+    """Strength of a unit that stays: its defence if it meets the attacker head-to-head, else its hold strength (1 for a failed mover)."""
+    return _strength(known, (s.move_supports if attacker in s.opposite else s.hold_supports).get(province, _NONE))
 
 
 def _prevent(s: Situation, known: Known, rival: str) -> tuple[int, int]:

@@ -94,7 +94,7 @@ def test_a_run_folder_anywhere_is_the_users_to_choose_on_the_command_line(tmp_pa
         (3, "name: x\nenvironment: {name: toy}\nseats: {default: scripted}\n", ["policy 'scripted'", "needs a world with a language"]),
         (2, "name: x\nenvironment: {name: watch}\nseats: {default: guesser}\n", ["environment needs game"]),
         (2, "name: x\nenvironment: {name: watch, game: no.json}\nseats: {default: guesser}\n", ["environment 'watch'", "no.json"]),
-        (2, "name: x\nenvironment: {name: watch, game: '${game}'}\nseats: {default: guesser}\n", ["needs game, which is not set", "game=VALUE"]),
+        (2, "name: x\nenvironment: {name: watch, game: '${game}'}\n", ["needs game, which is not set", "game=VALUE"]),
     ],
 )
 def test_what_is_wrong_is_told_with_file_line_and_remedy(tmp_path, line, text, parts):

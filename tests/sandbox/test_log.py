@@ -141,6 +141,14 @@ def test_what_has_no_json_form_is_refused_and_nothing_is_written(tmp_path, value
     assert [e.kind for e in read_events(tmp_path / "e.jsonl")] == ["end"]
 
 
+def test_a_step_with_an_event_that_cannot_be_written_is_left_out_whole(tmp_path):
+    log = EventLog(tmp_path / "e.jsonl", fsync="none", clock=lambda: 0.0)
+    with pytest.raises(LogError, match="move event of step 1"):
+        log.commit([*some(), Event(kind="move", step=1, time=0, data={"move": float("nan")})])
+    log.close()
+    assert (tmp_path / "e.jsonl").read_bytes() == b""
+
+
 def test_an_unknown_kind_is_refused():
     with pytest.raises(LogError, match="'gossip' is unknown"):
         encode(Event(kind="gossip", step=0, time=0))

@@ -19,7 +19,7 @@ from scenarios.environment import Outcome, Window
 from sociallm.conversation import AgentID, Channel, Message
 
 WORLDS = {"toy": "tests.sandbox.toy"}
-POLICIES = {name: f"tests.sandbox.{name}" for name in ("guesser", "rogue", "crashing", "slow")}
+POLICIES = {name: f"tests.sandbox.{name}" for name in ("guesser", "rogue", "crashing", "slow", "remembering")}
 
 
 @dataclass(frozen=True)

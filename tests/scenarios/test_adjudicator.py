@@ -331,6 +331,21 @@ def test_no_more_builds_than_open_homes() -> None:
     assert legal_orders(board, "ITALY") == {}
 
 
+def test_among_equals_the_alphabet_of_full_names_decides_a_removal() -> None:
+    """From London, Norway and the Norwegian Sea are two moves off; NWG comes before NWY, but Norway before Norwegian Sea."""
+    board = Board(year=1902, season="W", phase="A", units={"ENGLAND": ("F NWG", "F NWY")}, centers={"ENGLAND": ("LON",)})
+    assert adjudicate(board, {}).disbanded == (("ENGLAND", "F NWY"),)
+
+
+def test_fleets_of_a_broken_route_fail_while_another_carries() -> None:
+    board = Board(year=1901, season="S", phase="M", centers={}, units={
+        "ENGLAND": ("A LVP", "F NAO", "F NWG", "F IRI", "F ENG", "F NTH"), "FRANCE": ("F BRE", "F MAO")})
+    convoys = [f"F {sea} C A LVP - EDI" for sea in ("NAO", "NWG", "IRI", "ENG", "NTH")]
+    found = adjudicate(board, {"ENGLAND": ["A LVP - EDI VIA", *convoys], "FRANCE": ["F BRE - ENG", "F MAO S F BRE - ENG"]})
+    assert [found.results["ENGLAND", text] for text in convoys] == ["succeeds", "succeeds", "fails", "dislodged", "fails"]
+    assert found.results["ENGLAND", "A LVP - EDI VIA"] == "succeeds"
+
+
 # ---- the calendar --------------------------------------------------------------------------------------------------
 
 def drawn(board: Board, rng: random.Random) -> dict[str, list[str]]:

@@ -86,6 +86,10 @@ def test_a_convoy_route_has_no_fleet_to_spare() -> None:
     assert "LVP" in landings("LON", frozenset({"NTH", "ENG", "IRI"}))["ENG"]
 
 
+def test_a_route_round_three_seas_that_all_touch_is_cut_short() -> None:
+    assert routes("CLY", frozenset({"NAO", "IRI", "MAO"}))["SPA"] == (frozenset({"NAO", "MAO"}),)
+
+
 def test_no_convoy_from_inland_or_without_a_fleet_beside_the_army() -> None:
     assert routes("MUN", frozenset({"NTH", "BAL"})) == {}
     assert routes("LON", frozenset({"MAO", "IRI"})) == {}

@@ -1,0 +1,62 @@
+"""The schema of a run: every key that a scenario or the command line may set, its type, its default, its limits."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Optional
+
+
+@dataclass(frozen=True)
+class RayConfig:
+    address: Optional[str] = None  # noqa: UP045  OmegaConf reads this form. None: this machine; auto or HOST:PORT: a cluster
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    fsync: str = "step"  # turn: after each record; step: after each step; none: when the run ends
+
+
+@dataclass(frozen=True)
+class MeasureConfig:
+    surprise: bool = False  # per message and reader, the model's surprise with and without its states
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that YAML and the command line may say about a run."""
+
+    name: str = "unnamed"
+    seed: int = 0
+    environment: dict[str, Any] = field(default_factory=dict)  # name: a world of the table; the rest: that world's Options
+    seats: dict[str, str] = field(default_factory=dict)  # agent → policy; default: all the others
+    policies: dict[str, Any] = field(default_factory=dict)  # policy → that policy's Options
+    executor: str = "ray"  # ray | local
+    hosts: int = 2
+    threads: int = 1  # of torch, on each host
+    ray: RayConfig = field(default_factory=RayConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+    measure: MeasureConfig = field(default_factory=MeasureConfig)
+    game: Optional[str] = None  # noqa: UP045  a file to read, for worlds that refer to it as ${game}
+    run_dir: str = "runs"
+    plots: bool = True
+
+
+def limits(config: RunConfig, chosen_by_user: bool) -> list[tuple[tuple[str, ...], Any, bool, str]]:
+    """(key, value, whether it is good, what is expected), where a type does not say it all.
+
+    `chosen_by_user`: the run folder was named on the command line, so it may be anywhere; a file from elsewhere may not say so.
+    """
+    name = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", config.name) is not None
+    run_dir = PurePosixPath(config.run_dir)
+    below = chosen_by_user or not (run_dir.is_absolute() or ".." in run_dir.parts)
+    return [
+        (("name",), config.name, name, "letters, digits, - and _, 64 at most: it names a folder"),
+        (("seed",), config.seed, 0 <= config.seed < 2**63, "a whole number from 0 to 2^63 - 1"),
+        (("executor",), config.executor, config.executor in ("ray", "local"), "ray or local"),
+        (("hosts",), config.hosts, 1 <= config.hosts <= 64, "a whole number from 1 to 64"),
+        (("threads",), config.threads, 1 <= config.threads <= 256, "a whole number from 1 to 256"),
+        (("log", "fsync"), config.log.fsync, config.log.fsync in ("turn", "step", "none"), "turn, step or none"),
+        (("run_dir",), config.run_dir, below, "a folder below this one (on the command line: any)"),
+    ]

@@ -1,0 +1,70 @@
+"""Runs whose agents carry states: a small untrained model, read by the real reader, here and on Ray."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from sandbox.log import canonical_hash
+from sociallm.checkpoint import SHIPPED, TOKENIZER, save
+from sociallm.model import SociaLLMConfig, build
+from sociallm.tokenizer import Tokenizer
+from tests.sandbox.runs import run
+
+SMALL = SociaLLMConfig(
+    width=32, layers=2, local_heads=2, local_head_width=16, local_state=8, social_heads=2, social_head_width=8, social_state=8
+)
+PLAY = ("environment.players=3", "environment.games=1", "seats.default=remembering")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoint") / "small"
+    save(folder, build(SMALL, torch.Generator().manual_seed(0)), Tokenizer.load(SHIPPED / "base" / TOKENIZER), {"what": "untrained, for tests"})
+    return folder
+
+
+def states(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / "snapshots" / "final").iterdir()) if path.suffix == ".safetensors"}
+
+
+def test_every_reader_of_every_message_leaves_a_memory_event_and_its_state_in_the_snapshot(capsys, tmp_path, checkpoint):
+    folder, events, _ = run(capsys, tmp_path, *PLAY, f"policies.remembering.checkpoint={checkpoint}", "measure.surprise=true")
+    read = {(e.data["message"], e.agent) for e in events if e.kind == "memory"}
+    assert read == {(e.data["id"], reader) for e in events if e.kind == "message" for reader in e.data["readers"]} and len(read) > 10
+    for event in events:
+        if event.kind == "memory" and event.data["role"] == "read":
+            assert event.data["tokens"] > 0 and min(event.data["surprise"], event.data["surprise_no_states"]) > 0
+    assert sorted(states(folder)) == ["P0.safetensors", "P1.safetensors", "P2.safetensors"]
+    assert json.loads((folder / "manifest.json").read_text())["checkpoint"]["name"] == str(checkpoint)
+
+
+def test_states_on_two_ray_hosts_are_those_of_one_process_bit_for_bit(capsys, tmp_path, checkpoint):
+    given = (*PLAY, f"policies.remembering.checkpoint={checkpoint}", "measure.surprise=true", "environment.narrator=w")
+    local, here, _ = run(capsys, tmp_path, *given)
+    ray, there, _ = run(capsys, tmp_path, *given, "executor=ray", "hosts=2")
+    assert canonical_hash(here) == canonical_hash(there)
+    assert states(local) == states(ray)
+
+
+def test_measuring_changes_no_state(capsys, tmp_path, checkpoint):
+    given = (*PLAY, f"policies.remembering.checkpoint={checkpoint}")
+    assert states(run(capsys, tmp_path, *given)[0]) == states(run(capsys, tmp_path, *given, "measure.surprise=true")[0])
+
+
+def test_a_checkpoint_that_is_not_there_or_was_changed_is_told_before_anything_is_written(capsys, tmp_path, checkpoint):
+    from sandbox.__main__ import main
+    from tests.sandbox.runs import TOY
+
+    changed = tmp_path / "changed"
+    shutil.copytree(checkpoint, changed)
+    weights = changed / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    for path in (tmp_path / "nowhere", changed):
+        words = ["run", TOY, "--plugin", "tests.sandbox.toy", *PLAY, f"run_dir={tmp_path}/runs", f"policies.remembering.checkpoint={path}"]
+        assert main(words) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1 and str(path) in said
+        assert not (tmp_path / "runs").exists()

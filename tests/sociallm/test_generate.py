@@ -1,0 +1,237 @@
+"""Sampling: a step is the parallel read token by token; beginnings are kept, special tokens never said, likelihoods true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sociallm import checkpoint
+from sociallm.checkpoint import Checkpoint
+from sociallm.conversation import Message
+from sociallm.encode import encode, header_of, nll_under, slots_of
+from sociallm.generate import ROWS, Candidate, _draw, _rows, _step, generate
+from sociallm.model import reads_of, sequence_of
+from sociallm.states import LocalState
+from sociallm.tokenizer import SPECIALS, Tokenizer
+from tests.sociallm.small import AGENTS, PUBLIC, incline, model_of, pair, saved, tokenizer_of
+
+SLOTS = slots_of(AGENTS)
+FREE = [""] * ROWS
+BEGINNINGS = ["shall we go to Munich", "the lazy dog", "naïve ☃", "", "x", "  two  spaces", "", "Munich. the fox"]
+
+
+@pytest.fixture(scope="module", params=["heads", "sum"])
+def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    loaded = checkpoint.load(saved(tmp_path_factory.mktemp("tiny"), request.param))
+    loaded.model.double()
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def brief() -> Checkpoint:
+    """A model that likes to end its messages, and to say ' fox'."""
+    return inclined({Tokenizer.END: 3.5, tokenizer_of().encode_text(" fox")[0]: 3.5})
+
+
+def inclined(wishes: dict[int, float], vocabulary: int = 420) -> Checkpoint:
+    tokenizer = tokenizer_of(vocabulary=vocabulary)
+    model = model_of(vocabulary=tokenizer.vocabulary)
+    incline(model, wishes)
+    return Checkpoint(model.eval().requires_grad_(False), tokenizer, "inclined")
+
+
+def moment(tiny: Checkpoint, seed: int = 0) -> tuple[list[int], LocalState, Tensor, Tensor]:
+    """(header, channel's state, own, interlocutor): Ann is about to answer Bob."""
+    channel = pair("ann", "bob")
+    local = None
+    for k, text in enumerate(("shall we go to Munich together?", "the quick fox")):
+        local, _ = encode(tiny, SLOTS, local, Message(id=str(k), author=("ann", "bob")[k], channel=channel, time=k, text=text))
+    header, _ = header_of(tiny, local, SLOTS, Message(id="2", author="ann", channel=channel, time=60_000, text=""))
+    g = torch.Generator().manual_seed(seed)
+    own, other = (torch.randn(tiny.model.empty_state(1)[:, 0].shape, generator=g, dtype=torch.float64).to(tiny.model.dtype) for _ in range(2))
+    return header, local, own, other
+
+
+def told(tiny: Checkpoint, beginnings: Sequence[str] = FREE, seed: int = 0, **how: float) -> list[Candidate]:
+    return generate(tiny, *moment(tiny), beginnings, np.random.default_rng(seed), **how)
+
+
+class Overheard(Tokenizer):
+    """A tokenizer that keeps a record of the ids it is asked to put into words."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        self.heard.append(list(ids))
+        return super().decode(ids)
+
+
+def overheard(tiny: Checkpoint) -> tuple[Checkpoint, list[list[int]]]:
+    tokenizer = Overheard(tiny.tokenizer._bpe)
+    tokenizer.heard = []
+    spied = replace(tiny, tokenizer=tokenizer)
+    told(spied, most_tokens=1)  # whatever it decodes once and for all is behind us
+    tokenizer.heard.clear()
+    return spied, tokenizer.heard
+
+
+@torch.no_grad()
+def test_stepping_token_by_token_is_the_parallel_read(tiny: Checkpoint) -> None:
+    """Logits at every token; afterwards the channel's state, and both working states: alpha·S + U, the message's own writes unscaled."""
+    for seed in range(3):
+        header, local, own, other = moment(tiny, seed)
+        ids = [*header, *tiny.tokenizer.encode_text("we go over the lazy fox"), tiny.tokenizer.END]
+        sequence = sequence_of([[ids]], tiny.model.config)
+        public = tiny.model.public(sequence, local.layers)
+        parallel = tiny.model.logits(tiny.model.read(public, reads_of([0], sequence, tiny.model.config), own[:, None], other[:, None]))
+        rows = _rows(tiny, local, own, other, 3)
+        for t, token in enumerate(ids):
+            logits = _step(tiny, torch.full((3,), token), rows)
+            assert torch.allclose(logits, parallel[t].expand(3, -1), rtol=0, atol=1e-10)
+        for i, written in enumerate(public.written):
+            alpha, U = written.log_alpha_MH[0].exp()[:, None, None], written.U_MHPN[0]
+            starts = (own[i] + other[i], None) if tiny.model.config.fusion == "sum" else (own[i], other[i])
+            for state, start in zip((rows.own[i], rows.other[i]), starts, strict=True):
+                assert start is None or torch.allclose(state[1], alpha * start + U, rtol=0, atol=1e-10)
+            for a, b in zip(rows.local[i], public.local[i], strict=True):
+                assert torch.allclose(a[2], b[0], rtol=0, atol=1e-10)
+
+
+def test_beginnings_come_out_word_for_word(tiny: Checkpoint, brief: Checkpoint) -> None:
+    for model in (tiny, brief):
+        for seed in range(3):
+            for beginning, candidate in zip(BEGINNINGS, told(model, BEGINNINGS, seed), strict=True):
+                assert candidate.text.startswith(beginning)
+                assert candidate.tokens - candidate.finished - candidate.sampled == len(model.tokenizer.encode_text(beginning))
+                assert candidate.sampled > 0 or candidate.text == beginning
+
+
+def test_a_beginning_longer_than_a_message_may_be_is_cut_and_unfinished(tiny: Checkpoint) -> None:
+    for candidate in told(tiny, ["shall we go to Munich together?"] * ROWS, most_tokens=3):
+        assert (candidate.tokens, candidate.sampled, candidate.finished) == (3, 0, False)
+        assert "shall we go to Munich together?".startswith(candidate.text)
+
+
+def test_the_same_random_numbers_give_the_same_candidates(tiny: Checkpoint) -> None:
+    one, two, other = told(tiny, BEGINNINGS, 1), told(tiny, BEGINNINGS, 1), told(tiny, BEGINNINGS, 2)
+    assert one == two
+    assert all(a.text != b.text for a, b in zip(one, other, strict=True))
+    assert len({c.text for c in told(tiny)}) == ROWS  # rows have random numbers of their own
+
+
+def test_a_row_does_not_depend_on_the_other_rows_beginnings(tiny: Checkpoint) -> None:
+    changed = ["the quick brown fox", *BEGINNINGS[1:]]
+    assert told(tiny, BEGINNINGS)[1:] == told(tiny, changed)[1:]
+
+
+def test_the_same_number_of_random_numbers_is_used_whatever_is_said(tiny: Checkpoint, brief: Checkpoint) -> None:
+    left = []
+    for model, beginnings in ((tiny, FREE), (brief, FREE), (brief, BEGINNINGS)):
+        rng = np.random.default_rng(0)
+        generate(model, *moment(model), beginnings, rng)
+        left.append(rng.random())
+    assert len(set(left)) == 1
+
+
+def test_special_tokens_are_never_said() -> None:
+    """Even by a model to which every special token but the end is far likelier than any word."""
+    for wishes in (dict.fromkeys(range(1, len(SPECIALS)), 8.0), dict.fromkeys(range(len(SPECIALS)), 8.0)):
+        spied, heard = overheard(inclined(wishes))
+        candidates = told(spied, BEGINNINGS, most_tokens=20)
+        assert len(heard) == ROWS and all(i >= len(SPECIALS) for ids in heard for i in ids)
+        assert [c.tokens - c.finished for c in candidates] == [len(ids) for ids in heard]
+        assert all(c.finished for c in candidates) == (0 in wishes)
+        assert not any(special in c.text for c in candidates for special in SPECIALS)
+
+
+def test_the_likelihood_of_a_candidate_is_that_of_its_words_read_in_parallel(tiny: Checkpoint, brief: Checkpoint) -> None:
+    """Of the ids that were said, beginnings included, over the whole vocabulary: as `nll_under` will have it once the message is sent."""
+    by_text = 0
+    for model in (tiny, brief):
+        spied, heard = overheard(model)
+        header, local, own, other = moment(model)
+        for candidate, ids in zip(told(spied, BEGINNINGS, most_tokens=24), heard, strict=True):
+            full = [*header, *ids, *[Tokenizer.END] * candidate.finished]
+            sequence = sequence_of([[full]], model.model.config)
+            public = model.model.public(sequence, local.layers)
+            with torch.no_grad():
+                h = model.model.read(public, reads_of([0], sequence, model.model.config), own[:, None], other[:, None])
+                log_p = torch.log_softmax(model.model.logits(h), -1)
+            nats = -sum(float(log_p[t - 1, full[t]]) for t in range(len(header), len(full)))
+            assert candidate.nats == pytest.approx(nats, abs=1e-9)
+            if candidate.finished and model.tokenizer.encode_text(candidate.text) == ids:
+                message = Message(id="2", author="ann", channel=pair("ann", "bob"), time=60_000, text=candidate.text)
+                _, encoded = encode(model, SLOTS, local, message)
+                row = nll_under(model, encoded, [(own, other)])[0]
+                assert candidate.nats == pytest.approx(float(row.sum()), abs=1e-9) and candidate.tokens == len(row)
+                by_text += 1
+    assert by_text >= 4
+
+
+def test_a_message_that_never_ends_is_unfinished() -> None:
+    for candidate in told(inclined({Tokenizer.END: -50.0, tokenizer_of().encode_text(" fox")[0]: 9.0}), most_tokens=7):
+        assert (candidate.tokens, candidate.sampled, candidate.finished) == (7, 7, False)
+
+
+def test_a_model_that_has_nothing_to_say_ends_at_once() -> None:
+    for candidate, beginning in zip(told(inclined({Tokenizer.END: 20.0}), BEGINNINGS), BEGINNINGS, strict=True):
+        assert candidate.text == beginning and candidate.finished and candidate.sampled == 0
+
+
+def test_a_model_says_at_most_one_sentence_of_its_own() -> None:
+    """'?' ends a sentence of the model's own, not one of its beginning."""
+    question = tokenizer_of().encode_text("?")[0]
+    beginnings = ["shall we go?", "shall we"] * (ROWS // 2)
+    candidates = told(inclined({question: 6.0, tokenizer_of().encode_text(" fox")[0]: 5.0}), beginnings, most_tokens=40)
+    for candidate, beginning in zip(candidates, beginnings, strict=True):
+        own = candidate.text.removeprefix(beginning)
+        assert candidate.sampled > 0 and own.index("?") == len(own) - 1 and candidate.finished
+
+
+@pytest.mark.parametrize("count", [0, 1, ROWS - 1, ROWS + 1])
+def test_another_number_of_beginnings_is_refused(count: int, tiny: Checkpoint) -> None:
+    with pytest.raises(ValueError, match=f"^{count} beginnings; expected exactly {ROWS}"):
+        told(tiny, [""] * count)
+
+
+def test_drawing_by_hand() -> None:
+    """p = ½, 3⁄10, ⅕, temperature 1. Of 7/10 the first two are needed: the first up to u = ⅝. Of all, ½ and 8/10."""
+    logits = torch.tensor([[0.3, 0.2, 0.5]]).double().log()  # tokens 2, 0, 1 by likelihood
+    draw = lambda u, top_p, temperature=1.0: int(_draw(logits, torch.tensor([u]).double(), temperature, top_p))  # noqa: E731
+    assert [draw(u, 0.7) for u in (0.0, 0.62, 0.63, 0.999)] == [2, 2, 0, 0]
+    assert [draw(u, 1.0) for u in (0.49, 0.51, 0.79, 0.81, 0.999)] == [2, 0, 0, 1, 1]
+    assert [draw(u, 0.4) for u in (0.0, 0.999)] == [2, 2]
+    assert [draw(u, 1.0, 0.05) for u in (0.0, 0.999)] == [2, 2]  # nearly cold: (3/5)^20 is 4 in 100,000
+
+
+def test_draws_have_the_stated_shares() -> None:
+    p = torch.tensor([0.4, 0.1, 0.3, 0.2]).double()
+    u = torch.from_numpy(np.random.default_rng(0).random(20_000))
+    drawn = torch.bincount(_draw(p.log().expand(20_000, -1), u, 1.0, 1.0), minlength=4).double() / 20_000
+    assert ((drawn - p).abs() <= 3 * (p * (1 - p) / 20_000).sqrt()).all()
+
+
+def test_candidates_depend_on_both_states(tiny: Checkpoint, tmp_path: Path) -> None:
+    header, local, own, other = moment(tiny)
+    empty = torch.zeros_like(own)
+    nats = {
+        round(generate(tiny, header, local, a, b, ["shall we go"] * ROWS, np.random.default_rng(0), most_tokens=3)[0].nats, 9)
+        for a, b in ((own, other), (own, empty), (empty, other), (empty, empty))
+    }
+    assert len(nats) == 4
+    swapped = [generate(tiny, header, local, a, b, FREE, np.random.default_rng(0), most_tokens=3)[0].nats for a, b in ((own, other), (other, own))]
+    assert (swapped[0] == pytest.approx(swapped[1], abs=1e-10)) == (tiny.model.config.fusion == "sum")
+
+
+def test_a_room_and_a_first_message_are_answered(tiny: Checkpoint) -> None:
+    first = Message(id="1", author="ann", channel=PUBLIC, time=0, text="")
+    from sociallm.encode import new_local
+
+    header, partners = header_of(tiny, new_local(tiny), SLOTS, first)
+    empty = tiny.model.empty_state(1)[:, 0]
+    candidates = generate(tiny, header, new_local(tiny), empty, empty, FREE, np.random.default_rng(0), most_tokens=4)
+    assert partners == () and all(c.tokens <= 4 and np.isfinite(c.nats) for c in candidates)
