@@ -53,14 +53,17 @@ class Reader:
             record: dict[str, Any] = {"role": "wrote" if agent == message.author else "read"}
             if measure and agent != message.author:
                 record |= self._surprise(memory, encoded)
-            after[agent] = self._after(agent, memory, encoded)
-            record |= {"own": after[agent].own.key[:KEY], "channel": after[agent].channels[message.channel.name][:KEY]}
+            own, others = self._states(agent, memory, encoded)
+            channels = {**memory.channels, message.channel.name: encoded.channel_key}
+            after[agent] = replace(memory, own=own, others=others, channels=channels)
+            record |= {"own": own.key[:KEY], "channel": encoded.channel_key[:KEY]}
             if agent != message.author:
-                record["other"] = after[agent].others[message.author].key[:KEY]
+                record["other"] = others[message.author].key[:KEY]
             scalars[agent] = record
         return after, scalars
 
-    def _after(self, agent: AgentID, memory: AgentMemory, encoded: Encoded) -> AgentMemory:
+    def _states(self, agent: AgentID, memory: AgentMemory, encoded: Encoded) -> tuple[SocialState, Mapping[AgentID, SocialState]]:
+        """(own state, states of interlocutors) after the message."""
         message, operator = encoded.message, encoded.operator
         role = WROTE if agent == message.author else READ
         own = (memory.own or self._empty).absorb(operator, role, message.time, self._dynamics)
@@ -68,7 +71,7 @@ class Reader:
         if role == READ:
             known = others.get(message.author, self._empty)
             others = {**others, message.author: known.absorb(operator, READ, message.time, self._dynamics)}
-        return replace(memory, own=own, others=others, channels={**memory.channels, message.channel.name: encoded.channel_key})
+        return own, others
 
     def _surprise(self, memory: AgentMemory, encoded: Encoded) -> dict[str, Any]:
         """Nats of the message's words and end for this reader; each reader by itself, so that no number depends on the others."""

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sandbox.interrupt import Interrupted
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
@@ -40,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return run(given.file, given.overrides, tuple(given.plugin))
         return show(given)
+    except (KeyboardInterrupt, Interrupted):  # asked twice, or while the report was made: what is on disk stays as it is
+        print("sandbox: stopped at once", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # `log … | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -65,8 +65,6 @@ def _played(setting: Setting, folder: Path, log: EventLog, halt: Halt) -> dict[s
     except Exception as error:  # the world or the sandbox itself broke: the log is sealed all the same, the trace kept
         ended, why = "fault", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}; the trace is in {folder / 'fault.txt'}"
         (folder / "fault.txt").write_text(traceback.format_exc(), encoding="utf-8")
-    finally:
-        halt.playing = False
     if ended == "interrupted":
         why = signal.Signals(halt.signal or signal.SIGINT).name
     try:

@@ -16,8 +16,7 @@ import yaml
 
 MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_SCALAR = 256 * 1024, 12, 10_000, 8192
 PLAIN_INTERPOLATION = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\}")
-_RESERVED = re.compile(r"_[a-z]+_")
-Path_ = tuple[str, ...]
+Key = tuple[str, ...]  # a key and those above it
 
 
 class ConfigError(ValueError):
@@ -30,9 +29,9 @@ class Document:
 
     path: Path
     text: str
-    lines: dict[Path_, int]
+    lines: dict[Key, int]
 
-    def where(self, key: Path_) -> str:
+    def where(self, key: Key) -> str:
         """file:line of a key, or of the nearest key above it that the file has."""
         while key and key not in self.lines:
             key = key[:-1]
@@ -42,7 +41,7 @@ class Document:
 def checked(path: Path) -> Document:
     """The scenario at `path`, if it is plain data. Raises `ConfigError`."""
     text = _read(path)
-    lines: dict[Path_, int] = {}
+    lines: dict[Key, int] = {}
     try:
         _walk(path, text, lines)
     except yaml.MarkedYAMLError as error:
@@ -75,13 +74,13 @@ def _read(path: Path) -> str:
 class _Open:
     """A mapping or a list that is being read."""
 
-    path: Path_
+    path: Key
     mapping: bool
     key: str | None = None
     items: int = 0
 
 
-def _walk(path: Path, text: str, lines: dict[Path_, int]) -> None:
+def _walk(path: Path, text: str, lines: dict[Key, int]) -> None:
     """One pass over the events; `lines` is filled on the way."""
 
     def wrong(event: yaml.Event, what: str) -> ConfigError:
@@ -115,7 +114,7 @@ def _walk(path: Path, text: str, lines: dict[Path_, int]) -> None:
                 raise wrong(event, f"the key {here.key!r:.60} stands here a second time; keep one of the two")
             lines[(*here.path, here.key)] = event.start_mark.line + 1
             continue
-        inner: Path_ = () if here is None else (*here.path, here.key or str(here.items))
+        inner: Key = () if here is None else (*here.path, here.key or str(here.items))
         if here is not None:
             here.key, here.items = None, here.items + 1
         if isinstance(event, yaml.ScalarEvent):
@@ -137,12 +136,12 @@ def _key(event: yaml.Event, here: _Open, wrong) -> str:
     return event.value
 
 
-def bad_key(path: Path_) -> str | None:
+def bad_key(at: Key) -> str | None:
     """Why a key may not stand in a scenario (or be overridden), or None."""
-    key = path[-1]
-    if path == ("hydra",) or (path[0] == "hydra" and len(path) > 1):
+    key = at[-1]
+    if at[0] == "hydra":
         return "the `hydra` section is not read here; a scenario says who plays what, and names no code"
-    if _RESERVED.fullmatch(key) or key.startswith("_"):
+    if key.startswith("_"):
         return f"{key!r:.60}: keys that begin with _ are not read here; YAML names no code, only entries of the tables"
     if key == "()" or key == "<<" or not key or len(key) > 200 or not key.isprintable() or re.search(r"[${}()\[\]=,@:.\\]", key):
         return f"{key!r:.60} is not a key; expected a plain word"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sociallm.conversation import AgentID, Conversation, Message
-from sociallm.model import Reads, Sequence_, SociaLLMConfig, reads_of, sequence_of
+from sociallm.model import Reads, SociaLLMConfig, TokenLayout, reads_of, sequence_of
 from sociallm.streams import NEITHER, READ, WROTE, Incidence, Read, delivered, incidence, interlocutors, previous
 from sociallm.tokenizer import Tokenizer
 
@@ -74,7 +74,7 @@ def windows_of(encoded: Encoded, tokens: int, messages: int, start: int = 0) -> 
 class Batch:
     """One pass over several windows and all their perspectives. Messages are numbered in order of time, windows in turn."""
 
-    sequence: Sequence_
+    sequence: TokenLayout
     reads: Reads
     flat_M: Tensor  # message (in time) → message in the sequence
     streams: Incidence

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sociallm.checkpoint import Checkpoint
 from sociallm.conversation import AgentID, Message
-from sociallm.model import Public, Reads, Sequence_, reads_of, sequence_of
+from sociallm.model import Public, Reads, TokenLayout, reads_of, sequence_of
 from sociallm.states import Dynamics, LocalState, MessageOperator, SocialState, empty_key, message_hash
 from sociallm.streams import RECENT_MESSAGES, interlocutors
 
@@ -36,7 +36,7 @@ class EncodedMessage:
     operator: MessageOperator
     partners: tuple[AgentID, ...]  # whom the author had in mind
     public: Public
-    sequence: Sequence_
+    sequence: TokenLayout
     header: int  # tokens before the first predicted one
     channel_key: str  # of the channel's state after the message
 

@@ -22,10 +22,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sociallm.ssd import Chunks, ChunkStates, chunk_states, chunks_of, from_chunks, from_state, pick, ssd, ssd_step, to_chunks, within_chunks
+from sociallm.ssd import (
+    Chunks,
+    ChunkStates,
+    chunk_states,
+    chunks_of,
+    from_chunks,
+    from_state,
+    pick,
+    ssd,
+    ssd_step,
+    to_chunks,
+    within_chunks,
+)
 
 FUSIONS = ("heads", "sum")
-ArrayOfStates = Tensor | list[Tensor]  # L × [R, H, P, N]
+LayerStates = Tensor | list[Tensor]  # L × [R, H, P, N]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +64,7 @@ class SociaLLMConfig:
 
 
 @dataclass(frozen=True)
-class Sequence_:
+class TokenLayout:
     """A flat sequence of messages, channel after channel, each channel's messages in order of time."""
 
     tokens_T: Tensor
@@ -65,7 +77,7 @@ class Sequence_:
     lengths_M: tuple[int, ...]
 
 
-def sequence_of(channels: list[list[list[int]]], config: SociaLLMConfig) -> Sequence_:
+def sequence_of(channels: list[list[list[int]]], config: SociaLLMConfig) -> TokenLayout:
     """Lay out channels, each a list of messages, each a list of at least one token id."""
     messages = [ids for channel in channels for ids in channel]
     lengths = [len(ids) for ids in messages]
@@ -74,7 +86,7 @@ def sequence_of(channels: list[list[list[int]]], config: SociaLLMConfig) -> Sequ
     def positions(sizes: list[int]) -> Tensor:
         return torch.from_numpy(np.concatenate([np.arange(n) for n in sizes] or [np.zeros(0, np.int64)]).astype(np.int64))
 
-    return Sequence_(
+    return TokenLayout(
         tokens_T=torch.tensor([i for ids in messages for i in ids], dtype=torch.long),
         channels=chunks_of(channel_lengths, config.local_chunk),
         messages=chunks_of(lengths, config.social_chunk),
@@ -96,7 +108,7 @@ class Reads:
     starts: tuple[int, ...]  # first token of each read within T_r
 
 
-def reads_of(messages: list[int], sequence: Sequence_, config: SociaLLMConfig) -> Reads:
+def reads_of(messages: list[int], sequence: TokenLayout, config: SociaLLMConfig) -> Reads:
     """The layout of reading `messages` (indices into the sequence), in the given order."""
     owner = sequence.messages.segment_K.numpy()
     first, last = np.searchsorted(owner, messages), np.searchsorted(owner, messages, side="right")
@@ -186,7 +198,7 @@ class LocalBlock(nn.Module):
         y = (y + self.D[:, None] * x).flatten(-2)
         return self.out_proj(self.norm(y * F.silu(z)))
 
-    def forward(self, p_TD: Tensor, sequence: Sequence_, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, p_TD: Tensor, sequence: TokenLayout, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """(what is added to p, (final state [G,H,P,N], final convolution window [G, conv-1, E+2N]))."""
         z, raw, dt_TH = self._project(p_TD)
         G, back = sequence.channels.segments, self.conv_weight.shape[-1] - 1
@@ -205,7 +217,7 @@ class LocalBlock(nn.Module):
         y, final = ssd(x * dt_TH[..., None], -dt_TH * self.A_log.exp(), B, C, sequence.channels, None if state is None else state[0])
         return self._finish(y, x, z), (final, self._window(raw, window, sequence))
 
-    def _window(self, raw_TE: Tensor, window: Tensor, sequence: Sequence_) -> Tensor:
+    def _window(self, raw_TE: Tensor, window: Tensor, sequence: TokenLayout) -> Tensor:
         """The last conv-1 inputs of every channel, older ones first."""
         parts, start = [], 0
         for g, n in enumerate(torch.bincount(sequence.channel_T, minlength=window.shape[0]).tolist()):
@@ -252,7 +264,7 @@ class SocialBlock(nn.Module):
         x, B = F.silu(conv).split([self.inner, self.state], -1)
         return x.unflatten(-1, (self.heads, self.head_width)) * dt[..., None], -dt * self.A_log.exp(), B
 
-    def write(self, p_TD: Tensor, sequence: Sequence_) -> Written:
+    def write(self, p_TD: Tensor, sequence: TokenLayout) -> Written:
         """Every message's operator, and what its own tokens will need for their reads."""
         raw, dt = self._inputs(p_TD)
         parts = self._split(_shifted_conv(raw, self.conv_weight, self.conv_bias, sequence.in_message_T), dt)
@@ -321,7 +333,7 @@ class SociaLLM(nn.Module):
     def dtype(self) -> torch.dtype:
         return self.embedding.weight.dtype
 
-    def public(self, sequence: Sequence_, local: tuple[tuple[Tensor, Tensor], ...] | None = None) -> Public:
+    def public(self, sequence: TokenLayout, local: tuple[tuple[Tensor, Tensor], ...] | None = None) -> Public:
         """Encode a sequence once, for all readers; `local` is what its channels start from (None: new channels)."""
         p = self.embedding(sequence.tokens_T)
         residual, written, finals = [p], [], []
@@ -333,7 +345,7 @@ class SociaLLM(nn.Module):
             finals.append(final)
         return Public(tuple(residual), tuple(written), tuple(finals))
 
-    def read(self, public: Public, reads: Reads, own_LRHPN: ArrayOfStates, other_LRHPN: ArrayOfStates) -> Tensor:
+    def read(self, public: Public, reads: Reads, own_LRHPN: LayerStates, other_LRHPN: LayerStates) -> Tensor:
         """p + r after the last layer at every read token [T_r, D]."""
         r = torch.zeros_like(public.residual[0][reads.tokens])
         for i, block in enumerate(self.social):

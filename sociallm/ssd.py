@@ -35,7 +35,9 @@ class Chunks:
 def chunks_of(lengths: list[int], width: int) -> Chunks:
     """Chunks of segments that lie one after another in a flat sequence; `lengths` in tokens, 0 allowed."""
     total = int(sum(lengths))
-    rows, owner, inverse, start = [], [], np.empty(total, np.int64), 0
+    rows: list[np.ndarray] = []
+    owner: list[int] = []
+    inverse, start = np.empty(total, np.int64), 0
     for segment, length in enumerate(lengths):
         for first in range(0, length, width):
             n = min(width, length - first)

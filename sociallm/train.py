@@ -47,7 +47,7 @@ def endless(sets: Sequence[tuple[Sequence[Encoded], float]], config: TrainConfig
     while True:
         windows = []
         for encoded, weight in sets:
-            for e in encoded:
+            for e in (e for e in encoded if len(e.words) > 1):
                 for _ in range(int(weight) + int(rng.random() < weight % 1)):
                     cut = windows_of(e, config.window_tokens, config.window_messages, int(rng.integers(0, min(len(e.words), 60))))
                     windows += [w for w in cut if w.last - w.first > 1]
@@ -102,6 +102,8 @@ def train(
     model_config: SociaLLMConfig, config: TrainConfig, say: Callable[[str], None] = print, start: SociaLLM | None = None,
 ) -> SociaLLM:  # fmt: skip
     """Train a new model (or go on with `start`) and write the checkpoint, curve.csv and validation.json to `folder`."""
+    if not any(weight > 0 and len(e.words) > 1 for encoded, weight in sets for e in encoded):
+        raise ValueError("no conversation of two messages or more to train on; name data that has some")
     torch.set_num_threads(config.threads)
     torch.set_flush_denormal(True)
     rng = np.random.default_rng(config.seed)

@@ -22,6 +22,7 @@ from sociallm.states import SocialState, mixture
 needs_model = True
 FREE_ROWS = 2  # candidates without a beginning
 LONGEST = 400  # characters of a message
+BROKEN = "\ufffd"  # what stands for bytes that are no character
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class SocialPolicy:
         begun = [texts[int(i)] for i in turn.rng.permutation(len(texts))[: ROWS - FREE_ROWS]]
         beginnings = (begun * ROWS)[: ROWS - FREE_ROWS] + [""] * FREE_ROWS
         candidates = self._candidates(turn, number, channel, act, beginnings)
-        meant = [c for c in candidates if c.finished and c.text.isprintable() and 0 < len(c.text.strip()) <= LONGEST
+        meant = [c for c in candidates if c.finished and c.text.isprintable() and BROKEN not in c.text and 0 < len(c.text.strip()) <= LONGEST
                  and list(language.meaning(c.text, seen.agent, channel.readers)) == [act]]  # fmt: skip
         counts = {"candidates": len(candidates), "meant": len(meant)}
         worded = [c for c in meant if c.sampled] or meant  # words of the model's own before the bare beginning

@@ -1,16 +1,3 @@
-"""One thread for tensors of a few dozen numbers: a second one only waits for the first, and twice the processor goes into that."""
+"""One thread here as well."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-
-import pytest
-import torch
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+from tests.sociallm.conftest import one_thread  # noqa: F401 (a fixture is used by being here)

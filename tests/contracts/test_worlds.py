@@ -14,7 +14,9 @@ from scenarios.table import WORLDS, world, worlds
 PLUGINS = ("tests.sandbox.toy",)
 DATA = Path(os.environ.get("SOCIALLM_DATA", Path(__file__).resolve().parents[2].parent / "shared" / "data"))
 STEPS = 60
-HOSTILE_MOVES = [None, 0, -1, "hold", [], {}, [None], {"A PAR": 7}, {"BUILD": "x"}, ["A" * 10_000], {"\ud800": ["\x00"]}, float("inf"), object(), {1: 2}]
+HOSTILE_MOVES = [
+    None, 0, -1, "hold", [], {}, [None], {"A PAR": 7}, {"BUILD": "x"}, ["A" * 10_000], {"\ud800": ["\x00"]}, float("inf"), object(), {1: 2},
+]  # fmt: skip
 
 
 def made(name):
@@ -43,7 +45,8 @@ def played(environment, seed, move=lambda agent, step: None):
 def test_the_same_moves_and_seed_give_the_same_world(name):
     def run():
         environment = made(name)
-        return [json.dumps([environment.to_json(s), o.events, sorted(o.rewards.items())], sort_keys=True) for s, _, o in played(environment, 5)]
+        steps = [[environment.to_json(s), o.events, sorted(o.rewards.items())] for s, _, o in played(environment, 5)]
+        return json.dumps(steps, sort_keys=True)
 
     assert run() == run()
 
@@ -71,7 +74,8 @@ def test_time_runs_forward_and_every_window_can_be_scheduled(name):
         slots = schedule.next_agents(window, step)
         assert all(window.start <= slot.time < window.end for slot in slots)
         for message in outcome.messages:
-            assert window.start <= message.time < window.end + (not window.agents) and message.author in message.channel.readers <= set(environment.agents)
+            assert window.start <= message.time < window.end + (not window.agents)
+            assert message.author in message.channel.readers <= set(environment.agents)
         last = window.start
 
 

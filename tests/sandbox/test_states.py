@@ -22,7 +22,8 @@ PLAY = ("environment.players=3", "environment.games=1", "seats.default=rememberi
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoint") / "small"
-    save(folder, build(SMALL, torch.Generator().manual_seed(0)), Tokenizer.load(SHIPPED / "base" / TOKENIZER), {"what": "untrained, for tests"})
+    model = build(SMALL, torch.Generator().manual_seed(0))
+    save(folder, model, Tokenizer.load(SHIPPED / "base" / TOKENIZER), {"what": "untrained, for tests"})
     return folder
 
 

@@ -15,9 +15,11 @@ from safetensors.torch import load_file, save_file
 
 from sociallm import checkpoint
 from sociallm.checkpoint import CheckpointError, checkpoint_hash, digest, load, resolve, save, shared
+from sociallm.conversation import Message
+from sociallm.encode import encode, slots_of
 from sociallm.model import SociaLLMConfig, build
 from sociallm.tokenizer import Tokenizer
-from tests.sociallm.small import LINES, model_of, saved, tokenizer_of
+from tests.sociallm.small import AGENTS, LINES, PUBLIC, model_of, saved, tokenizer_of
 
 
 @pytest.fixture(scope="module")
@@ -208,10 +210,6 @@ def test_a_tokenizer_of_others_is_refused(folder: Path) -> None:
 
 @pytest.mark.parametrize("conv", [1, 2, 4])
 def test_any_width_of_the_convolution_can_be_loaded_and_read_with(conv: int, tmp_path: Path) -> None:
-    from sociallm.conversation import Message
-    from sociallm.encode import encode, slots_of
-    from tests.sociallm.small import AGENTS, PUBLIC
-
     tokenizer = tokenizer_of()
     config = SociaLLMConfig(vocabulary=tokenizer.vocabulary, width=8, layers=1, local_heads=1, local_head_width=8, social_heads=1, conv=conv)
     save(tmp_path / "m", build(config, torch.Generator().manual_seed(0)), tokenizer, {})

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from sociallm import checkpoint
-from sociallm.batches import batch_of, encode_conversation, windows_of
+from sociallm.batches import batch_of, emptied, encode_conversation, windows_of
 from sociallm.checkpoint import Checkpoint
 from sociallm.conversation import Conversation, Message
 from sociallm.encode import MOST_WORDS, SLOTS, EncodedMessage, encode, header_of, new_local, nll_under, slots_of
 from sociallm.losses import token_nll
+from sociallm.model import sequence_of
 from sociallm.states import LocalState, empty_key
 from tests.sociallm.small import AGENTS, PUBLIC, conversation, one_batch, pair, saved
 
@@ -63,8 +64,6 @@ def test_one_message_at_a_time_is_the_whole_conversation_at_once(tiny: Checkpoin
 @torch.no_grad()
 def test_a_channel_may_be_cut_anywhere_and_handed_over(tiny: Checkpoint) -> None:
     """Messages of one to five tokens, shorter than the convolution and longer: whole = cut after any message."""
-    from sociallm.model import sequence_of
-
     rng = np.random.default_rng(0)
     messages = [rng.integers(60, tiny.model.config.vocabulary, n).tolist() for n in (1, 2, 1, 5, 1, 1, 17, 3)]
     whole = tiny.model.public(sequence_of([messages], tiny.model.config))
@@ -77,8 +76,6 @@ def test_a_channel_may_be_cut_anywhere_and_handed_over(tiny: Checkpoint) -> None
 
 
 def test_likelihoods_without_memory_are_those_of_one_pass_with_emptied_streams(tiny: Checkpoint) -> None:
-    from sociallm.batches import emptied
-
     c = conversation(4)
     found, _ = online(tiny, c)
     _, batch = one_batch(c, tiny.tokenizer, tiny.model.config)

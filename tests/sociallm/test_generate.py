@@ -14,7 +14,7 @@ from torch import Tensor
 from sociallm import checkpoint
 from sociallm.checkpoint import Checkpoint
 from sociallm.conversation import Message
-from sociallm.encode import encode, header_of, nll_under, slots_of
+from sociallm.encode import encode, header_of, new_local, nll_under, slots_of
 from sociallm.generate import ROWS, Candidate, _draw, _rows, _step, generate
 from sociallm.model import reads_of, sequence_of
 from sociallm.states import LocalState
@@ -229,8 +229,6 @@ def test_candidates_depend_on_both_states(tiny: Checkpoint, tmp_path: Path) -> N
 
 def test_a_room_and_a_first_message_are_answered(tiny: Checkpoint) -> None:
     first = Message(id="1", author="ann", channel=PUBLIC, time=0, text="")
-    from sociallm.encode import new_local
-
     header, partners = header_of(tiny, new_local(tiny), SLOTS, first)
     empty = tiny.model.empty_state(1)[:, 0]
     candidates = generate(tiny, header, new_local(tiny), empty, empty, FREE, np.random.default_rng(0), most_tokens=4)

@@ -105,6 +105,11 @@ def test_incidence_by_hand() -> None:
     assert found.read_V.tolist() == [0, 0, 1, 2, 3] and found.weight_V.tolist() == [0.5, 0.5, 1, 1, 1]
 
 
+def test_nobody_is_an_interlocutor_of_itself() -> None:
+    found = incidence([Read(4, 1, (1, 0))], delivered(FIVE, AGENTS), np.array([0, 1, 2, 0, 1]))
+    assert found.other_VM.tolist() == [[0, 0, 0, 0, 0], [R, 0, 0, R, 0]]
+
+
 def test_no_reads_have_no_streams() -> None:
     found = incidence([], delivered(FIVE, AGENTS), np.zeros(5, np.int64))
     assert found.own_RM.shape == (0, 5) and found.other_VM.shape == (0, 5)

@@ -16,7 +16,7 @@ import torch
 from sociallm import checkpoint
 from sociallm.batches import Encoded, batch_of, emptied, encode_conversation, windows_of
 from sociallm.conversation import Channel, Conversation, Message, read_conversations, write_conversations
-from sociallm.losses import by_read, loss_of, token_nll
+from sociallm.losses import _CrossEntropy, by_read, loss_of, token_nll
 from sociallm.model import SociaLLM, SociaLLMConfig
 from sociallm.tokenizer import Tokenizer
 from sociallm.train import TrainConfig, endless, parameter_groups, rate, train, train_step, validate
@@ -63,12 +63,10 @@ def test_the_loss_is_the_mean_of_speech_and_of_listening_weighted(tokenizer: Tok
     for weight in (0.0, 0.5, 2.0):
         loss = loss_of(model, batch, batch.streams, weight)
         assert loss.speak == pytest.approx(float(nll[speaks].mean())) and loss.listen == pytest.approx(float(nll[~speaks].mean()))
-        assert float(loss.total) == pytest.approx(loss.speak + weight * loss.listen) and loss.tokens == int(speaks.sum())
+        assert loss.total.item() == pytest.approx(loss.speak + weight * loss.listen) and loss.tokens == int(speaks.sum())
 
 
 def test_the_likelihood_is_the_cross_entropy_and_so_is_its_gradient(tokenizer: Tokenizer) -> None:
-    from sociallm.losses import _CrossEntropy
-
     logits = torch.randn(7, 11, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
     target, weight = torch.arange(7), torch.arange(7).double()
     values = [_CrossEntropy.apply(logits, target), torch.nn.functional.cross_entropy(logits, target, reduction="none")]
@@ -89,7 +87,7 @@ def test_a_message_without_readers_has_no_listening_term(tokenizer: Tokenizer) -
     assert loss.listen == pytest.approx(nats[heard].sum() / tokens[heard].sum())
     _, alone = one_batch(replace(c, messages=tuple(mixed[1::2])), tokenizer, model.config)
     silent = loss_of(model, alone, alone.streams, 1.0)
-    assert silent.listen == 0 and float(silent.total) == silent.speak > 0
+    assert silent.listen == 0 and silent.total.item() == silent.speak > 0
 
 
 def test_nats_by_read_add_up(tokenizer: Tokenizer) -> None:
@@ -165,24 +163,25 @@ def test_validation_is_bits_per_byte_with_and_without_states(tokenizer: Tokenize
     assert validate(model, encoded, tokenizer, CONFIG) == found
 
 
-def test_a_trained_model_gains_from_memory_it_was_trained_with(tokenizer: Tokenizer) -> None:
-    """Each of four says one phrase of its own, again and again: with its own state its next message is nearly sure, without it is a
-    guess among four. Slots alone cannot tell: they are drawn anew in each batch."""
-    lines = {"ann": "the quick fox", "bob": "over Munich", "cyd": "shall we go", "dan": "a lazy dog"}
-    rng, room = np.random.default_rng(0), Channel(name="r", readers=frozenset(lines))
-    conversations = []
-    for k in range(6):
+def test_a_model_learns_to_use_its_own_memory(tokenizer: Tokenizer) -> None:
+    """Each of four has one phrase, dealt out anew in each conversation, and says it again and again, every time in a new channel and to
+    nobody in particular: with its own state it knows what it says, without it has to guess, and the interlocutor's has nothing to tell."""
+    lines, rng = {"ann": "the quick fox", "bob": "over Munich", "cyd": "shall we go", "dan": "a lazy dog"}, np.random.default_rng(0)
+    windows = []
+    for c in range(6):
         own = dict(zip(lines, rng.permutation(list(lines.values())), strict=True))
-        authors = rng.choice(list(lines), 24)
-        said = tuple(Message(id=str(i), author=str(a), channel=room, time=i * 1000, text=str(own[a])) for i, a in enumerate(authors))
-        conversations.append(encode_conversation(Conversation(id=str(k), messages=said), tokenizer))
+        said = tuple(
+            Message(id=str(k), author=str(a), channel=Channel(name=str(k), readers=frozenset(lines)), time=k * 1000, text=str(own[a]))
+            for k, a in enumerate(rng.choice(list(lines), 16))
+        )
+        windows += windows_of(encode_conversation(Conversation(id=str(c), messages=said), tokenizer), 10_000, 100)
     model = model_of(dtype=torch.float32)
     optimizer, rng = torch.optim.AdamW(parameter_groups(model, 0.0), lr=1e-2), np.random.default_rng(0)
-    windows = [windows_of(e, 10_000, 100)[0] for e in conversations]
-    for _ in range(60):
+    for _ in range(45):
         train_step(model, optimizer, windows[:5], tokenizer, CONFIG, rng)
-    found = validate(model, conversations[5:], tokenizer, replace(CONFIG, window_tokens=10_000))
-    assert found["on"] < 0.9 * found["off"]
+    found = validate(model, [windows[5].encoded], tokenizer, replace(CONFIG, window_tokens=10_000))
+    assert found["on"] < 0.9 * found["no_own"]
+    assert found["no_interlocutor"] == found["on"] and found["off"] == found["no_own"]
 
 
 def test_conversations_written_by_a_run_train_the_model(tokenizer: Tokenizer, sizes: SociaLLMConfig, tmp_path: Path) -> None:
