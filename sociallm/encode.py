@@ -66,7 +66,8 @@ def encode(checkpoint: Checkpoint, slots: Mapping[AgentID, int], local: LocalSta
     words = checkpoint.tokenizer.encode_text(message.text)[:MOST_WORDS]
     sequence = sequence_of([[[*header, *words, checkpoint.tokenizer.END]]], model.config)
     public = model.public(sequence, local.layers)
-    name = message_hash(message)
+    # What a message does depends on all that its channel held before it and on its header (slots): both are part of its name.
+    name = hashlib.sha256(f"{local.key}\0{message_hash(message)}\0{header}".encode()).hexdigest()
     operator = MessageOperator(
         name, torch.stack([w.log_alpha_MH[0] for w in public.written]).clone(), torch.stack([w.U_MHPN[0] for w in public.written]).clone()
     )

@@ -40,7 +40,7 @@ def empty_key(checkpoint: str) -> str:
 
 
 def message_hash(message: Message) -> str:
-    """What names a message in a history: everything about it, its text included."""
+    """What a message says, where and to whom; with its channel's history it names the message's operator (`encode`)."""
     value = [message.id, message.author, message.channel.name, sorted(message.channel.readers), message.text, sorted(message.addressees)]
     return hashlib.sha256(json.dumps(value, ensure_ascii=True).encode()).hexdigest()
 
@@ -65,7 +65,7 @@ class Dynamics:
 class MessageOperator:
     """What one message does to any state that reads it: S → alpha·S + U, per layer and head."""
 
-    message: str  # hash of the message
+    message: str  # names it: SHA-256 over its channel up to and with the message
     log_alpha_LH: Tensor
     U_LHPN: Tensor
 
