@@ -17,7 +17,7 @@ from sociallm.checkpoint import shared
 from sociallm.conversation import AgentID, Message
 from sociallm.encode import EncodedMessage as Encoded
 from sociallm.encode import dynamics_of, encode, new_local, nll_under, slots_of
-from sociallm.states import LocalState, SocialState, save_states
+from sociallm.states import ROLES, LocalState, SocialState, save_states
 from sociallm.streams import READ, WROTE
 
 KEY = 16  # hexadecimal digits of a state's key that go into the log
@@ -50,7 +50,7 @@ class Reader:
         for agent, memory in memories.items():
             if not message.read_by(agent):
                 continue
-            record: dict[str, Any] = {"role": "wrote" if agent == message.author else "read"}
+            record: dict[str, Any] = {"role": ROLES[WROTE if agent == message.author else READ]}
             if measure and agent != message.author:
                 record |= self._surprise(memory, encoded)
             own, others = self._states(agent, memory, encoded)

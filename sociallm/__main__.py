@@ -1,4 +1,4 @@
-"""The command line of the model: python -m sociallm train | tokenizer | sample."""
+"""The command line of the model: python -m sociallm train | tokenizer."""
 
 from __future__ import annotations
 

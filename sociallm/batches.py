@@ -16,11 +16,10 @@ from torch import Tensor
 
 from sociallm.conversation import AgentID, Conversation, Message
 from sociallm.model import Reads, SociaLLMConfig, TokenLayout, reads_of, sequence_of
-from sociallm.streams import NEITHER, READ, WROTE, Incidence, Read, delivered, incidence, interlocutors, previous
-from sociallm.tokenizer import Tokenizer
+from sociallm.streams import HOUR_MS, NEITHER, READ, Incidence, Read, delivered, incidence, interlocutors, previous
+from sociallm.tokenizer import SLOTS, Tokenizer
 
-SLOTS = 16
-HOUR_MS = 3_600_000.0
+FRAME = 5  # tokens around a message's words, by which windows are measured: gap, author, two addressees, end
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def windows_of(encoded: Encoded, tokens: int, messages: int, start: int = 0) -> 
     """Cut a conversation into windows of at most so many tokens and messages, in order, from message `start` on."""
     out, first, used = [], start, 0
     for k in range(start, len(encoded.words)):
-        cost = len(encoded.words[k]) + 5
+        cost = len(encoded.words[k]) + FRAME
         if k > first and (used + cost > tokens or k - first >= messages):
             out.append(Window(encoded, first, k))
             first, used = k, 0
@@ -171,8 +170,9 @@ def forgetting(streams: Incidence, rng: np.random.Generator) -> Incidence:
     """Streams after the forgetting draw of each read: nothing, own, interlocutor or both; all of it, or all before a moment."""
     R, M = streams.own_RM.shape
     kind = rng.choice(len(FORGET), size=R, p=FORGET_SHARE)
-    last = np.where((streams.own_RM != NEITHER).any(1), M - (streams.own_RM[:, ::-1] != NEITHER).argmax(1), 0)
-    cut = np.where(rng.random(R) < 0.5, M, (rng.random(R) * last).astype(np.int64))  # messages before `cut` are forgotten
+    held = streams.own_RM != NEITHER
+    first, last = held.argmax(1), np.where(held.any(1), M - held[:, ::-1].argmax(1), 0)  # of the read's own window: a batch holds several
+    cut = np.where(rng.random(R) < 0.5, M, first + (rng.random(R) * (last - first)).astype(np.int64))  # messages before `cut` are forgotten
     kept = np.arange(M)[None, :] >= cut[:, None]
     own = np.array([k[0] for k in FORGET])[kind]
     other = np.array([k[1] for k in FORGET])[kind][streams.read_V]
@@ -198,7 +198,7 @@ def packed(windows: Sequence[Window], tokens: int, rng: np.random.Generator) -> 
     used = 0
     for i in rng.permutation(len(windows)):
         w = windows[i]
-        cost = sum(len(ids) + 5 for ids in w.encoded.words[w.first : w.last])
+        cost = sum(len(ids) + FRAME for ids in w.encoded.words[w.first : w.last])
         if group and used + cost > tokens:
             yield group
             group, used = [], 0
@@ -207,5 +207,3 @@ def packed(windows: Sequence[Window], tokens: int, rng: np.random.Generator) -> 
     if group:
         yield group
 
-
-__all__ = ["READ", "WROTE", "Batch", "Encoded", "Window", "batch_of", "emptied", "encode_conversation", "forgetting", "packed", "windows_of"]

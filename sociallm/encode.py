@@ -16,10 +16,10 @@ from torch import Tensor
 from sociallm.checkpoint import Checkpoint
 from sociallm.conversation import AgentID, Message
 from sociallm.model import Public, Reads, TokenLayout, reads_of, sequence_of
-from sociallm.states import Dynamics, LocalState, MessageOperator, SocialState, empty_key, message_hash
+from sociallm.states import Dynamics, LocalState, MessageOperator, empty_key, message_hash
 from sociallm.streams import RECENT_MESSAGES, interlocutors
+from sociallm.tokenizer import SLOTS
 
-SLOTS = 16
 MOST_WORDS = 1024  # tokens of one message that are read; the rest of a longer one is cut
 
 
@@ -96,6 +96,3 @@ def nll_under(checkpoint: Checkpoint, encoded: EncodedMessage, pairs: Sequence[t
 def dynamics_of(checkpoint: Checkpoint) -> Dynamics:
     """How states of this checkpoint fade and take messages in."""
     return Dynamics.of(checkpoint.model)
-
-
-__all__ = ["EncodedMessage", "SocialState", "dynamics_of", "encode", "header_of", "new_local", "nll_under", "slots_of"]

@@ -33,7 +33,7 @@ def stream_states(model: SociaLLM, public: Public, batch: Batch, streams: Incide
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """-log softmax(logits)[target], [Y] nats. The gradient is written into the one copy of the softmax that was kept:
+    """-log softmax(logits)[target], [Y] nats. The gradient is made in place, in the one copy of the softmax it needs:
     at a vocabulary of thousands the library's extra passes over [Y, vocabulary] cost a tenth of a training step."""
 
     @staticmethod

@@ -23,9 +23,8 @@ from torch import Tensor
 
 from sociallm.conversation import AgentID, Message
 from sociallm.model import SociaLLM
-from sociallm.streams import READ, WROTE
+from sociallm.streams import HOUR_MS, READ, WROTE
 
-HOUR_MS = 3_600_000.0
 ROLES = {WROTE: "wrote", READ: "read"}
 HEADER = "social_states"  # entry of a file's header
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from sociallm.conversation import AgentID, Message
 
 NEITHER, WROTE, READ = 0, 1, 2
+HOUR_MS = 3_600_000.0  # states fade by the hour, messages are dated in ms
 RECENT_MESSAGES, RECENT_AUTHORS = 8, 4  # whom a message without addressees in a larger room is taken to answer
 
 

@@ -1,4 +1,4 @@
-"""Training: one pass over all perspectives, speaking and listening, with forgetting. One process, CPU or one GPU's host."""
+"""Training: one pass over all perspectives, speaking and listening, with forgetting. One process, on the CPU."""
 
 from __future__ import annotations
 

@@ -146,11 +146,6 @@ COASTS: Mapping[str, tuple[str, ...]] = MappingProxyType(  # the three provinces
 PLACES = tuple(sorted([*_provinces, *(place for places in COASTS.values() for place in places)]))
 
 
-def province_of(place: str) -> str:
-    """'SPA/NC' → 'SPA'."""
-    return place[:3]
-
-
 def army_neighbours(place: str) -> tuple[str, ...]:
     """Provinces an army here can walk to; none from a sea. A coast is ignored."""
     return _by_land.get(place[:3], ())

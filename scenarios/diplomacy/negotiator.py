@@ -40,9 +40,8 @@ class DiplomacyLanguage:
         for message in observation.heard:
             if message.author not in POWERS or message.author == observation.agent:
                 continue
-            readers = message.channel.readers
-            for act in self.meaning(message.text, message.author, readers):
-                found = _note(found, act, message.author, readers, observation.agent, board)
+            for act in self.meaning(message.text, message.author, message.channel.readers):
+                found = _note(found, act, message.author, observation.agent, board)
         return found
 
     def intend(self, observation: Observation, notes: JSON, rng: np.random.Generator) -> tuple[JSON, JSON]:
@@ -109,9 +108,7 @@ def _key(act: Mapping[str, Any]) -> str:
 # ---- what was heard, what was said -----------------------------------------------------------------------------------
 
 
-def _note(
-    notes: Mapping[str, Any], act: Mapping[str, Any], author: AgentID, readers: frozenset[AgentID], me: AgentID, board: Board
-) -> dict[str, Any]:
+def _note(notes: Mapping[str, Any], act: Mapping[str, Any], author: AgentID, me: AgentID, board: Board) -> dict[str, Any]:
     """Notes after one act of another."""
     about = resolve(act["about"], board)
     kind, found = act["act"], dict(notes)

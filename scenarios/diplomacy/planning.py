@@ -59,7 +59,7 @@ def draw(chances: Mapping[str, Mapping[str, float]], rng: np.random.Generator) -
             else:
                 del options[order]
                 options = options or {f"{unit} H": 1.0}
-    return _untangled(chosen, chances)
+    return _untangled(chosen)
 
 
 def _pick(options: Mapping[str, float], rng: np.random.Generator) -> str:
@@ -116,7 +116,7 @@ def _end(order: str) -> str:
     return parsed.target[:3] if parsed.kind == "move" and parsed.target else parsed.unit[2:5]
 
 
-def _untangled(chosen: dict[str, str], chances: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+def _untangled(chosen: dict[str, str]) -> dict[str, str]:
     """After the draw, units that would run into one that stays hold instead, and help without a partner holds."""
     for _ in range(len(chosen)):
         ends: dict[str, str] = {}

@@ -212,6 +212,14 @@ def test_a_read_with_several_partners_forgets_them_together() -> None:
     assert np.array_equal(after.other_VM[::2], after.other_VM[1::2]) and (after.other_VM == NEITHER).any()
 
 
+def test_a_window_forgets_alike_wherever_it_stands_in_its_batch() -> None:
+    before = everything_read()
+    nothing = np.zeros((READS, 500), np.int8)  # the messages of other windows, before this one
+    later = replace(before, own_RM=np.hstack([nothing, before.own_RM]), other_VM=np.hstack([nothing, before.other_VM]))
+    alone, behind = (forgetting(streams, np.random.default_rng(4)) for streams in (before, later))
+    assert np.array_equal(behind.own_RM[:, 500:], alone.own_RM) and np.array_equal(behind.other_VM[:, 500:], alone.other_VM)
+
+
 def test_a_past_that_is_empty_stays_empty() -> None:
     before = Incidence(np.zeros((50, 4), np.int8), np.zeros((0, 4), np.int8), np.zeros(0, np.int64), np.zeros(0))
     after = forgetting(before, np.random.default_rng(0))
