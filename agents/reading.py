@@ -17,10 +17,8 @@ from sociallm.checkpoint import shared
 from sociallm.conversation import AgentID, Message
 from sociallm.encode import EncodedMessage as Encoded
 from sociallm.encode import dynamics_of, encode, new_local, nll_under, slots_of
-from sociallm.states import ROLES, LocalState, SocialState, save_states
+from sociallm.states import ROLES, LocalState, SocialState, brief, save_states
 from sociallm.streams import READ, WROTE
-
-KEY = 16  # hexadecimal digits of a state's key that go into the log
 
 __all__ = ["Encoded", "Reader"]
 
@@ -56,9 +54,9 @@ class Reader:
             own, others = self._states(agent, memory, encoded)
             channels = {**memory.channels, message.channel.name: encoded.channel_key}
             after[agent] = replace(memory, own=own, others=others, channels=channels)
-            record |= {"own": own.key[:KEY], "channel": encoded.channel_key[:KEY]}
+            record |= {"own": brief(own.key), "channel": brief(encoded.channel_key)}
             if agent != message.author:
-                record["other"] = others[message.author].key[:KEY]
+                record["other"] = brief(others[message.author].key)
             scalars[agent] = record
         return after, scalars
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,6 +32,11 @@ class Observation:
     may_write: tuple[Channel, ...] = ()
     move_due: bool = False
     view: Mapping[str, JSON] = field(default_factory=dict)
+
+    def say(self, number: int, channel: Channel, text: str, to: Iterable[AgentID] = ()) -> Message:
+        """This moment's message number `number` of the agent, meant for those of `to` who read the channel."""
+        name = f"{self.step}:{self.agent}:{number}"
+        return Message(id=name, author=self.agent, channel=channel, time=self.time, text=text, addressees=frozenset(to) & channel.readers)
 
 
 @dataclass(frozen=True, kw_only=True)

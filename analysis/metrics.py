@@ -72,7 +72,7 @@ def promises(events: Sequence[Event]) -> pd.DataFrame:
     rows, open_acts = [], {}
     for event in events:
         act = event.data.get("act") if event.kind == "message" else None
-        if isinstance(act, dict) and act.get("act") in BINDING and isinstance(act.get("about"), dict):
+        if isinstance(act, dict) and act.get("act") in tuple(BINDING) and isinstance(act.get("about"), dict):
             about = act["about"]
             if _binds(about, event.agent):
                 open_acts[event.agent, repr(sorted(about.items()))] = (event, about)
@@ -85,14 +85,15 @@ def promises(events: Sequence[Event]) -> pd.DataFrame:
 
 def _binds(about: Mapping[str, Any], author: str | None) -> bool:
     if about.get("kind") in ("order", "support"):
-        return about.get("power") == author and "?" not in str(about.get("order", "?"))  # a unit left open could be any
-    return about.get("kind") == "dmz" and author in about.get("powers", ())
+        return about.get("power") == author and isinstance(about.get("order"), str) and "?" not in about["order"]  # a unit left open could be any
+    powers, provinces = about.get("powers"), about.get("provinces")
+    return about.get("kind") == "dmz" and isinstance(powers, list) and author in powers and isinstance(provinces, list)
 
 
 def _kept(about: Mapping[str, Any], orders: Sequence[str]) -> bool:
     if about["kind"] == "dmz":
         entered = {str(order).split(" - ")[1][:3] for order in orders if order.count(" ") >= 3 and order.split()[2] == "-"}
-        return not entered & set(about.get("provinces", ()))
+        return not any(province in entered for province in about["provinces"] if isinstance(province, str))
     return about["order"] in orders
 
 

@@ -37,13 +37,17 @@ def held_out_games(path: Path) -> frozenset[str]:
 
 
 def games(runs: Sequence[Path], held_out: Collection[str], torn: Callable[[str], None] | None = None) -> pd.DataFrame:
-    """One row a run: game, held_out, messages, tokens, nats per token for each state of memory, and the differences."""
-    rows = [_row(run, held_out, torn) for run in runs]
-    seen: dict[str, Path] = {}
-    for run, row in zip(runs, rows, strict=True):
-        if row["game"] in seen:
-            raise AnalysisError(f"{run}: watches {printable(str(row['game']))} as {seen[str(row['game'])]} does; name one run a game")
-        seen[str(row["game"])] = run
+    """One row a game: game, held_out, messages, tokens, nats per token for each state of memory, and the differences.
+
+    Of several runs of one game the last counts (folders of runs are named by date), and `torn` is told.
+    """
+    latest: dict[object, dict[str, object]] = {}
+    for run in runs:
+        row = _row(run, held_out, torn)
+        if row["game"] in latest and torn is not None:
+            torn(f"{run}: watches {printable(str(row['game']))} again; the run named before it is left out")
+        latest[row["game"]] = row
+    rows = list(latest.values())
     keys = set.intersection(*(set(row) for row in rows))  # what every run has measured
     table = pd.DataFrame([{key: value for key, value in row.items() if key in keys} for row in rows])
     for key in WITHOUT:
@@ -69,7 +73,7 @@ def _row(run: Path, held_out: Collection[str], torn: Callable[[str], None] | Non
 
 def intervals(table: pd.DataFrame, rng: np.random.Generator) -> list[tuple[str, str, Interval]]:
     """(which games, which difference, its interval): over all, then over the held-out and over the other games if there are any."""
-    groups = [("all games", table), ("held out", table[table["held_out"]]), ("trained on", table[~table["held_out"]])]
+    groups = [("all games", table), ("held out", table[table["held_out"]]), ("other games", table[~table["held_out"]])]
     return [(name, f"both states − {STATES[key]}", paired_bootstrap(part["surprise"].tolist(), part[key].tolist(), rng))
             for name, part in groups if len(part) for key in reversed(WITHOUT) if key in part]
 
@@ -77,8 +81,8 @@ def intervals(table: pd.DataFrame, rng: np.random.Generator) -> list[tuple[str, 
 def as_text(table: pd.DataFrame, found: Sequence[tuple[str, str, Interval]]) -> str:
     """Both tables for a terminal."""
     shown = table.assign(game=table["game"].map(lambda game: printable(str(game))), held_out=table["held_out"].map({True: "yes", False: ""}))
-    shown = shown.rename(columns=dict(STATES) | {f"gain_{key.removeprefix('surprise_')}": f"less {STATES[key]}" for key in WITHOUT})
-    lines = [shown.to_string(index=False, float_format=lambda value: f"{value:.4f}"), "", "surprise in nats per token; mean over games, 95 % interval by paired bootstrap over games"]
+    shown = shown.rename(columns=dict(STATES) | {f"gain_{key.removeprefix('surprise_')}": f"minus {STATES[key]}" for key in WITHOUT})
+    lines = [shown.to_string(index=False, float_format=lambda value: f"{value:.4f}"), "", "surprise in nats per token, below 0: the states help; mean over games, 95 % interval by paired bootstrap over games"]
     for name, what, interval in found:
         reach = "one game, no interval" if np.isnan(interval.low) else f"[{interval.low:+.4f}, {interval.high:+.4f}]"
         lines.append(f"{name:<11} {what:<36} {interval.mean:+.4f}  {reach}  ({interval.units} games)")

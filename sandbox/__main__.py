@@ -72,6 +72,7 @@ def show(given: argparse.Namespace) -> int:
     path = path / "events.jsonl" if path.is_dir() else path
     if not path.is_file():
         raise LogError(f"{path}: no log there; give the folder that a run named in its last line")
+    shown = 0
     in_channel: set[str] = set()  # ids of the messages of the channel asked for
     for event in read_events(path, torn=lambda what: print(f"sandbox: {what}", file=sys.stderr)):
         if given.channel is not None:
@@ -84,6 +85,9 @@ def show(given: argparse.Namespace) -> int:
         if given.step is not None and event.step != given.step:
             continue
         print(encode(event).decode("ascii").rstrip() if given.json else describe(event))
+        shown += 1
+    if not shown:
+        print("sandbox: no event matches; names of agents and channels are as in the messages", file=sys.stderr)
     return 0
 
 

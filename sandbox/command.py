@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -58,13 +59,16 @@ def _played(setting: Setting, folder: Path, log: EventLog, halt: Halt) -> dict[s
             halt.playing = True
             done = play(setting, hosts, log, folder, told, halt)
             ended = "done" if done else "interrupted"
-    except Interrupted:
+    except (Interrupted, KeyboardInterrupt):
         ended = "interrupted"
+    except SystemExit:  # Ray's own answer to SIGTERM while it starts
+        ended, halt.signal = "interrupted", halt.signal or signal.SIGTERM
     except (AgentFault, LogError) as error:
         ended, why = "fault", str(error)
     except Exception as error:  # the world or the sandbox itself broke: the log is sealed all the same, the trace kept
         ended, why = "fault", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}; the trace is in {folder / 'fault.txt'}"
-        (folder / "fault.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        with suppress(OSError):  # a full disk
+            (folder / "fault.txt").write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
     if ended == "interrupted":
         why = signal.Signals(halt.signal or signal.SIGINT).name
     try:

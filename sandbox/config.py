@@ -84,7 +84,11 @@ def load(path: Path | str, overrides: Sequence[str] = (), plugins: Sequence[str]
         _fit(RunConfig, _nested(key, value), (), source)
     composed = _compose(tree, changes, source)
     _check_interpolations(composed, source)
-    config = _complete(OmegaConf.to_object(composed), source, tuple(plugins))
+    try:
+        made = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:  # a reference to a value of another type, or ???
+        raise source.wrong(tuple(str(error.full_key or "").split(".")), _first_line(error)) from None
+    config = _complete(made, source, tuple(plugins))
     environment = _environment(config, source, tuple(plugins))
     cast = _cast(config, environment, source, tuple(plugins))
     return Setting(
@@ -101,7 +105,7 @@ def _override(text: str) -> tuple[tuple[str, ...], Any, str]:
 
     try:
         parsed = OverridesParser.create().parse_override(text)
-    except HydraException as error:
+    except (HydraException, ValueError, RecursionError) as error:
         raise wrong(f"{_first_line(error)}; expected key=value, as in seed=7; quote what is not a plain word") from None
     key = tuple(parsed.key_or_group.split("."))
     for n in range(1, len(key) + 1):
@@ -194,7 +198,7 @@ def _entry(
     what: str, name: str, table: Mapping[str, str], at: tuple[str, ...], source: Source, find: Callable[[], ModuleType]
 ) -> ModuleType:
     """The module of a world or policy. Raises `ConfigError` if the table has no such name."""
-    if name not in table:
+    if not isinstance(name, str) or name not in table:
         raise source.wrong(at, f"unknown {what} {name!r:.60}; expected one of {', '.join(sorted(table))}{_nearest(str(name), table)}")
     try:
         return find()
@@ -249,6 +253,8 @@ def _cast(config: RunConfig, environment: Environment, source: Source, plugins: 
             except ValueError as error:
                 seat = next((seat for seat, who in config.seats.items() if who == name), "default")
                 raise source.wrong(("seats", seat), f"policy {name!r}: {_first_line(error)}") from None
+    if config.executor == "ray" and config.hosts > len(environment.agents):
+        raise source.wrong(("hosts",), f"{config.hosts} hosts for {len(environment.agents)} agents; name at most one each")
     if len(checkpoints) > 1:
         names = ", ".join(sorted(checkpoints))
         raise source.wrong(("policies",), f"the policies name different checkpoints ({names}); one run has one model")
@@ -280,9 +286,10 @@ def _within(config: RunConfig, source: Source) -> None:
 def _tables(plugins: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
     for name in plugins:
         try:
-            worlds((name,))
-        except ImportError as error:
-            raise ConfigError(f"--plugin {name}: {error}; expected a module that Python can import from here") from None
+            worlds((name,)), policies((name,))
+        except Exception as error:  # foreign code: whatever breaks in it is told in one line
+            what = f"{type(error).__name__}: {_first_line(error)}"
+            raise ConfigError(f"--plugin {name}: {what}; expected a module that Python can import from here") from None
     return worlds(plugins), policies(plugins)
 
 

@@ -54,7 +54,7 @@ def begun(setting: Setting, now: datetime) -> dict[str, Any]:
 
 def seal(folder: Path, setting: Setting, began: datetime, now: datetime, ended: Mapping[str, Any]) -> dict[str, Any]:
     """Write what follows from the log (conversations, hashes) and the manifest's last word. Returns the manifest."""
-    events = list(read_events(folder / "events.jsonl"))
+    events = list(read_events(folder / "events.jsonl", torn=lambda _: None))  # the run has told it
     said = conversation(folder.name, events)
     write_conversations(folder / "conversations.jsonl", [said] if said.messages else [])
     manifest = begun(setting, began) | dict(ended) | {

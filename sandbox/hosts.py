@@ -13,9 +13,12 @@ import hashlib
 import json
 import logging
 import os
+import signal
 import stat
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -81,7 +84,7 @@ class Host:
             who = [turn.observation.agent for turn in turns]
             try:
                 results = policy.step(turns)
-            except Exception as error:  # a policy is foreign code: whatever breaks in it ends the run, in one line
+            except (Exception, SystemExit) as error:  # a policy is foreign code: whatever breaks in it ends the run, in one line
                 raise AgentFault(f"policy {name!r} of {', '.join(who)} raised {_one_line(error)}") from None
             if not isinstance(results, Sequence) or len(results) != len(turns) or not all(_is_pair(result) for result in results):
                 raise AgentFault(f"policy {name!r} gave {results!r:.80} for {', '.join(who)}; expected an (Action, AgentMemory) each")
@@ -92,6 +95,7 @@ class Host:
     def _turn(self, seen: Observation) -> Turn:
         locals_ = {c.name: self._locals[c.name] for c in seen.may_write if c.name in self._locals}
         rng = stream(self._cast.seed, seen.agent, "policy", seen.step)
+        seen = replace(seen, view=deepcopy(seen.view))  # its own: what a policy does to it reaches neither the world nor other agents
         return Turn(observation=seen, memory=self._memories[seen.agent], rng=rng, channels=locals_)
 
     def encode(self, messages: Sequence[Message]) -> tuple[LocalState, tuple[Encoded, ...]]:
@@ -279,7 +283,10 @@ def _start_ray(hosts: int, address: str | None) -> tuple[Any, bool]:
     if ray.is_initialized():  # in a notebook, or in a test that shares one
         return ray, False
     own: dict[str, Any] = {} if address else {"num_cpus": hosts, "object_store_memory": 256 * 2**20, "include_dashboard": False}
+    handler = signal.getsignal(signal.SIGTERM)
     ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, configure_logging=False, **own)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)  # Ray puts its own in its place, which exits without sealing the log
     token = Path.home() / ".ray" / "auth_token"
     if token.is_file() and stat.S_IMODE(token.stat().st_mode) != 0o600:
         token.chmod(0o600)

@@ -155,6 +155,9 @@ def _decode(line: bytes, seq: int, where: str) -> Event:
         if isinstance(error, LogError):
             raise
         raise LogError(f"{where}: not a record of an event log ({type(error).__name__}: {error})") from None
+    whole = all(type(number) is int for number in (event.seq, event.step, event.time)) and event.kind in KINDS
+    if not whole or not isinstance(event.agent, (str, type(None))) or not isinstance(event.data, dict):
+        raise LogError(f"{where}: not a record of an event log (a value has the wrong type); it was not written by this program")
     if event.seq != seq:
         raise LogError(f"{where}: record {event.seq} stands where record {seq} should; lines were lost or moved")
     return event

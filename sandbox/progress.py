@@ -17,9 +17,9 @@ EVERY = 5.0  # seconds between plain lines
 class Progress:
     """Hears of every step, shows some of them."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float]):
+    def __init__(self, stream: TextIO | None, clock: Callable[[], float]):
         self._stream, self._clock = stream, clock
-        self._live = Live(console=Console(file=stream), refresh_per_second=4, transient=True) if stream.isatty() else None
+        self._live = Live(console=Console(file=stream), refresh_per_second=4, transient=True) if stream and stream.isatty() else None
         self._began = self._last = clock()
 
     def __enter__(self) -> Progress:
@@ -36,6 +36,6 @@ class Progress:
         line = f"step {step + 1}  {printable(phase)[:24]:<10}  {messages} messages  {messages / max(now - self._began, 1e-9):.1f}/s"
         if self._live:
             self._live.update(Text(line))  # Text, so that no [markup] in a phase's name is obeyed
-        elif now - self._last >= EVERY:
+        elif self._stream and now - self._last >= EVERY:
             self._last = now
             print(line, file=self._stream, flush=True)

@@ -66,8 +66,9 @@ def _why_not(seen: Observation, message: Message, agents: Collection[AgentID], t
         return f"channel {getattr(message.channel, 'name', message.channel)!r:.60} is not this agent's to write in now"
     if message.time != seen.time:
         return f"it is dated {message.time!r:.30}, the agent's moment is {seen.time}"
-    if not message.id.startswith(own := f"{seen.step}:{seen.agent}:") or len(message.id) > 200 or message.id in taken or message.id in ids:
-        return f"its id {message.id!r:.60} is taken, too long, or does not begin with {own!r}, so that no agent can take another's"
+    own, name = f"{seen.step}:{seen.agent}:", message.id
+    if not name.startswith(own) or not name.isprintable() or len(name) > 200 or name in taken or name in ids:
+        return f"its id {name!r:.60} is taken, too long, not plain text, or does not begin with {own!r}, so that no agent can take another's"
     if not isinstance(message.addressees, frozenset) or not message.addressees <= set(agents):
         return f"its addressees are not agents of this run: {message.addressees!r:.120}"
     reply_to = message.reply_to

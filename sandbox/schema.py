@@ -50,7 +50,7 @@ def limits(config: RunConfig, chosen_by_user: bool) -> list[tuple[tuple[str, ...
     """
     name = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", config.name) is not None
     run_dir = PurePosixPath(config.run_dir)
-    below = chosen_by_user or not (run_dir.is_absolute() or ".." in run_dir.parts)
+    below = config.run_dir.isprintable() and (chosen_by_user or not (run_dir.is_absolute() or ".." in run_dir.parts))
     return [
         (("name",), config.name, name, "letters, digits, - and _, 64 at most: it names a folder"),
         (("seed",), config.seed, 0 <= config.seed < 2**63, "a whole number from 0 to 2^63 - 1"),
@@ -58,5 +58,5 @@ def limits(config: RunConfig, chosen_by_user: bool) -> list[tuple[tuple[str, ...
         (("hosts",), config.hosts, 1 <= config.hosts <= 64, "a whole number from 1 to 64"),
         (("threads",), config.threads, 1 <= config.threads <= 256, "a whole number from 1 to 256"),
         (("log", "fsync"), config.log.fsync, config.log.fsync in ("turn", "step", "none"), "turn, step or none"),
-        (("run_dir",), config.run_dir, below, "a folder below this one (on the command line: any)"),
+        (("run_dir",), config.run_dir, below, "a folder below this one (on the command line: any), its name plain text"),
     ]

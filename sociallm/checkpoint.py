@@ -76,6 +76,8 @@ def save(folder: Path, model: SociaLLM, tokenizer: Tokenizer, notes: dict[str, A
 
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
+    if path.exists() and not (path.is_file() and path.stat().st_size <= 1 << 20):
+        raise CheckpointError(f"{path}: not a file of at most 1 MiB; restore the file")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

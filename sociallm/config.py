@@ -24,7 +24,7 @@ class TrainCommand:
     """Settings of `python -m sociallm train`."""
 
     out: str = "outputs/base"  # folder of the new checkpoint
-    data: str = "../shared/data"  # folder of the raw sets
+    data: str = ""  # folder of the raw sets; has to be named
     model: SociaLLMConfig = field(default_factory=SociaLLMConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
@@ -45,4 +45,6 @@ def compose_train(words: Sequence[str]) -> TrainCommand:
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise ValueError(f"command line: {' '.join(str(error.__cause__ or error).split())[:300]}") from None
     assert isinstance(command, TrainCommand)
+    if not command.data:
+        raise ValueError("data is not named; add data=FOLDER, a folder that holds the sets of the model card")
     return command

@@ -8,7 +8,6 @@ assumed (PACE), stated in the loader. Sources and licences: the `SOURCE.md` besi
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,7 +24,13 @@ POWERS = frozenset({"AUSTRIA", "ENGLAND", "FRANCE", "GERMANY", "ITALY", "RUSSIA"
 # What may train the shipped model. Evaluation only: the *_validation and *_dev entries, crd3 (share-alike).
 TRAINING = ("diplomacy_lies", "cicero_games", "avalon_nlu", "llmafia", "hidden_profile_teams", "casino", "persuasion_for_good", "irc_disentanglement")
 VALIDATION = ("diplomacy_lies_validation", "casino_validation", "irc_ubuntu_dev")
-HELD_OUT_GAMES = 12
+# Cicero games never trained on: of the 36 recorded ones the 12 whose file names have the smallest SHA-256.
+HELD_OUT = frozenset(
+    f"game_{name}.json" for name in (
+        "434015_GERMANY_AF", "434119_AUSTRIA_FRT", "434170_TURKEY_FIR", "437765_ITALY_EFR", "439643_ENGLAND_T", "439679_ITALY_R",
+        "439999_TURKEY_I", "441172_FRANCE_ERT", "444322_AUSTRIA_ER", "448105_ENGLAND_AG", "448741_ITALY_ERT", "449418_ENGLAND_GRT",
+    )
+)  # fmt: skip
 
 # mIRC colours carry digits after the control character; they must go together.
 _COLOUR = re.compile(r"\x03(?:\d{1,2}(?:,\d{1,2})?)?")
@@ -48,28 +53,9 @@ def load(name: str, root: Path | str) -> list[Conversation]:
     return [c for c in conversations if c.messages]
 
 
-def held_out_cicero(root: Path | str) -> tuple[str, ...]:
-    """File names of the Cicero games never trained on: the 12 with the smallest SHA-256 of the file name."""
-    names = [path.name for path in (Path(root) / "cicero_games").glob("game_*.json")]
-    return tuple(sorted(sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[:HELD_OUT_GAMES]))
-
-
 def training(root: Path | str) -> dict[str, list[Conversation]]:
     """Every set that may train the shipped model, without the held-out Cicero games."""
-    held_out = set(held_out_cicero(root))
-    return {name: [c for c in load(name, root) if name != "cicero_games" or c.id not in held_out] for name in TRAINING}
-
-
-def validation(root: Path | str) -> dict[str, list[Conversation]]:
-    """Sets for early stopping and reports: never trained on. The Cicero entry is the held-out games."""
-    held_out = set(held_out_cicero(root))
-    return {"cicero_games": [c for c in load("cicero_games", root) if c.id in held_out]} | {name: load(name, root) for name in VALIDATION}
-
-
-def sizes(conversations: Iterable[Conversation]) -> tuple[int, int, int]:
-    """(conversations, messages, characters)."""
-    chosen = list(conversations)
-    return len(chosen), sum(len(c.messages) for c in chosen), sum(len(m.text) for c in chosen for m in c.messages)
+    return {name: [c for c in load(name, root) if name != "cicero_games" or c.id not in HELD_OUT] for name in TRAINING}
 
 
 def tidy(text: str) -> str:

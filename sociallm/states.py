@@ -33,6 +33,11 @@ class StateError(ValueError):
     """What was wrong with a stored state, where, and how to mend it: one line."""
 
 
+def brief(key: str) -> str:
+    """The part of a key that goes into a log."""
+    return key[:16]
+
+
 def empty_key(checkpoint: str) -> str:
     """The key of a state that has absorbed nothing."""
     return hashlib.sha256(f"empty\0{checkpoint}".encode()).hexdigest()

@@ -42,18 +42,26 @@ class TrainConfig:
 
 def endless(sets: Sequence[tuple[Sequence[Encoded], float]], config: TrainConfig, rng: np.random.Generator) -> Iterator[tuple[int, list[Window]]]:
     """(epoch, windows of one step) for ever; a conversation of weight w appears w times an epoch (drawn, where w is no whole
-    number), with window starts shifted anew each time."""
+    number), cut at other places each time."""
     epoch = 0
     while True:
         windows = []
         for encoded, weight in sets:
             for e in (e for e in encoded if len(e.words) > 1):
                 for _ in range(int(weight) + int(rng.random() < weight % 1)):
-                    cut = windows_of(e, config.window_tokens, config.window_messages, int(rng.integers(0, min(len(e.words), 60))))
-                    windows += [w for w in cut if w.last - w.first > 1]
+                    windows += [w for w in shifted(e, config, rng) if w.last - w.first > 1]
         for group in packed(windows, config.batch_tokens, rng):
             yield epoch, group
         epoch += 1
+
+
+def shifted(encoded: Encoded, config: TrainConfig, rng: np.random.Generator) -> list[Window]:
+    """Windows that cover a conversation from its first message; of one that needs several, the first is cut at random."""
+    whole = windows_of(encoded, config.window_tokens, config.window_messages)
+    if len(whole) == 1:
+        return whole
+    first = int(rng.integers(1, whole[0].last + 1))
+    return [Window(encoded, 0, first), *windows_of(encoded, config.window_tokens, config.window_messages, first)]
 
 
 def parameter_groups(model: SociaLLM, weight_decay: float) -> list[dict[str, object]]:

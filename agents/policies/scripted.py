@@ -1,15 +1,13 @@
-"""The scripted policy: the world's own negotiator decides, its grammar words. No model; the baseline and the double of the other seats.
-
-`decide` is the part that the `social` policy shares: what was heard, what is intended, which acts to perform, which move.
-"""
+"""The scripted policy: the world's own negotiator decides, its grammar words. No model; the baseline and the double of the other seats."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from agents.deciding import decide
 from agents.memory import AgentMemory
-from agents.types import JSON, Action, AgentID, Channel, Language, Message, Turn
+from agents.types import Action, AgentID, Language, Turn
 
 needs_model = False
 
@@ -19,43 +17,6 @@ class Options:
     """`vary`: choose among the wordings of an act at random; otherwise the plainest is said."""
 
     vary: bool = True
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What to say and do now, before any wording: intent, acts with their channels, the move where one is due, new notes."""
-
-    intent: JSON
-    acts: tuple[tuple[Channel, JSON], ...]
-    move: JSON
-    notes: JSON
-
-
-def decide(turn: Turn, language: Language) -> Decision:
-    """Hear, intend, choose acts, draw the move; the turn's random stream is used in this order."""
-    seen, notes = turn.observation, turn.memory.notes
-    notes = language.hear(seen, notes)
-    intent, notes = language.intend(seen, notes, turn.rng)
-    acts: Sequence[tuple[Channel, JSON]] = ()
-    if seen.may_write:
-        acts, notes = language.speak(seen, notes, intent, turn.rng)
-    move = None
-    if seen.move_due:
-        move, notes = language.move(seen, notes, intent, turn.rng)
-    return Decision(intent, tuple(acts), move, notes)
-
-
-def say(turn: Turn, number: int, channel: Channel, act: JSON, text: str) -> Message:
-    """The turn's message number `number`, performing an act in these words."""
-    seen = turn.observation
-    return Message(
-        id=f"{seen.step}:{seen.agent}:{number}",
-        author=seen.agent,
-        channel=channel,
-        time=seen.time,
-        text=text,
-        addressees=frozenset(act["to"]) & channel.readers,
-    )
 
 
 @dataclass(frozen=True)
@@ -75,7 +36,7 @@ class ScriptedPolicy:
         for number, (channel, act) in enumerate(decision.acts):
             texts = self.language.word(act, turn.observation.agent)
             text = texts[int(turn.rng.integers(len(texts)))] if self.options.vary else texts[0]
-            messages.append(say(turn, number, channel, act, text))
+            messages.append(turn.observation.say(number, channel, text, act["to"]))
             wording.append({"act": act, "by": "grammar", "candidates": len(texts)})
         action = Action(intent=decision.intent, messages=tuple(messages), wording=tuple(wording), move=decision.move)
         return action, replace(turn.memory, notes=decision.notes)

@@ -2,7 +2,8 @@
 
 An act's wordings come from the world's grammar as beginnings; the model, with the agent's own state and its state of the
 interlocutor, goes on from them (and twice from nothing), and the likeliest candidate that still means exactly the act is
-said. If none does, the grammar's plainest wording is.
+said. If none does, the grammar's plainest wording is. The keys of the states that a message was worded from go into the log:
+agents of one step act at once, so they are the states from before that step's messages, whatever the moments in it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from agents.deciding import decide
 from agents.memory import AgentMemory
-from agents.policies.scripted import decide, say
-from agents.types import JSON, Action, AgentID, Channel, Language, Turn
+from agents.types import JSON, Action, AgentID, Channel, Language, Message, Turn
 from sociallm.checkpoint import shared
 from sociallm.encode import dynamics_of, header_of, new_local, slots_of
 from sociallm.generate import ROWS, Candidate, generate
-from sociallm.states import SocialState, mixture
+from sociallm.states import SocialState, brief, mixture
 
 needs_model = True
 FREE_ROWS = 2  # candidates without a beginning
@@ -60,7 +61,7 @@ class SocialPolicy:
         messages, wording = [], []
         for number, (channel, act) in enumerate(decision.acts):
             text, how = self._word(turn, number, channel, act, language)
-            messages.append(say(turn, number, channel, act, text))
+            messages.append(turn.observation.say(number, channel, text, act["to"]))
             wording.append({"act": act, **how})
         action = Action(intent=decision.intent, messages=tuple(messages), wording=tuple(wording), move=decision.move)
         return action, replace(turn.memory, notes=decision.notes)
@@ -70,10 +71,10 @@ class SocialPolicy:
         seen, texts = turn.observation, list(language.word(act, turn.observation.agent))
         begun = [texts[int(i)] for i in turn.rng.permutation(len(texts))[: ROWS - FREE_ROWS]]
         beginnings = (begun * ROWS)[: ROWS - FREE_ROWS] + [""] * FREE_ROWS
-        candidates = self._candidates(turn, number, channel, act, beginnings)
+        candidates, keys = self._candidates(turn, seen.say(number, channel, "", act["to"]), beginnings)
         meant = [c for c in candidates if c.finished and c.text.isprintable() and BROKEN not in c.text and 0 < len(c.text.strip()) <= LONGEST
                  and list(language.meaning(c.text, seen.agent, channel.readers)) == [act]]  # fmt: skip
-        counts = {"candidates": len(candidates), "meant": len(meant)}
+        counts = {"candidates": len(candidates), "meant": len(meant), **keys}
         worded = [c for c in meant if c.sampled] or meant  # words of the model's own before the bare beginning
         if not worded:
             return texts[0], {"by": "grammar", **counts}
@@ -81,15 +82,19 @@ class SocialPolicy:
         by = "model" if best.sampled else "grammar"
         return best.text.strip(), {"by": by, **counts, "sampled": best.sampled, "tokens": best.tokens, "nats": round(best.nats, 4)}
 
-    def _candidates(self, turn: Turn, number: int, channel: Channel, act: JSON, beginnings: Sequence[str]) -> list[Candidate]:
-        memory, now = turn.memory, turn.observation.time
-        local = turn.channels.get(channel.name) or new_local(self._checkpoint)
-        header, partners = header_of(self._checkpoint, local, self._slots, say(turn, number, channel, act, ""))
-        own = (memory.own or self._empty).at(now, self._dynamics)
-        known = [memory.others.get(v, self._empty) for v in partners]  # a stranger counts as an empty state
-        other = mixture(known, now, self._dynamics, self._empty.S_LHPN)
-        o = self._options
-        return generate(self._checkpoint, header, local, own, other, beginnings, turn.rng, o.temperature, o.top_p, o.most_tokens)
+    def _candidates(self, turn: Turn, message: Message, beginnings: Sequence[str]) -> tuple[list[Candidate], dict[str, Any]]:
+        """(what could be said in place of the empty `message`, the keys of the states that it was drawn from)."""
+        memory, now, o = turn.memory, message.time, self._options
+        local = turn.channels.get(message.channel.name) or new_local(self._checkpoint)
+        header, partners = header_of(self._checkpoint, local, self._slots, message)
+        own = memory.own or self._empty
+        known = {v: memory.others.get(v, self._empty) for v in partners}  # a stranger counts as an empty state
+        other = mixture(list(known.values()), now, self._dynamics, self._empty.S_LHPN)
+        candidates = generate(
+            self._checkpoint, header, local, own.at(now, self._dynamics), other, beginnings, turn.rng, o.temperature, o.top_p, o.most_tokens
+        )
+        keys = {"own": brief(own.key), "others": {v: brief(s.key) for v, s in known.items()}, "channel_state": brief(local.key)}
+        return candidates, keys
 
 
 def make(language: Language | None, options: Options, agents: Sequence[AgentID]) -> SocialPolicy:

@@ -64,7 +64,9 @@ class DiplomacyLanguage:
         for other, act in candidates(seat, intent, rng):
             channel, key = seat.channel(other), f"{other}:{_key(act)}"
             kind = act["act"] + act["about"]["kind"]
-            if channel is None or key in found["said"] or (kind in kinds and act["act"] not in ("accept", "refuse")):
+            if channel is None or channel in {c for c, _ in said}:  # one after another: the next one knows of the first
+                continue
+            if key in found["said"] or (kind in kinds and act["act"] not in ("accept", "refuse")):
                 continue
             said.append((channel, act))
             kinds.add(kind)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from agents.deciding import decide
 from agents.memory import AgentMemory
 from agents.policies import social
-from agents.policies.scripted import decide
 from agents.reading import Reader
 from agents.types import Action, Message, Observation, Turn
 from scenarios.diplomacy import press

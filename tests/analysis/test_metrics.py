@@ -49,6 +49,12 @@ def test_what_binds_nobody_is_no_promise(said):
     assert len(metrics.promises([said, adjudication("S1901M", {}, {"ITALY": [], "AUSTRIA": [], "RUSSIA": []})])) == 0
 
 
+@pytest.mark.parametrize("change", [{"powers": 5}, {"provinces": 7}, {"provinces": None}, {"powers": {"ITALY": 1}}, {"kind": "order"}, {"kind": "order", "power": "ITALY", "order": 5}])
+def test_a_policys_own_idea_of_an_act_breaks_no_report(change):
+    assert len(metrics.promises([says("0", "promise", DMZ | change), adjudication("S1901M", {}, {"ITALY": []})])) == 0
+    assert len(metrics.promises([says("0", ["promise"], DMZ)])) == 0
+
+
 def test_surprise_is_the_mean_over_readers_then_per_token_over_messages():
     events = [message("a", "X", ["X", "Y", "Z"]), memory("a", "X", 2, 99, 99, 99), memory("a", "Y", 2, 4.0, 5.0, 6.0), memory("a", "Z", 2, 2.0, 3.0, 8.0),
               message("b", "Y", ["X", "Y"]), memory("b", "X", 6, 1.0, 4.0, 9.0), Event(kind="memory", step=0, time=0, agent="X", data={"message": "b", "reader": "X", "energy": 1})]

@@ -38,8 +38,8 @@ def test_the_table_by_game_is_the_hand_computed_one(runs):
 def test_intervals_are_over_all_over_held_out_and_over_the_others(runs):
     table = watch.games(runs, {"game_0_ITALY_F.json", "game_2_ITALY_F.json"})
     found = {(name, what): interval for name, what, interval in watch.intervals(table, np.random.default_rng(0))}
-    assert {name for name, _ in found} == {"all games", "held out", "trained on"}
-    both = {name: found[name, "both states − both emptied"] for name in ("all games", "held out", "trained on")}
+    assert {name for name, _ in found} == {"all games", "held out", "other games"}
+    both = {name: found[name, "both states − both emptied"] for name in ("all games", "held out", "other games")}
     assert [both[name].mean for name in both] == pytest.approx([-0.25, -0.2, -0.3]) and [both[name].units for name in both] == [4, 2, 2]
     assert (both["held out"].low, both["held out"].high) == pytest.approx((-0.3, -0.1))  # two games: the ends are the games
     assert -0.4 < both["all games"].low < -0.25 < both["all games"].high < -0.1
@@ -82,8 +82,14 @@ def test_what_is_not_a_watched_game_seen_to_its_end_is_refused(runs, tmp_path):
     for name, events in cases.items():
         with pytest.raises(AnalysisError, match=name):
             watch.games([write_run(tmp_path / name, events)], set())
-    with pytest.raises(AnalysisError, match="name one run a game"):
-        watch.games([runs[0], runs[0]], set())
+
+
+def test_of_two_runs_of_a_game_the_last_counts_and_it_is_told(runs, tmp_path):
+    again = write_run(tmp_path / "again", watched("game_9_X_Y.json", [("ITALY", PAIR, 4, [(1.0, 2.0, 3.0)])]))
+    before = write_run(tmp_path / "before", watched("game_9_X_Y.json", [("ITALY", PAIR, 4, [(2.0, 2.0, 8.0)])]))
+    told: list[str] = []
+    table = watch.games([before, again], set(), told.append)
+    assert table["surprise_no_states"].tolist() == [0.75] and len(told) == 1 and "again" in told[0]
 
 
 def test_a_missing_run_and_an_unwritable_table_are_one_line_and_code_2(runs, tmp_path, capsys):

@@ -142,3 +142,30 @@ def test_every_shipped_scenario_passes_the_guard_and_fits_the_schema(name):
         load(path, overrides)
     except ConfigError as error:
         assert name == "watch.yaml" and "no-such-file.json" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "override"),
+    [
+        (GOOD.replace("name: toy", "name: [toy]"), "seed=1"),
+        (GOOD + "hosts: ${name}\n", "seed=1"),
+        (GOOD + 'run_dir: "a\\0b"\n', "seed=1"),
+        (GOOD + 'run_dir: "\\ud800"\n', "seed=1"),
+        (GOOD, "seed=???"),
+        (GOOD, "environment.name={a:b}"),
+        (GOOD, "seed=" + "9" * 5000),
+        (GOOD, "seed=" + "[" * 3000 + "]" * 3000),
+    ],
+)
+def test_what_no_type_or_library_takes_is_still_one_line(tmp_path, text, override):
+    assert refused(tmp_path, text, override)
+
+
+@pytest.mark.parametrize("plugin", ["", ".", ".x", "nowhere", "plug_that_raises"])
+def test_a_plugin_that_cannot_be_imported_is_one_line(tmp_path, monkeypatch, plugin):
+    (tmp_path / "plug_that_raises.py").write_text("raise RuntimeError('a\\nb')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "x.yaml").write_text(GOOD)
+    with pytest.raises(ConfigError, match="--plugin") as caught:
+        load(tmp_path / "x.yaml", (), (plugin,))
+    assert "\n" not in str(caught.value)

@@ -1,5 +1,6 @@
 """Where agents think: the same values from one host here as from several Ray actors. One Ray session serves all of these tests."""
 
+import dataclasses
 import hashlib
 import os
 import stat
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.types import Observation
+from agents.memory import AgentMemory
+from agents.types import Action, Observation
 from sandbox.hosts import AgentFault, Cast, LocalExecutor, RayExecutor, deal, owner
 from sandbox.log import canonical_hash
 from tests.sandbox.runs import run
@@ -117,3 +119,28 @@ def test_a_local_run_needs_no_ray(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_a_policy_does_to_its_view_reaches_nobody_else():
+    class Spoiler:
+        def step(self, turns):
+            for turn in turns:
+                turn.observation.view["board"].clear()
+            return [(Action(), AgentMemory()) for _ in turns]
+
+    board = {"PAR": "FRANCE"}
+    seen = dataclasses.replace(observations()[0], view={"board": board})
+    with LocalExecutor(cast()) as hosts:
+        hosts._host._policies["guesser"] = Spoiler()
+        hosts.act([seen])
+    assert board == {"PAR": "FRANCE"}
+
+
+def test_a_policy_that_exits_is_a_fault():
+    def leave(turns):
+        raise SystemExit(0)
+
+    with LocalExecutor(cast()) as hosts:
+        hosts._host._policies["guesser"].step = leave
+        with pytest.raises(AgentFault, match="raised SystemExit"):
+            hosts.act(observations()[:1])

@@ -222,3 +222,13 @@ def test_a_signal_between_a_write_and_its_count_leaves_the_numbers_whole(tmp_pat
     log.append(Event(kind="end", step=0, time=0))
     log.close()
     assert [e.seq for e in read_events(tmp_path / "e.jsonl")] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("change", [{"step": "0"}, {"time": None}, {"agent": ["P0"]}, {"data": []}, {"kind": "gossip"}, {"kind": []}])
+def test_a_record_of_the_wrong_types_is_refused_though_its_checksum_is_right(tmp_path, change):
+    record = json.loads(encode(Event(kind="end", step=0, time=0, seq=0)))
+    del record["crc"]
+    body = json.dumps(record | change, sort_keys=True, separators=(",", ":")).encode()[:-1]
+    (tmp_path / "e.jsonl").write_bytes(body + b',"crc":"%08x"}\n' % zlib.crc32(body))
+    with pytest.raises(LogError, match="e.jsonl:1"):
+        list(read_events(tmp_path / "e.jsonl"))

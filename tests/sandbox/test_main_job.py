@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.watch import held_out_games
 from sandbox.__main__ import main
 from sandbox.hosts import deal
 from sandbox.log import Event, read_events
@@ -18,6 +19,7 @@ from scenarios.diplomacy.map import POWERS
 from sociallm.batches import encode_conversation, windows_of
 from sociallm.checkpoint import load
 from sociallm.conversation import read_conversations
+from sociallm.corpora import HELD_OUT
 from sociallm.states import load_states
 from sociallm.train import TrainConfig, parameter_groups, train_step
 
@@ -102,7 +104,7 @@ def test_the_conversations_of_a_run_train_the_model_that_played_it(game: tuple[P
 def test_a_recorded_game_is_watched_with_and_without_states(tmp_path: Path) -> None:
     file = "game_439643_ENGLAND_T.json"  # the shortest, nine messages, never trained on
     assert file in CARD
-    folder, events = ran("watch.yaml", tmp_path, f"game={DATA / 'cicero_games' / file}", "executor=local", "plots=false")
+    _, events = ran("watch.yaml", tmp_path, f"game={DATA / 'cicero_games' / file}", "executor=local", "plots=false")
     assert sum(e.kind == "message" for e in events) == 9
     measured = [e for e in events if e.kind == "memory" and e.data["role"] == "read"]
     assert {(e.data["message"], e.agent) for e in measured} == {
@@ -113,9 +115,4 @@ def test_a_recorded_game_is_watched_with_and_without_states(tmp_path: Path) -> N
 
 
 def test_the_card_names_the_twelve_games_that_the_rule_holds_out() -> None:
-    from sociallm.corpora import held_out_cicero
-
-    if not DATA.is_dir():
-        pytest.skip("the recorded games are not here; set SOCIALLM_DATA")
-    held_out = held_out_cicero(DATA)
-    assert len(held_out) == 12 and {p.name for p in (DATA / "cicero_games").glob("game_*.json") if p.name in CARD} == set(held_out)
+    assert held_out_games(ROOT / "sociallm" / "checkpoints" / "base" / "MODEL_CARD.md") == HELD_OUT and len(HELD_OUT) == 12

@@ -36,6 +36,8 @@ def test_a_fair_action_passes_unchanged():
         ({"id": "1:B:0"}, "does not begin with '2:A:'"),
         ({"id": "2:B:0"}, "does not begin with '2:A:'"),
         ({"id": "2:A:" + "x" * 200}, "too long"),
+        ({"id": "2:A:\ud800"}, "not plain text"),
+        ({"id": "2:A:\x1b\n"}, "not plain text"),
         ({"id": 7}, "expected a Message with a text and an id"),
         ({"text": "x" * (MAX_TEXT + 1)}, f"has {MAX_TEXT + 1} bytes"),
         ({"text": "é" * (MAX_TEXT // 2 + 1)}, f"has {MAX_TEXT + 2} bytes"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sociallm.conversation import ConversationError, from_json, to_json
-from sociallm.corpora import HELD_OUT_GAMES, LOADERS, MAX_CHARACTERS, POWERS, TRAINING, VALIDATION, held_out_cicero, load, tidy
+from sociallm.corpora import HELD_OUT, LOADERS, MAX_CHARACTERS, POWERS, TRAINING, VALIDATION, load, tidy
 
 DATA = Path(os.environ.get("SOCIALLM_DATA") or Path(__file__).resolve().parents[2].parent / "shared" / "data")
 needs_data = pytest.mark.skipif(not (DATA / "cicero_games").is_dir(), reason=f"no data sets in {DATA}; set SOCIALLM_DATA")
@@ -99,14 +99,14 @@ def test_every_conversation_passes_the_reader_of_the_project_unchanged(name):
 
 @needs_data
 def test_the_held_out_games_are_twelve_and_any_other_has_a_larger_digest():
-    held_out = held_out_cicero(DATA)
+    held_out = HELD_OUT
     names = {path.name for path in (DATA / "cicero_games").glob("game_*.json")}
-    assert len(held_out) == HELD_OUT_GAMES == 12 and len(names) == 36
+    assert len(held_out) == 12 and len(names) == 36
 
     def digest(name):
         return hashlib.sha256(name.encode()).hexdigest()
 
-    assert max(map(digest, held_out)) < min(map(digest, names - set(held_out)))
+    assert max(map(digest, held_out)) < min(map(digest, names - held_out))
     assert "game_434170_TURKEY_FIR.json" in held_out and "game_437495_RUSSIA_IT.json" not in held_out
 
 
@@ -114,9 +114,8 @@ def test_the_held_out_games_are_twelve_and_any_other_has_a_larger_digest():
 def test_the_training_games_are_the_24_others(monkeypatch):
     from sociallm import corpora
     monkeypatch.setattr(corpora, "TRAINING", ("cicero_games",))
-    monkeypatch.setattr(corpora, "VALIDATION", ())
-    trained, kept = ({c.id for c in part(DATA)["cicero_games"]} for part in (corpora.training, corpora.validation))
-    assert len(trained) == 24 and kept == set(held_out_cicero(DATA)) and not trained & kept
+    trained = {c.id for c in corpora.training(DATA)["cicero_games"]}
+    assert len(trained) == 24 and not trained & HELD_OUT
 
 
 def test_evaluation_sets_are_not_training_sets():

@@ -19,7 +19,7 @@ from sociallm.conversation import Channel, Conversation, Message, read_conversat
 from sociallm.losses import _CrossEntropy, by_read, loss_of, token_nll
 from sociallm.model import SociaLLM, SociaLLMConfig
 from sociallm.tokenizer import Tokenizer
-from sociallm.train import TrainConfig, endless, parameter_groups, rate, train, train_step, validate
+from sociallm.train import TrainConfig, endless, parameter_groups, rate, shifted, train, train_step, validate
 from tests.sociallm.small import conversation, model_of, one_batch, tokenizer_of
 
 CONFIG = TrainConfig(minutes=1e9, steps=3, warmup=1, report_every=1, batch_tokens=400, window_tokens=400, listen_share=1.0, threads=1)
@@ -207,7 +207,18 @@ def test_windows_of_one_message_are_left_out_and_weights_are_shares(tokenizer: T
         epochs.setdefault(epoch, []).extend(w.encoded for w in windows)
     twice = [sum(e is sets[0][0][0] for e in epoch) for epoch in epochs.values()]
     half = [sum(e is sets[1][0][0] for e in epoch) for epoch in epochs.values()]
-    assert 1.7 < np.mean(twice) <= 2 and 0.35 < np.mean(half) < 0.65  # a start at the last message leaves a window of one: left out
+    assert set(twice) == {2} and 0.35 < np.mean(half) < 0.65
+
+
+def test_every_message_is_trained_on_wherever_a_conversation_is_cut(tokenizer: Tokenizer) -> None:
+    (encoded,) = encoded_of(tokenizer, 0)
+    config = replace(CONFIG, window_tokens=40)
+    firsts = set()
+    for seed in range(20):
+        cut = shifted(encoded, config, np.random.default_rng(seed))
+        assert [k for w in cut for k in range(w.first, w.last)] == list(range(len(encoded.words))) and len(cut) > 2
+        firsts.add(cut[0].last)
+    assert len(firsts) > 2
 
 
 @pytest.mark.parametrize("count", [0, 1])

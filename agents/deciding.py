@@ -1,0 +1,32 @@
+"""What every talking policy does before any wording: hear, intend, choose acts, draw the move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agents.types import JSON, Channel, Language, Turn
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to say and do now, before any wording: intent, acts with their channels, the move where one is due, new notes."""
+
+    intent: JSON
+    acts: tuple[tuple[Channel, JSON], ...]
+    move: JSON
+    notes: JSON
+
+
+def decide(turn: Turn, language: Language) -> Decision:
+    """Hear, intend, choose acts, draw the move; the turn's random stream is used in this order."""
+    seen, notes = turn.observation, turn.memory.notes
+    notes = language.hear(seen, notes)
+    intent, notes = language.intend(seen, notes, turn.rng)
+    acts: Sequence[tuple[Channel, JSON]] = ()
+    if seen.may_write:
+        acts, notes = language.speak(seen, notes, intent, turn.rng)
+    move = None
+    if seen.move_due:
+        move, notes = language.move(seen, notes, intent, turn.rng)
+    return Decision(intent, tuple(acts), move, notes)
