@@ -45,7 +45,7 @@ def checked(path: Path) -> Document:
     try:
         _walk(path, text, lines)
     except yaml.MarkedYAMLError as error:
-        line = (error.problem_mark or error.context_mark).line + 1 if error.problem_mark or error.context_mark else 1
+        line = _line(error.problem_mark or error.context_mark)
         what = " ".join(part for part in (error.context, error.problem) if part)
         raise ConfigError(f"{path}:{line}: not YAML ({what}); check indentation, quotes and colons near this line") from None
     except yaml.YAMLError as error:
@@ -80,11 +80,16 @@ class _Open:
     items: int = 0
 
 
+def _line(mark: Any) -> int:
+    """The line a mark of the parser stands at, counted from 1; 1 where the parser gives no mark."""
+    return mark.line + 1 if mark else 1
+
+
 def _walk(path: Path, text: str, lines: dict[Key, int]) -> None:
     """One pass over the events; `lines` is filled on the way."""
 
     def wrong(event: yaml.Event, what: str) -> ConfigError:
-        return ConfigError(f"{path}:{event.start_mark.line + 1}: {what}")
+        return ConfigError(f"{path}:{_line(event.start_mark)}: {what}")
 
     stack: list[_Open] = []
     nodes = documents = 0
@@ -103,8 +108,8 @@ def _walk(path: Path, text: str, lines: dict[Key, int]) -> None:
             raise wrong(event, f"more than {MAX_NODES} values or {MAX_DEPTH} levels; a scenario is a page of settings")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise wrong(event, "anchors and aliases (& and *) are not read here; write the value out, or refer to a key as ${key}")
-        if getattr(event, "tag", None) is not None:
-            raise wrong(event, f"the tag {event.tag!r:.60} is not read here; leave it out")
+        if (tag := getattr(event, "tag", None)) is not None:
+            raise wrong(event, f"the tag {tag!r:.60} is not read here; leave it out")
         here = stack[-1] if stack else None
         if here is None and not isinstance(event, yaml.MappingStartEvent):
             raise wrong(event, "expected settings as `key: value`")
@@ -112,7 +117,7 @@ def _walk(path: Path, text: str, lines: dict[Key, int]) -> None:
             here.key = _key(event, here, wrong)
             if (*here.path, here.key) in lines:
                 raise wrong(event, f"the key {here.key!r:.60} stands here a second time; keep one of the two")
-            lines[(*here.path, here.key)] = event.start_mark.line + 1
+            lines[(*here.path, here.key)] = _line(event.start_mark)
             continue
         inner: Key = () if here is None else (*here.path, here.key or str(here.items))
         if here is not None:
