@@ -41,8 +41,12 @@ def run(path: str, overrides: Sequence[str], plugins: Sequence[str]) -> int:
         fsync: Fsync = cast(Fsync, setting.config.log.fsync)  # one of the three: the configuration was held against them
         log = EventLog(folder / "events.jsonl", fsync=fsync, clock=time.time)
         ended = _played(setting, folder, log, halt)
-        log.close()
-        manifest = seal(folder, setting, began, datetime.now(UTC), ended)
+        try:
+            log.close()
+            manifest = seal(folder, setting, began, datetime.now(UTC), ended)
+        except OSError as error:  # a full disk
+            print(f"sandbox: {folder}: not sealed ({error.strerror}); its log holds {log.count} records; free some room, run again", file=sys.stderr)
+            return CODES["fault"]
     if setting.config.plots:
         _report(folder)
     counts = ", ".join(f"{manifest[what]} {what}" for what in ("steps", "messages", "faults"))
