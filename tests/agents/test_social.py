@@ -254,8 +254,8 @@ def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
 
 
 def test_the_ends_of_the_ranges_are_taken() -> None:
-    for options in ({"temperature": 0.05}, {"temperature": 5.0}, {"top_p": 1.0}, {"most_tokens": 8}, {"most_tokens": 256}):
-        social.Options(**options)
+    for key, value in (("temperature", 0.05), ("temperature", 5.0), ("top_p", 1.0), ("most_tokens", 8), ("most_tokens", 256)):
+        assert getattr(social.Options(**{key: value}), key) == value
 
 
 def test_a_missing_checkpoint_is_refused_in_one_line(tmp_path: Path) -> None:

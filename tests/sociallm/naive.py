@@ -68,8 +68,13 @@ def after(block: SocialBlock, S: Tensor, writes: list[tuple[Tensor, Tensor, Tens
     return S
 
 
-def logits_of(model: SociaLLM, seen: list[Heard], reader: str, partners: list[str]) -> Tensor:
-    """Logits at every token of the last message of `seen`, which holds only what `reader` may see, in order of time."""
+def logits_of(
+    model: SociaLLM, seen: list[Heard], reader: str, partners: list[str], lost: frozenset[int] = frozenset(), lost_of: frozenset[int] = frozenset()
+) -> Tensor:
+    """Logits at every token of the last message of `seen`, which holds only what `reader` may see, in order of time.
+
+    Messages (places in `seen`) that are `lost` are forgotten by the own state, those of `lost_of` by the states of interlocutors.
+    """
     layers: list[list[list[Tensor]]] = []  # residual before each layer, by message, by token
     channels = {m.channel for m in seen}
     p = [[model.embedding.weight[i] for i in m.ids] for m in seen]
@@ -95,10 +100,10 @@ def logits_of(model: SociaLLM, seen: list[Heard], reader: str, partners: list[st
             return S * torch.exp(-block.rate_log.exp() * (now - clock))[:, None, None]
 
         earlier = range(len(seen) - 1)
-        own = stream(list(earlier))
+        own = stream([k for k in earlier if k not in lost])
         other = torch.zeros_like(own)
         for v in partners:
-            other = other + stream([k for k in earlier if seen[k].author == v and v != reader]) / len(partners)
+            other = other + stream([k for k in earlier if seen[k].author == v and v != reader and k not in lost_of]) / len(partners)
         nxt_r = []
         for t, (x, log_a, B) in enumerate(writes[-1]):
             own = log_a.exp()[:, None, None] * own + x[:, :, None] * B

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from sociallm.batches import Batch, Encoded
+from sociallm.batches import Batch, Encoded, forgetting
 from sociallm.conversation import Conversation
 from sociallm.losses import stream_states, token_nll
 from sociallm.model import SociaLLM
-from sociallm.streams import delivered
+from sociallm.streams import Incidence, delivered
 from sociallm.tokenizer import Tokenizer
 from tests.sociallm.naive import Heard, logits_of
 from tests.sociallm.small import conversation, model_of, one_batch, tokenizer_of
@@ -22,8 +23,11 @@ def tokenizer() -> Tokenizer:
     return tokenizer_of()
 
 
-def naive_logits(c: Conversation, encoded: Encoded, batch: Batch, model: SociaLLM, read: int) -> torch.Tensor:
-    """Logits of one read of the batch by the naive pass, from the messages its reader may see and nothing else."""
+def naive_logits(c: Conversation, encoded: Encoded, batch: Batch, model: SociaLLM, read: int, streams: Incidence | None = None) -> torch.Tensor:
+    """Logits of one read of the batch by the naive pass, from the messages its reader may see and nothing else.
+
+    With `streams`, what they hold less than the batch's own is forgotten.
+    """
     at = int(batch.message_R[read])
     flat_start = [batch.sequence.starts_M[int(m)] for m in batch.flat_M]
     ids = [batch.sequence.tokens_T[s : s + batch.sequence.lengths_M[int(m)]].tolist() for s, m in zip(flat_start, batch.flat_M, strict=True)]
@@ -36,7 +40,13 @@ def naive_logits(c: Conversation, encoded: Encoded, batch: Batch, model: SociaLL
         reader, partners = readers[0], [message.author]
     visible = [k for k in range(at + 1) if c.messages[k].read_by(reader)]
     seen = [Heard(ids[k], c.messages[k].channel.name, c.messages[k].author, (c.messages[k].time - c.messages[0].time) / 3_600_000) for k in visible]
-    return logits_of(model, seen, reader, partners)
+    if streams is None:
+        return logits_of(model, seen, reader, partners)
+    rows = batch.streams.read_V == read
+    own = (batch.streams.own_RM[read] != 0) & (streams.own_RM[read] == 0)
+    other = ((batch.streams.other_VM[rows] != 0) & (streams.other_VM[rows] == 0)).any(0)
+    lost, lost_of = (frozenset(i for i, k in enumerate(visible) if gone[k]) for gone in (own, other))
+    return logits_of(model, seen, reader, partners, lost, lost_of)
 
 
 @pytest.mark.parametrize("fusion", ["heads", "sum"])
@@ -52,6 +62,34 @@ def test_one_pass_equals_naive_passes(fusion: str, tokenizer: Tokenizer) -> None
         start = batch.reads.starts[read]
         assert (logits[start : start + len(naive)] - naive).abs().max() <= 1e-10
     assert logits.abs().max() > 1
+
+
+@torch.no_grad()
+def test_one_pass_with_forgetting_equals_naive_passes_that_forget(tokenizer: Tokenizer) -> None:
+    model, c = model_of("heads"), conversation()
+    encoded, batch = one_batch(c, tokenizer, model.config)
+    public = model.public(batch.sequence)
+
+    def logits(streams: Incidence) -> torch.Tensor:
+        return model.logits(model.read(public, batch.reads, *stream_states(model, public, batch, streams)))
+
+    whole = logits(batch.streams)
+    own = other = part = 0
+    for seed in range(4):
+        streams = forgetting(batch.streams, np.random.default_rng(seed))
+        fast = logits(streams)
+        for read in range(len(batch.speaks_R)):
+            rows = streams.read_V == read
+            less_own = not np.array_equal(streams.own_RM[read], batch.streams.own_RM[read])
+            less_other = not np.array_equal(streams.other_VM[rows], batch.streams.other_VM[rows])
+            if not less_own and not less_other:
+                continue
+            own, other, part = own + less_own, other + less_other, part + bool(less_own and streams.own_RM[read].any())
+            naive = naive_logits(c, encoded, batch, model, read, streams)
+            span = slice(batch.reads.starts[read], batch.reads.starts[read] + len(naive))
+            assert (fast[span] - naive).abs().max() <= 1e-10
+            assert (fast[span] - whole[span]).abs().max() > 1e-6
+    assert own >= 3 and other >= 3 and part >= 1
 
 
 def test_gradients_of_one_pass_equal_naive_gradients(tokenizer: Tokenizer) -> None:

@@ -262,7 +262,7 @@ def test_any_flipped_byte_is_refused(model: SociaLLM, tmp_path: Path) -> None:
     header = 8 + int.from_bytes(whole[:8], "little")
     for place in (*range(0, header, 3), *range(header, len(whole), 97), len(whole) - 1):
         (tmp_path / "s").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        refused(tmp_path / "s", model)
+        assert refused(tmp_path / "s", model)
 
 
 def rewrite(path: Path, model: SociaLLM, edit: dict[str, object], tensors: dict[str, torch.Tensor] | None = None) -> None:
