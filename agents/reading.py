@@ -17,7 +17,8 @@ from sociallm.checkpoint import shared
 from sociallm.conversation import AgentID, Message
 from sociallm.encode import EncodedMessage as Encoded
 from sociallm.encode import dynamics_of, encode, new_local, nll_under, slots_of
-from sociallm.states import ROLES, LocalState, SocialState, brief, save_states
+from sociallm.state_files import save_states
+from sociallm.states import ROLES, LocalState, SocialState, brief
 from sociallm.streams import READ, WROTE
 
 __all__ = ["Encoded", "Reader"]

@@ -2,12 +2,15 @@
 
 A window is a run of messages of one conversation. Every message is read by its author (speaking) and by one of its other
 readers, drawn anew each time (listening; SCIENCE 1.4). Forgetting (SCIENCE 1.7) edits the streams of a read.
+
+Letters: A agents, M messages in order of time, R reads, V interlocutor rows, Y predicted tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +19,9 @@ from torch import Tensor
 
 from sociallm.conversation import AgentID, Conversation, Message
 from sociallm.model import Reads, SociaLLMConfig, TokenLayout, reads_of, sequence_of
+from sociallm.ssd import Chunks
 from sociallm.streams import HOUR_MS, NEITHER, READ, Incidence, Read, delivered, incidence, interlocutors, previous
-from sociallm.tokenizer import SLOTS, Tokenizer
+from sociallm.tokenizer import MOST_WORDS, SLOTS, Tokenizer
 
 FRAME = 5  # tokens around a message's words, by which windows are measured: gap, author, two addressees, end
 
@@ -29,12 +33,18 @@ class Encoded:
     conversation: Conversation
     words: tuple[list[int], ...]  # token ids of every text
     gap: tuple[int | None, ...]  # ms since the channel's previous message
-    partners: tuple[tuple[str, ...], ...]  # whom the author has in mind
+    partners: tuple[tuple[AgentID, ...], ...]  # whom the author has in mind
+    agents: tuple[AgentID, ...]
+    role_AM: NDArray[np.int8]  # NEITHER, WROTE or READ
     room: int | None  # None: delivered to all readers; n: the "previous n messages" rule
+
+    def cost(self, k: int) -> int:
+        """About how many tokens message k takes."""
+        return len(self.words[k]) + FRAME
 
 
 def encode_conversation(conversation: Conversation, tokenizer: Tokenizer, room: int | None = None) -> Encoded:
-    """Tokenize once; windows and slots come later."""
+    """Tokenize once; windows and slots come later. In a room only those who write are agents."""
     earlier: dict[str, list[Message]] = {}
     gaps, partners = [], []
     for m in conversation.messages:
@@ -42,8 +52,11 @@ def encode_conversation(conversation: Conversation, tokenizer: Tokenizer, room: 
         gaps.append(m.time - before[-1].time if before else None)
         partners.append(interlocutors(m, before))
         before.append(m)
-    words = tuple(tokenizer.encode_text(m.text) for m in conversation.messages)
-    return Encoded(conversation, words, tuple(gaps), tuple(partners), room)
+    messages = conversation.messages
+    agents = conversation.participants if room is None else tuple(sorted({m.author for m in messages}))
+    role = delivered(messages, agents) if room is None else previous(messages, agents, room)
+    words = tuple(tokenizer.encode_text(m.text) for m in messages)
+    return Encoded(conversation, words, tuple(gaps), tuple(partners), agents, role, room)
 
 
 @dataclass(frozen=True)
@@ -54,19 +67,45 @@ class Window:
     first: int
     last: int
 
+    @property
+    def cost(self) -> int:
+        """About how many tokens it takes."""
+        return sum(self.encoded.cost(k) for k in range(self.first, self.last))
+
+
+def window_from(encoded: Encoded, first: int, tokens: int, messages: int) -> Window:
+    """The longest window from message `first` on of at most so many tokens and messages; of one message at least."""
+    last, used = first, 0
+    while last < len(encoded.words) and last - first < messages and (last == first or used + encoded.cost(last) <= tokens):
+        used += encoded.cost(last)
+        last += 1
+    return Window(encoded, first, last)
+
 
 def windows_of(encoded: Encoded, tokens: int, messages: int, start: int = 0) -> list[Window]:
     """Cut a conversation into windows of at most so many tokens and messages, in order, from message `start` on."""
-    out, first, used = [], start, 0
-    for k in range(start, len(encoded.words)):
-        cost = len(encoded.words[k]) + FRAME
-        if k > first and (used + cost > tokens or k - first >= messages):
-            out.append(Window(encoded, first, k))
-            first, used = k, 0
-        used += cost
-    if first < len(encoded.words):
-        out.append(Window(encoded, first, len(encoded.words)))
+    out: list[Window] = []
+    while start < len(encoded.words):
+        out.append(window_from(encoded, start, tokens, messages))
+        start = out[-1].last
     return out
+
+
+def drawn_slots(encoded: Encoded, rng: np.random.Generator) -> dict[AgentID, int]:
+    """A slot for every agent of a conversation, at random: which one is whose says nothing."""
+    agents = encoded.agents
+    return {a: int(s) % SLOTS for a, s in zip(agents, rng.permutation(max(len(agents), SLOTS)), strict=False)}
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where a window lies in its batch."""
+
+    window: Window
+    agents: slice  # of the batch's agents, in the order of the conversation's
+    messages: slice
+    channels: tuple[str, ...]  # names of its channels,
+    first_channel: int  # the first of them in the sequence
 
 
 @dataclass(frozen=True)
@@ -77,7 +116,11 @@ class Batch:
     reads: Reads
     flat_M: Tensor  # message (in time) → message in the sequence
     streams: Incidence
-    hours_M: Tensor
+    role_AM: NDArray[np.int8]
+    author_M: NDArray[np.int64]
+    who_R: tuple[Read, ...]
+    spans: tuple[Span, ...]
+    hours_M: Tensor  # since the message before the window (its first message, where nothing came before)
     hours_R: Tensor
     speaks_R: NDArray[np.bool_]  # reads by the author; the others listen
     message_R: NDArray[np.int64]  # which message is read, in order of time
@@ -87,79 +130,110 @@ class Batch:
     bytes_R: NDArray[np.int64]  # UTF-8 bytes of the text read
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A message as it goes into a batch; agents are numbered within its conversation."""
+
+    channel: str
+    header: list[int]
+    words: list[int]
+    author: int
+    partners: tuple[int, ...]
+    hours: float
+    bytes: int
+    listener: int | None
+
+
+def _lines(w: Window, tokenizer: Tokenizer, rng: np.random.Generator, max_words: int, listen: float, slots: Mapping[AgentID, int]) -> list[_Line]:
+    e = w.encoded
+    messages = e.conversation.messages
+    index = {a: i for i, a in enumerate(e.agents)}
+    zero = messages[max(0, w.first - 1)].time
+    lines = []
+    for k in range(w.first, w.last):
+        m, words = messages[k], e.words[k][:max_words]
+        known = tuple(a for a in e.partners[k] if a in index)
+        named = known if m.addressees or len(m.channel.readers) == 2 else ()
+        text = m.text if len(words) == len(e.words[k]) else tokenizer.decode(words)
+        listeners = np.flatnonzero(e.role_AM[:, k] == READ)
+        heard = len(listeners) > 0 and rng.random() < listen
+        lines.append(_Line(
+            m.channel.name, tokenizer.header(e.gap[k], slots[m.author], [slots[a] for a in named]), words, index[m.author],
+            tuple(index[a] for a in known), (m.time - zero) / HOUR_MS, len(text.encode()), int(rng.choice(listeners)) if heard else None,
+        ))  # fmt: skip
+    return lines
+
+
 def batch_of(
-    windows: Sequence[Window], tokenizer: Tokenizer, config: SociaLLMConfig, rng: np.random.Generator, max_words: int = 400, listen: float = 1.0,
-    slots: Mapping[AgentID, int] | None = None,
+    windows: Sequence[Window], tokenizer: Tokenizer, config: SociaLLMConfig, rng: np.random.Generator, max_words: int = MOST_WORDS, listen: float = 1.0,
+    slots: Mapping[AgentID, int] | Sequence[Mapping[AgentID, int]] | None = None,
 ) -> Batch:  # fmt: skip
-    """Lay windows out. `rng` draws slots (unless `slots` gives every agent's, as in a run) and listeners; a message is
-    listened to with probability `listen`, and cut after `max_words` tokens."""
+    """Lay windows out. `slots` gives every agent's slot (as in a run, or one mapping a window); without it `rng` draws them.
+    A message is listened to with probability `listen`, by a reader drawn from its readers, and cut after `max_words` tokens."""
     channels: list[list[list[int]]] = []
-    place_of: list[tuple[int, int]] = []  # message in time → (channel, index in channel)
-    headers: list[int] = []  # tokens before the first predicted one
+    place_M: list[tuple[int, int]] = []  # (channel, index in channel)
     reads: list[Read] = []
     speaks: list[bool] = []
-    roles: list[NDArray[np.int8]] = []
-    authors: list[int] = []
-    hours: list[float] = []
-    sizes: list[int] = []
-    agents_before = 0
-    for w in windows:
-        all_messages = w.encoded.conversation.messages
-        messages = all_messages[w.first : w.last]
-        agents = sorted({m.author for m in messages} | ({r for m in messages for r in m.channel.readers} if w.encoded.room is None else set()))
-        index = {a: i for i, a in enumerate(agents)}
-        drawn = rng.permutation(max(len(agents), SLOTS))[: len(agents)] % SLOTS
-        slot = drawn if slots is None else np.array([slots[a] for a in agents])
-        role = delivered(messages, agents) if w.encoded.room is None else previous(messages, agents, w.encoded.room)
-        channel_index: dict[str, int] = {}
-        base = len(authors)
-        for k, m in enumerate(messages, w.first):
-            if m.channel.name not in channel_index:
-                channel_index[m.channel.name] = len(channels)
-                channels.append([])
-            c = channel_index[m.channel.name]
-            audience = [int(slot[index[a]]) for a in w.encoded.partners[k] if a in index] if m.addressees or len(m.channel.readers) == 2 else []
-            header = tokenizer.header(w.encoded.gap[k], int(slot[index[m.author]]), audience)
-            words = w.encoded.words[k][:max_words]
-            place_of.append((c, len(channels[c])))
-            channels[c].append([*header, *words, tokenizer.END])
-            headers.append(len(header))
-            authors.append(agents_before + index[m.author])
-            hours.append((m.time - messages[0].time) / HOUR_MS)
-            sizes.append(len((m.text if len(words) == len(w.encoded.words[k]) else tokenizer.decode(words)).encode()))
-            here = base + k - w.first
-            partners = tuple(agents_before + index[a] for a in w.encoded.partners[k] if a in index)
-            reads.append(Read(here, agents_before + index[m.author], partners))
+    spans: list[Span] = []
+    lines: list[_Line] = []
+    agents = 0
+    for i, w in enumerate(windows):
+        own_slots = drawn_slots(w.encoded, rng) if slots is None else slots if isinstance(slots, Mapping) else slots[i]
+        new = _lines(w, tokenizer, rng, max_words, listen, own_slots)
+        index = {name: len(channels) + c for c, name in enumerate(dict.fromkeys(line.channel for line in new))}
+        channels += [[] for _ in index]
+        for k, line in enumerate(new, len(lines)):
+            c = index[line.channel]
+            place_M.append((c, len(channels[c])))
+            channels[c].append([*line.header, *line.words, tokenizer.END])
+            reads.append(Read(k, agents + line.author, tuple(agents + a for a in line.partners)))
             speaks.append(True)
-            listeners = np.flatnonzero(role[:, k - w.first] == READ)
-            if len(listeners) and rng.random() < listen:
-                reads.append(Read(here, agents_before + int(rng.choice(listeners)), (agents_before + index[m.author],)))
+            if line.listener is not None:
+                reads.append(Read(k, agents + line.listener, (agents + line.author,)))
                 speaks.append(False)
-        roles.append(role)
-        agents_before += len(agents)
-    role_AM = np.zeros((agents_before, len(authors)), np.int8)
-    a = k = 0
-    for role in roles:
-        role_AM[a : a + role.shape[0], k : k + role.shape[1]] = role
-        a, k = a + role.shape[0], k + role.shape[1]
+        here = slice(len(lines), len(lines) + len(new))
+        spans.append(Span(w, slice(agents, agents + len(w.encoded.agents)), here, tuple(index), len(channels) - len(index)))
+        lines += new
+        agents += len(w.encoded.agents)
+    role_AM = np.zeros((agents, len(lines)), np.int8)
+    author_M = np.zeros(len(lines), np.int64)
+    for span in spans:
+        role_AM[span.agents, span.messages] = span.window.encoded.role_AM[:, span.window.first : span.window.last]
+        author_M[span.messages] = [span.agents.start + line.author for line in lines[span.messages]]
+    return _batch(channels, place_M, lines, reads, speaks, spans, role_AM, author_M, config)
+
+
+def _batch(
+    channels: list[list[list[int]]], place_M: list[tuple[int, int]], lines: list[_Line], reads: list[Read], speaks: list[bool], spans: list[Span],
+    role_AM: NDArray[np.int8], author_M: NDArray[np.int64], config: SociaLLMConfig,
+) -> Batch:  # fmt: skip
     sequence = sequence_of(channels, config)
     first_of = np.concatenate([[0], np.cumsum([len(c) for c in channels])]).astype(int)
-    flat = np.array([first_of[c] + i for c, i in place_of], np.int64)
+    flat = np.array([first_of[c] + i for c, i in place_M], np.int64)
     message_R = np.array([r.message for r in reads], np.int64)
     layout = reads_of([int(flat[m]) for m in message_R], sequence, config)
-    place, read_Y = [], []
+    place, read_Y = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for i, m in enumerate(message_R):
-        before = np.arange(headers[m] - 1, sequence.lengths_M[int(flat[m])] - 1)  # the token before each predicted one
+        before = np.arange(len(lines[m].header) - 1, sequence.lengths_M[int(flat[m])] - 1)  # the token before each predicted one
         place.append(layout.starts[i] + before)
         read_Y.append(np.full(len(before), i))
     place_Y = torch.from_numpy(np.concatenate(place))
-    hours_M = torch.tensor(hours, dtype=torch.float64)
+    hours_M = torch.tensor([line.hours for line in lines], dtype=torch.float64)
     return Batch(
-        sequence=sequence, reads=layout, flat_M=torch.from_numpy(flat), streams=incidence(reads, role_AM, np.array(authors, np.int64)),
-        hours_M=hours_M, hours_R=hours_M[torch.from_numpy(message_R)], speaks_R=np.array(speaks), message_R=message_R,
-        place=place_Y, target=sequence.tokens_T[layout.tokens[place_Y] + 1], read_Y=torch.from_numpy(np.concatenate(read_Y)),
-        bytes_R=np.array([sizes[m] for m in message_R], np.int64),
+        sequence=sequence, reads=layout, flat_M=torch.from_numpy(flat), streams=incidence(reads, role_AM, author_M), role_AM=role_AM,
+        author_M=author_M, who_R=tuple(reads), spans=tuple(spans), hours_M=hours_M, hours_R=hours_M[torch.from_numpy(message_R)],
+        speaks_R=np.array(speaks, bool), message_R=message_R, place=place_Y, target=sequence.tokens_T[layout.tokens[place_Y] + 1],
+        read_Y=torch.from_numpy(np.concatenate(read_Y)), bytes_R=np.array([lines[m].bytes for m in message_R], np.int64),
     )  # fmt: skip
+
+
+def on(value: Any, device: torch.device) -> Any:
+    """A layout (Batch and what it is made of) with its tensors on a device; what is only bookkeeping stays where it is."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, (Batch, TokenLayout, Reads, Chunks)):
+        return replace(value, **{f.name: on(getattr(value, f.name), device) for f in fields(value)})
+    return value
 
 
 FORGET = ((False, False), (True, False), (False, True), (True, True))  # (own, interlocutor)
@@ -180,7 +254,13 @@ def forgetting(streams: Incidence, rng: np.random.Generator) -> Incidence:
         streams,
         own_RM=np.where(own[:, None] & ~kept, NEITHER, streams.own_RM).astype(np.int8),
         other_VM=np.where(other[:, None] & ~kept[streams.read_V], NEITHER, streams.other_VM).astype(np.int8),
+        own_start_R=_less(streams.own_start_R, own),
+        other_start_V=_less(streams.other_start_V, other),
     )
+
+
+def _less(kept: NDArray[np.bool_] | None, gone: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return ~gone if kept is None else kept & ~gone
 
 
 def emptied(streams: Incidence, own: bool, other: bool) -> Incidence:
@@ -189,21 +269,6 @@ def emptied(streams: Incidence, own: bool, other: bool) -> Incidence:
         streams,
         own_RM=np.zeros_like(streams.own_RM) if own else streams.own_RM,
         other_VM=np.zeros_like(streams.other_VM) if other else streams.other_VM,
+        own_start_R=np.zeros(len(streams.own_RM), bool) if own else streams.own_start_R,
+        other_start_V=np.zeros(len(streams.other_VM), bool) if other else streams.other_start_V,
     )
-
-
-def packed(windows: Sequence[Window], tokens: int, rng: np.random.Generator) -> Iterator[list[Window]]:
-    """Windows in random order, put together until about `tokens` tokens are reached."""
-    group: list[Window] = []
-    used = 0
-    for i in rng.permutation(len(windows)):
-        w = windows[i]
-        cost = sum(len(ids) + FRAME for ids in w.encoded.words[w.first : w.last])
-        if group and used + cost > tokens:
-            yield group
-            group, used = [], 0
-        group.append(w)
-        used += cost
-    if group:
-        yield group
-

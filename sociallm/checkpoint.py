@@ -74,6 +74,14 @@ def save(folder: Path, model: SociaLLM, tokenizer: Tokenizer, notes: dict[str, A
     (folder / CONFIG).write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
+def finished(folder: Path, data: str) -> SociaLLM | None:
+    """The model in `folder` where it is the end of the training that `data` names (see `progress.name_of`)."""
+    notes = _config(folder).get("notes") if (folder / CONFIG).exists() else None
+    if not isinstance(notes, dict) or notes.get("data") != data:
+        return None
+    return load(str(folder)).model.requires_grad_(True).train()
+
+
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if path.exists() and not (path.is_file() and path.stat().st_size <= 1 << 20):
@@ -99,8 +107,9 @@ def _model_config(raw: dict[str, Any], path: Path) -> SociaLLMConfig:
         if key not in known:
             raise CheckpointError(f"{path}: unknown model setting {key!r}; was the checkpoint written by a newer version?")
         most = MOST_LAYERS if key == "layers" else MOST_WIDE
-        if known[key] == "int" and not (type(v) is int and 0 < v <= most):
-            raise CheckpointError(f"{path}: {key} is {v!r:.40}, expected a whole number from 1 to {most}")
+        least = 0 if key == "social_every" else 1
+        if known[key] == "int" and not (type(v) is int and least <= v <= most):
+            raise CheckpointError(f"{path}: {key} is {v!r:.40}, expected a whole number from {least} to {most}")
     try:
         return SociaLLMConfig(**raw)
     except (ValueError, TypeError) as error:

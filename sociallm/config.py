@@ -5,8 +5,9 @@ Only overrides of known keys are taken; no file of the user's is composed here, 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from hydra import compose, initialize
 from hydra.core.config_store import ConfigStore
@@ -24,7 +25,8 @@ class TrainCommand:
     """Settings of `python -m sociallm train`."""
 
     out: str = "outputs/base"  # folder of the new checkpoint
-    data: str = ""  # folder of the raw sets; has to be named
+    data: str = ""  # folder of the raw sets; SOCIALLM_DATA where not named
+    without: str = ""  # sets left out of the mixture, with commas
     model: SociaLLMConfig = field(default_factory=SociaLLMConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
@@ -33,7 +35,7 @@ def compose_train(words: Sequence[str]) -> TrainCommand:
     """The settings after the overrides. Raises ValueError in one line that names the word at fault."""
     for word in words:
         if "=" not in word or word.startswith(("+", "~", "hydra", "-")) or "${" in word or "_target_" in word:
-            raise ValueError(f"{word!r}: expected key=value with a known key, e.g. train.minutes=10")
+            raise ValueError(f"{word!r}: expected key=value with a known key, e.g. train.tokens=100000")
     schema = OmegaConf.structured(TrainCommand)
     for node in (schema, schema.model, schema.train):
         OmegaConf.set_readonly(node, False)  # frozen once composed, not before
@@ -45,6 +47,11 @@ def compose_train(words: Sequence[str]) -> TrainCommand:
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise ValueError(f"command line: {' '.join(str(error.__cause__ or error).split())[:300]}") from None
     assert isinstance(command, TrainCommand)
+    for name, size in asdict(command.model).items():
+        if isinstance(size, int) and size < 1 and name != "social_every":
+            raise ValueError(f"model.{name} is {size}; expected 1 or more")
     if not command.data:
-        raise ValueError("data is not named; add data=FOLDER, a folder that holds the sets of the model card")
+        command = replace(command, data=os.environ.get("SOCIALLM_DATA", ""))
+    if not command.data:
+        raise ValueError("data is not named; add data=FOLDER, a folder that holds the sets of the model card, or set SOCIALLM_DATA")
     return command

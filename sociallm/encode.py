@@ -18,9 +18,7 @@ from sociallm.conversation import AgentID, Message
 from sociallm.model import Public, Reads, TokenLayout, reads_of, sequence_of
 from sociallm.states import Dynamics, LocalState, MessageOperator, empty_key, message_hash
 from sociallm.streams import RECENT_MESSAGES, interlocutors
-from sociallm.tokenizer import SLOTS
-
-MOST_WORDS = 1024  # tokens of one message that are read; the rest of a longer one is cut
+from sociallm.tokenizer import MOST_WORDS, SLOTS
 
 
 def slots_of(agents: Sequence[AgentID]) -> dict[AgentID, int]:
@@ -68,6 +66,8 @@ def encode(checkpoint: Checkpoint, slots: Mapping[AgentID, int], local: LocalSta
     public = model.public(sequence, local.layers)
     # What a message does depends on all that its channel held before it and on its header (slots): both are part of its name.
     name = hashlib.sha256(f"{local.key}\0{message_hash(message)}\0{header}".encode()).hexdigest()
+    if not public.written:
+        raise ValueError(f"the model (checkpoint {checkpoint.sha256:.12}…) has no social blocks, so no state to remember with; use one with social_every of 1 or more")
     operator = MessageOperator(
         name, torch.stack([w.log_alpha_MH[0] for w in public.written]).clone(), torch.stack([w.U_MHPN[0] for w in public.written]).clone()
     )

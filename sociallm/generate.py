@@ -1,25 +1,30 @@
-"""Batched sampling with carried states: several candidates for one message, each after its own forced beginning.
+"""Batched sampling with carried states, and the likelihood of given candidates.
 
-All candidates of a message are one batch of a fixed number of rows, and a message is one batch: what is sampled depends on
-the message's states, header and random numbers only, not on who else is speaking.
+`generate` words one message: several candidates, each after its own forced beginning, as one batch of a fixed number of rows. What
+is sampled depends on the message's states, header and random numbers only, not on who else is speaking. `sample` takes any number
+of messages, each with states of its own, and may run the compiled step of `decoding.py`. `score` says how likely given texts are.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from sociallm import decoding
 from sociallm.checkpoint import Checkpoint
+from sociallm.model import reads_of, sequence_of
 from sociallm.states import LocalState
-from sociallm.tokenizer import SPECIALS
+from sociallm.tokenizer import MOST_WORDS, SPECIALS
 
 ROWS = 8  # candidates of one message; never a batch of one
 MOST_CHOICES = 64  # likeliest tokens that may be drawn
+FREE = -1  # in place of a forced token: the model's choice
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,17 @@ class Candidate:
     finished: bool  # whether it reached the message's end
 
 
+@dataclass(frozen=True)
+class Prompt:
+    """What a message is worded from: its header, the channel's state, and both states as read at the moment of writing."""
+
+    header: Sequence[int]
+    local: LocalState
+    own_LHPN: Tensor
+    other_LHPN: Tensor
+    beginning: str = ""
+
+
 @dataclass
 class _Rows:
     """The running states of a batch of rows. Working memory of one call, never seen outside."""
@@ -43,16 +59,35 @@ class _Rows:
     window: list[Tensor]
 
 
-def _rows(checkpoint: Checkpoint, local: LocalState, own_LHPN: Tensor, other_LHPN: Tensor, rows: int) -> _Rows:
-    c = checkpoint.model.config
+@dataclass(frozen=True)
+class _Choice:
+    """How tokens are chosen: what is said must be, where the model is free, and its random numbers; a row a tick."""
 
+    forced_TB: Tensor  # the token said after tick t, FREE where the model chooses
+    free_before_TB: Tensor  # whether the token fed at tick t was the model's choice
+    uniform_TB: Tensor
+    stops_V: Tensor  # tokens after which a message of the model's own ends
+    unsaid_V: Tensor  # tokens that are never said
+    temperature: Tensor
+    top_p: Tensor
+
+
+Advance = Callable[[Tensor, Tensor, Tensor, Tensor, _Choice], tuple[Tensor, Tensor]]  # (fed, forced, free before, uniform) → (said, nats)
+
+
+def _rows(checkpoint: Checkpoint, local: LocalState, own_LHPN: Tensor, other_LHPN: Tensor, rows: int) -> _Rows:
     def spread(t: Tensor) -> Tensor:
         return t.expand(rows, *t.shape[1:]).clone()
 
-    empty = own_LHPN.new_zeros(rows, c.conv - 1, c.social_heads * c.social_head_width + c.social_state)
-    return _Rows(
-        [(spread(S), spread(w)) for S, w in local.layers], [spread(s[None]) for s in own_LHPN], [spread(s[None]) for s in other_LHPN], [empty] * c.layers
-    )
+    layers = [(spread(S), spread(w)) for S, w in local.layers]
+    return _Rows(layers, [spread(s[None]) for s in own_LHPN], [spread(s[None]) for s in other_LHPN], _windows(checkpoint, rows))
+
+
+def _windows(checkpoint: Checkpoint, rows: int) -> list[Tensor]:
+    """The social blocks' convolutions at a message's start: they have seen nothing."""
+    c = checkpoint.model.config
+    zeros = checkpoint.model.embedding.weight.new_zeros(rows, c.conv - 1, c.social_heads * c.social_head_width + c.social_state)
+    return [zeros] * len(checkpoint.model.social)
 
 
 def _step(checkpoint: Checkpoint, tokens_B: Tensor, rows: _Rows) -> Tensor:
@@ -60,20 +95,34 @@ def _step(checkpoint: Checkpoint, tokens_B: Tensor, rows: _Rows) -> Tensor:
     model = checkpoint.model
     p = model.embedding(tokens_B)
     r = torch.zeros_like(p)
-    for i, (local, social) in enumerate(zip(model.local, model.social, strict=True)):
-        to_r, rows.own[i], rows.other[i], rows.window[i] = social.step(p, r, rows.own[i], rows.other[i], rows.window[i])
+    at = model.config.social_layers
+    for i, local in enumerate(model.local):
+        to_r: Tensor | None = None
+        if i in at:
+            j = at.index(i)
+            to_r, rows.own[j], rows.other[j], rows.window[j] = model.social[j].step(p, r, rows.own[j], rows.other[j], rows.window[j])
         to_p, rows.local[i] = local.step(p, rows.local[i])
-        p, r = p + to_p, r + to_r
+        p, r = p + to_p, r if to_r is None else r + to_r
     return model.logits(p + r)
 
 
-def _draw(logits_BV: Tensor, uniform_B: Tensor, temperature: float, top_p: float) -> Tensor:
+def _draw(logits_BV: Tensor, uniform_B: Tensor, temperature: float | Tensor, top_p: float | Tensor) -> Tensor:
     """One token per row: of the `MOST_CHOICES` likeliest the smallest set that holds `top_p`, by inverse distribution function."""
     top, order = torch.topk(logits_BV, min(MOST_CHOICES, logits_BV.shape[-1]))
     p = torch.softmax(top.double() / temperature, -1)
-    p = torch.where(p.cumsum(-1) - p < top_p, p, 0.0)
-    place = torch.searchsorted(p.cumsum(-1), (uniform_B * p.sum(-1))[:, None]).clamp(max=p.shape[-1] - 1)
+    reached = p.cumsum(-1)
+    kept = torch.where(reached - p < top_p, p, 0.0)
+    place = (reached < (uniform_B * kept.sum(-1))[:, None]).sum(-1, keepdim=True).clamp(max=p.shape[-1] - 1)
     return order.gather(1, place)[:, 0]
+
+
+def _choose(logits_BV: Tensor, fed_B: Tensor, forced_B: Tensor, free_before_B: Tensor, uniform_B: Tensor, choice: _Choice) -> tuple[Tensor, Tensor]:
+    """(the token that each row says next, its nats over the whole vocabulary)."""
+    log_p = torch.log_softmax(logits_BV, -1)
+    drawn = _draw(logits_BV.masked_fill(choice.unsaid_V, -torch.inf), uniform_B, choice.temperature, choice.top_p)
+    drawn = torch.where(free_before_B & choice.stops_V[fed_B], 0, drawn)  # the end is token 0
+    said = torch.where(forced_B == FREE, drawn, forced_B)
+    return said, -log_p.gather(1, said[:, None])[:, 0]
 
 
 @functools.cache
@@ -81,6 +130,53 @@ def _sentence_ends(checkpoint: Checkpoint) -> frozenset[int]:
     """The tokens that end a sentence."""
     decode = checkpoint.tokenizer.decode
     return frozenset(i for i in range(len(SPECIALS), checkpoint.tokenizer.vocabulary) if decode([i]).rstrip(" \n\"')").endswith((".", "!", "?")))
+
+
+def _choice(
+    checkpoint: Checkpoint, prompts: Sequence[Prompt], forced: Sequence[Sequence[int]], uniform_BT: NDArray[np.float64], temperature: float, top_p: float,
+    one_sentence: bool,
+) -> _Choice:  # fmt: skip
+    """Every row's forced tokens (header, then beginning) and random numbers, by tick: words of a short header begin earlier."""
+    B, most = uniform_BT.shape
+    ticks = max(len(p.header) for p in prompts) - 1 + most
+    forced_TB, uniform_TB = np.full((ticks, B), FREE), np.zeros((ticks, B))
+    for i, (prompt, words) in enumerate(zip(prompts, forced, strict=True)):
+        fixed = [*prompt.header[1:], *words][:ticks]
+        forced_TB[: len(fixed), i] = fixed
+        first = len(prompt.header) - 1
+        uniform_TB[first : first + most, i] = uniform_BT[i]
+    free_before = np.vstack([np.zeros((1, B), bool), forced_TB[:-1] == FREE])
+    stops, unsaid = np.zeros((2, checkpoint.tokenizer.vocabulary), bool)
+    unsaid[checkpoint.tokenizer.END + 1 : len(SPECIALS)] = True  # of the special tokens only the end (the first of them) may be said
+    stops[sorted(_sentence_ends(checkpoint)) if one_sentence else []] = True
+    forced_T, free_T, uniform_T, stops_V, unsaid_V = (torch.from_numpy(v) for v in (forced_TB, free_before, uniform_TB, stops, unsaid))
+    return _Choice(forced_T, free_T, uniform_T, stops_V, unsaid_V, torch.tensor(temperature, dtype=torch.float64), torch.tensor(top_p, dtype=torch.float64))
+
+
+def _say(checkpoint: Checkpoint, prompts: Sequence[Prompt], forced: Sequence[Sequence[int]], choice: _Choice, most_tokens: int, advance: Advance) -> list[Candidate]:
+    """Feed headers and beginnings, then what is chosen, until every row has ended or said `most_tokens`."""
+    end, B = checkpoint.tokenizer.END, len(prompts)
+    first = np.array([len(p.header) - 1 for p in prompts])  # tick after which a row's first word is said
+    fed = torch.tensor([p.header[0] for p in prompts])
+    said, nats = [], []
+    done = np.zeros(B, bool)
+    for t in range(len(choice.forced_TB)):
+        fed, cost = advance(fed, choice.forced_TB[t], choice.free_before_TB[t], choice.uniform_TB[t], choice)
+        said.append(fed.numpy())
+        nats.append(cost.numpy())
+        done |= ((said[-1] == end) & (t >= first)) | (t - first >= most_tokens - 1)
+        if done.all():
+            break
+    return [_candidate(checkpoint, np.stack(said)[first[i] :, i], np.stack(nats)[first[i] :, i], len(forced[i]), most_tokens) for i in range(B)]
+
+
+def _candidate(checkpoint: Checkpoint, said_T: NDArray[np.int64], nats_T: NDArray[np.float32], forced: int, most_tokens: int) -> Candidate:
+    ends = np.flatnonzero(said_T[:most_tokens] == checkpoint.tokenizer.END)
+    finished = len(ends) > 0
+    tokens = int(ends[0]) + 1 if finished else min(len(said_T), most_tokens)
+    words = said_T[: tokens - finished].tolist()
+    nats = float(sum(nats_T[:tokens].astype(np.float64)))  # in order, as they were said
+    return Candidate(checkpoint.tokenizer.decode(words), nats, tokens, max(0, len(words) - forced), finished)
 
 
 @torch.inference_mode()
@@ -94,35 +190,80 @@ def generate(
     """
     if len(beginnings) != ROWS:
         raise ValueError(f"{len(beginnings)} beginnings; expected exactly {ROWS}, so that every batch has the same shape")
-    end, stops = checkpoint.tokenizer.END, _sentence_ends(checkpoint)
+    prompts = [Prompt(header, local, own_LHPN, other_LHPN, b) for b in beginnings]
     forced = [checkpoint.tokenizer.encode_text(b) for b in beginnings]
-    uniform = torch.from_numpy(rng.random((most_tokens, ROWS)))
+    choice = _choice(checkpoint, prompts, forced, rng.random((most_tokens, ROWS)).T, temperature, top_p, True)
     rows = _rows(checkpoint, local, own_LHPN, other_LHPN, ROWS)
-    for token in header:
-        logits = _step(checkpoint, torch.full((ROWS,), token), rows)
-    words: list[list[int]] = [[] for _ in range(ROWS)]
-    nats, done = np.zeros(ROWS), np.zeros(ROWS, bool)
-    for t in range(most_tokens):
-        log_p = torch.log_softmax(logits, -1)
-        logits[:, end + 1 : len(SPECIALS)] = -torch.inf  # of the special tokens only the end (the first of them) may be said
-        chosen = _draw(logits, uniform[t], temperature, top_p).tolist()
-        for i in range(ROWS):
-            if t < len(forced[i]):
-                chosen[i] = forced[i][t]
-            elif len(words[i]) > len(forced[i]) and words[i][-1] in stops:
-                chosen[i] = end  # one sentence of its own
-        token = torch.tensor(chosen)
-        said = log_p.gather(1, token[:, None])[:, 0].double().numpy()
-        for i in np.flatnonzero(~done):
-            nats[i] -= said[i]
-            if chosen[i] == end:
-                done[i] = True
-            else:
-                words[i].append(chosen[i])
-        if done.all():
-            break
-        logits = _step(checkpoint, token, rows)
-    decode = checkpoint.tokenizer.decode
-    return [
-        Candidate(decode(w), float(nats[i]), len(w) + int(done[i]), max(0, len(w) - len(forced[i])), bool(done[i])) for i, w in enumerate(words)
-    ]
+    return _say(checkpoint, prompts, forced, choice, most_tokens, _by_block(checkpoint, rows))
+
+
+def _by_block(checkpoint: Checkpoint, rows: _Rows) -> Advance:
+    """Block after block, as the model is written."""
+    return lambda fed, *how: _choose(_step(checkpoint, fed, rows), fed, *how)
+
+
+@torch.inference_mode()
+def sample(
+    checkpoint: Checkpoint, prompts: Sequence[Prompt], rng: np.random.Generator, temperature: float = 0.8, top_p: float = 0.9, most_tokens: int = 48,
+    one_sentence: bool = True, fast: bool = False, half: bool = False,
+) -> list[Candidate]:  # fmt: skip
+    """One candidate per prompt, each from states of its own; headers and beginnings may differ in length.
+
+    `fast` compiles the step on first use (about twenty seconds for each number of rows, filled up to a power of two): for many
+    messages. `half` keeps matrices in fp16 where that is possible. Both change rounding, and so, now and then, what is drawn.
+    """
+    if not prompts or not all(p.header for p in prompts):
+        raise ValueError(f"{len(prompts)} prompts, some perhaps without a header; expected at least one, each with the header of its message")
+    count = len(prompts)
+    if fast:
+        prompts = [*prompts, *[prompts[-1]] * ((1 << (count - 1).bit_length()) - count)]
+    forced = [checkpoint.tokenizer.encode_text(p.beginning) for p in prompts]
+    choice = _choice(checkpoint, prompts, forced, rng.random((len(prompts), most_tokens)), temperature, top_p, one_sentence)
+    local = [tuple(torch.cat(parts) for parts in zip(*layer, strict=True)) for layer in zip(*(p.local.layers for p in prompts), strict=True)]
+    own, other = (torch.stack([getattr(p, name) for p in prompts], 1) for name in ("own_LHPN", "other_LHPN"))
+    if fast:
+        buffers = decoding.buffers_of(_weights(checkpoint, half), local, own, other)
+        advance: Advance = functools.partial(_compiled(checkpoint, half), buffers)
+    else:
+        advance = _by_block(checkpoint, _Rows(local, list(own), list(other), _windows(checkpoint, len(prompts))))
+    return _say(checkpoint, prompts, forced, choice, most_tokens, advance)[:count]
+
+
+@functools.cache
+def _weights(checkpoint: Checkpoint, half: bool) -> decoding.Weights:
+    if half and not decoding.half_possible():
+        raise ValueError("half precision needs a processor and a build of torch with fp16 matrix products (fbgemm), expected with half=True; leave it out")
+    return decoding.weights_of(checkpoint.model, half)
+
+
+@functools.cache
+def _compiled(checkpoint: Checkpoint, half: bool) -> Callable[..., tuple[Tensor, Tensor]]:
+    """One tick over running states, compiled where there is a compiler."""
+    weights = _weights(checkpoint, half)
+
+    def tick(
+        buffers: decoding.Buffers, fed_B: Tensor, forced_B: Tensor, free_before_B: Tensor, uniform_B: Tensor, choice: _Choice
+    ) -> tuple[Tensor, Tensor]:
+        return _choose(decoding.step(weights, fed_B, buffers), fed_B, forced_B, free_before_B, uniform_B, choice)
+
+    return decoding.compiled(tick)
+
+
+@torch.inference_mode()
+def score(checkpoint: Checkpoint, header: Sequence[int], local: LocalState, own_LHPN: Tensor, other_LHPN: Tensor, texts: Sequence[str]) -> list[Tensor]:
+    """Per text, if it were the message: nats of every predicted token (words and end), all texts read in one pass.
+
+    What `encode` and `nll_under` will say of a text once it is sent, without its being sent.
+    """
+    model, count = checkpoint.model, len(texts)
+    if not count:
+        return []
+    ids = [[*header, *checkpoint.tokenizer.encode_text(text)[:MOST_WORDS], checkpoint.tokenizer.END] for text in texts]
+    sequence = sequence_of([[message] for message in ids], model.config)
+    public = model.public(sequence, tuple((S.expand(count, *S.shape[1:]), w.expand(count, *w.shape[1:])) for S, w in local.layers))
+    reads = reads_of(list(range(count)), sequence, model.config)
+    h = model.read(public, reads, *(s[:, None].expand(-1, count, *s.shape[1:]) for s in (own_LHPN, other_LHPN)))
+    kept = torch.cat([torch.arange(start + len(header) - 1, start + len(m) - 1) for start, m in zip(reads.starts, ids, strict=True)])
+    log_p = torch.log_softmax(model.logits(h[kept]), -1)
+    nats = -log_p.gather(1, sequence.tokens_T[kept + 1][:, None])[:, 0]
+    return list(nats.split([len(m) - len(header) for m in ids]))

@@ -10,29 +10,43 @@ import torch
 from torch import Tensor
 
 from sociallm.batches import Batch
+from sociallm.carry import Start
 from sociallm.model import Public, SociaLLM
-from sociallm.streams import Incidence, compose, composition
+from sociallm.streams import Incidence, compose, composition, start_weight
 
 
-def stream_states(model: SociaLLM, public: Public, batch: Batch, streams: Incidence) -> tuple[list[Tensor], list[Tensor]]:
-    """(own, interlocutor) states of every read, L × [R, H, P, N] each, composed from the messages' operators."""
+def stream_states(model: SociaLLM, public: Public, batch: Batch, streams: Incidence, start: Start | None = None) -> tuple[list[Tensor], list[Tensor]]:
+    """(own, interlocutor) states of every read, L × [R, H, P, N] each, composed from the messages' operators and the states carried in."""
     dtype = model.dtype
-    own_RM, other_VM = torch.from_numpy(streams.own_RM), torch.from_numpy(streams.other_VM)
-    read_V, weight_V = torch.from_numpy(streams.read_V), torch.from_numpy(streams.weight_V).to(dtype)
+    own_RM, other_VM, read_V, weight_V = (torch.from_numpy(v).to(batch.place.device) for v in (streams.own_RM, streams.other_VM, streams.read_V, streams.weight_V))
+    weight_V = weight_V.to(dtype)
     hours = (batch.hours_R[:, None] - batch.hours_M[None, :]).clamp(min=0).to(dtype)
     own: list[Tensor] = []
     other: list[Tensor] = []
-    for block, written in zip(model.social, public.written, strict=True):
+    reader_R = torch.tensor([who.reader for who in batch.who_R], dtype=torch.long, device=batch.place.device)
+    for j, (block, written) in enumerate(zip(model.social, public.written, strict=True)):
         log_alpha, U = written.log_alpha_MH.index_select(0, batch.flat_M), written.U_MHPN.index_select(0, batch.flat_M)
         w_own = composition(own_RM, log_alpha, block.role_log, block.rate_log, hours)
         rows = composition(other_VM, log_alpha, block.role_log, block.rate_log, hours[read_V]) * weight_V[None, :, None]
         w_other = torch.zeros_like(w_own).index_add(1, read_V, rows)
-        own.append(compose(w_own, U))
-        other.append(compose(w_other, U))
+        own_R, other_R = compose(w_own, U), compose(w_other, U)
+        if start is not None:
+            kept = start_weight(own_RM, log_alpha, block.rate_log, batch.hours_R.to(dtype), streams.own_start_R)
+            own_R = own_R + kept.T[..., None, None] * start.own[j].index_select(0, reader_R)
+            kept = start_weight(other_VM, log_alpha, block.rate_log, batch.hours_R[read_V].to(dtype), streams.other_start_V) * weight_V
+            rows = kept.T.index_select(0, start.row_V)[..., None, None] * start.other[j].index_select(0, start.other_V)
+            other_R = other_R.index_add(0, read_V[start.row_V], rows)
+        own.append(own_R)
+        other.append(other_R)
     return own, other
 
 
-class _CrossEntropy(torch.autograd.Function):
+def public_of(model: SociaLLM, batch: Batch, start: Start | None) -> Public:
+    """The public encoding of a batch, channels going on from what they start from."""
+    return model.public(batch.sequence, None if start is None else start.local)
+
+
+class CrossEntropy(torch.autograd.Function):
     """-log softmax(logits)[target], [Y] nats. The gradient is made in place, in the one copy of the softmax it needs:
     at a vocabulary of thousands the library's extra passes over [Y, vocabulary] cost a tenth of a training step."""
 
@@ -49,12 +63,12 @@ class _CrossEntropy(torch.autograd.Function):
         return p.scatter_add_(1, target[:, None], -grad[:, None]), None
 
 
-def token_nll(model: SociaLLM, batch: Batch, streams: Incidence | None = None, public: Public | None = None) -> Tensor:
-    """Negative log-likelihood in nats of every predicted token of every read [Y]."""
-    public = model.public(batch.sequence) if public is None else public
-    own, other = stream_states(model, public, batch, batch.streams if streams is None else streams)
+def token_nll(model: SociaLLM, batch: Batch, streams: Incidence | None = None, public: Public | None = None, start: Start | None = None) -> Tensor:
+    """Negative log-likelihood in nats of every predicted token of every read [Y]; `public`, if given, has to come from the same `start`."""
+    public = public_of(model, batch, start) if public is None else public
+    own, other = stream_states(model, public, batch, batch.streams if streams is None else streams, start)
     h = model.read(public, batch.reads, own, other)
-    return _CrossEntropy.apply(model.logits(h.index_select(0, batch.place)), batch.target)
+    return CrossEntropy.apply(model.logits(h.index_select(0, batch.place)), batch.target)
 
 
 @dataclass(frozen=True)
@@ -67,10 +81,9 @@ class Loss:
     tokens: int
 
 
-def loss_of(model: SociaLLM, batch: Batch, streams: Incidence, listen_weight: float) -> Loss:
-    """Speaking and listening loss of a batch. A message without listeners counts as speech only."""
-    nll = token_nll(model, batch, streams)
-    speaks = torch.from_numpy(batch.speaks_R)[batch.read_Y]
+def loss_of(nll: Tensor, batch: Batch, listen_weight: float) -> Loss:
+    """Speaking and listening loss of a batch's tokens [Y]. A message without listeners counts as speech only."""
+    speaks = torch.from_numpy(batch.speaks_R).to(nll.device)[batch.read_Y]
     speak = nll[speaks].mean()
     listen = nll[~speaks].mean() if bool((~speaks).any()) else nll.new_zeros(())
     return Loss(speak + listen_weight * listen, float(speak.detach()), float(listen.detach()), int(speaks.sum()))
@@ -78,4 +91,4 @@ def loss_of(model: SociaLLM, batch: Batch, streams: Incidence, listen_weight: fl
 
 def by_read(nll_Y: Tensor, batch: Batch) -> np.ndarray:
     """Nats summed over the tokens of each read [R]."""
-    return torch.zeros(len(batch.speaks_R), dtype=torch.float64).index_add(0, batch.read_Y, nll_Y.double()).numpy()
+    return torch.zeros(len(batch.speaks_R), dtype=torch.float64).index_add(0, batch.read_Y.cpu(), nll_Y.double().cpu()).numpy()

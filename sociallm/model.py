@@ -10,7 +10,8 @@ Departures from the proposal's sketch: the query C has no convolution (a read ma
 with fusion "heads" a message's own writes are read by both heads, so that the two stay interchangeable.
 
 Letters in shapes: T tokens of the flat sequence, R reads (one message read with one pair of states), T_r their tokens,
-K chunks, Q tokens a chunk, H heads, P head width, N state width, E = H·P, D model width, M messages, G channels, L layers.
+K chunks, Q tokens a chunk, H heads, P head width, N state width, E = H·P, D model width, M messages, G channels, L layers
+(of a state: social blocks).
 """
 
 from __future__ import annotations
@@ -52,15 +53,23 @@ class SociaLLMConfig:
     local_state: int = 32
     social_heads: int = 4
     social_head_width: int = 32
-    social_state: int = 32
+    social_state: int = 64
+    social_every: int = 1  # a social block in every k-th layer; 0: none at all, a plain Mamba-2 language model
     fusion: str = "heads"  # heads: [own | interlocutor] side by side; sum: own + interlocutor, exactly exchangeable
     conv: int = 4
-    local_chunk: int = 32
+    local_chunk: int = 64
     social_chunk: int = 32
 
     def __post_init__(self) -> None:
         if self.fusion not in FUSIONS:
             raise ValueError(f"fusion is {self.fusion!r}; expected one of {', '.join(FUSIONS)}")
+        if not 0 <= self.social_every <= self.layers:
+            raise ValueError(f"social_every is {self.social_every}; expected 0 (no social blocks) to {self.layers} (layers)")
+
+    @property
+    def social_layers(self) -> tuple[int, ...]:
+        """The layers that have a social block: the last of every `social_every`."""
+        return tuple(i for i in range(self.layers) if self.social_every and (i + 1) % self.social_every == 0)
 
 
 @dataclass(frozen=True)
@@ -146,7 +155,7 @@ class Public:
     """All that a sequence shows to everybody: the public residual before each layer and after the last, and the writes."""
 
     residual: tuple[Tensor, ...]  # L+1 × [T, D]
-    written: tuple[Written, ...]  # L
+    written: tuple[Written, ...]  # one a social block
     local: tuple[tuple[Tensor, Tensor], ...]  # L × (state [G,H,P,N], convolution window [G, conv-1, E+2N]) after the sequence
 
 
@@ -158,6 +167,12 @@ def _shifted_conv(v_TE: Tensor, weight_E1W: Tensor, bias_E: Tensor, position_T: 
         seen = F.pad(v_TE, (0, 0, back, 0))[: v_TE.shape[0]] * (position_T >= back).to(v_TE.dtype)[:, None]
         out = out + seen * weight_E1W[:, 0, -1 - back]
     return out
+
+
+def _softplus(x: Tensor) -> Tensor:
+    """log(1 + e^x). `F.softplus` gives another last bit at the end of a tensor than elsewhere (its vector loop and its remainder
+    differ), so a message would depend on how many others are encoded beside it."""
+    return -F.logsigmoid(-x)
 
 
 class RMSNorm(nn.Module):
@@ -192,7 +207,7 @@ class LocalBlock(nn.Module):
 
     def _project(self, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         z, xBC, dt = self.in_proj(self.norm_in(p)).split([self.inner, self.conv_width, self.heads], -1)
-        return z, xBC, F.softplus(dt + self.dt_bias)
+        return z, xBC, _softplus(dt + self.dt_bias)
 
     def _finish(self, y: Tensor, x: Tensor, z: Tensor) -> Tensor:
         y = (y + self.D[:, None] * x).flatten(-2)
@@ -220,7 +235,7 @@ class LocalBlock(nn.Module):
     def _window(self, raw_TE: Tensor, window: Tensor, sequence: TokenLayout) -> Tensor:
         """The last conv-1 inputs of every channel, older ones first."""
         parts, start = [], 0
-        for g, n in enumerate(torch.bincount(sequence.channel_T, minlength=window.shape[0]).tolist()):
+        for g, n in enumerate(sequence.channels.lengths):
             parts.append(torch.cat([window[g], raw_TE[start : start + n]])[n:])
             start += n
         return torch.stack(parts) if parts else window
@@ -258,7 +273,7 @@ class SocialBlock(nn.Module):
 
     def _inputs(self, p: Tensor) -> tuple[Tensor, Tensor]:
         raw, dt = self.write_proj(self.norm_write(p)).split([self.inner + self.state, self.heads], -1)
-        return raw, F.softplus(dt + self.dt_bias)
+        return raw, _softplus(dt + self.dt_bias)
 
     def _split(self, conv: Tensor, dt: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, B = F.silu(conv).split([self.inner, self.state], -1)
@@ -326,19 +341,25 @@ class SociaLLM(nn.Module):
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.width)
         self.local = nn.ModuleList(LocalBlock(config) for _ in range(config.layers))
-        self.social = nn.ModuleList(SocialBlock(config) for _ in range(config.layers))
+        self.social = nn.ModuleList(SocialBlock(config) for _ in config.social_layers)
         self.norm = RMSNorm(config.width)
 
     @property
     def dtype(self) -> torch.dtype:
         return self.embedding.weight.dtype
 
+    def social_at(self, layer: int) -> SocialBlock | None:
+        """The social block of a layer, if it has one."""
+        at = self.config.social_layers
+        return self.social[at.index(layer)] if layer in at else None
+
     def public(self, sequence: TokenLayout, local: tuple[tuple[Tensor, Tensor], ...] | None = None) -> Public:
         """Encode a sequence once, for all readers; `local` is what its channels start from (None: new channels)."""
         p = self.embedding(sequence.tokens_T)
         residual, written, finals = [p], [], []
-        for i, (local_block, social_block) in enumerate(zip(self.local, self.social, strict=True)):
-            written.append(social_block.write(p, sequence))
+        for i, local_block in enumerate(self.local):
+            if (social_block := self.social_at(i)) is not None:
+                written.append(social_block.write(p, sequence))
             added, final = local_block(p, sequence, None if local is None else local[i])
             p = p + added
             residual.append(p)
@@ -347,19 +368,22 @@ class SociaLLM(nn.Module):
 
     def read(self, public: Public, reads: Reads, own_LRHPN: LayerStates, other_LRHPN: LayerStates) -> Tensor:
         """p + r after the last layer at every read token [T_r, D]."""
-        r = torch.zeros_like(public.residual[0][reads.tokens])
-        for i, block in enumerate(self.social):
-            r = r + block.read(pick(public.residual[i], reads.tokens) + r, public.written[i], reads, own_LRHPN[i], other_LRHPN[i])
-        return pick(public.residual[-1], reads.tokens) + r
+        r: Tensor | None = None
+        for j, (i, block) in enumerate(zip(self.config.social_layers, self.social, strict=True)):
+            p = pick(public.residual[i], reads.tokens)
+            added = block.read(p if r is None else p + r, public.written[j], reads, own_LRHPN[j], other_LRHPN[j])
+            r = added if r is None else r + added
+        last = pick(public.residual[-1], reads.tokens)
+        return last if r is None else last + r
 
     def logits(self, h: Tensor) -> Tensor:
         """Next-token logits; the embedding is also the head."""
         return F.linear(self.norm(h), self.embedding.weight)
 
     def empty_state(self, rows: int) -> Tensor:
-        """An empty own or interlocutor state for each of `rows`: [L, rows, H, P, N]."""
+        """An empty own or interlocutor state for each of `rows`: [L, rows, H, P, N], L the social blocks."""
         c = self.config
-        return self.embedding.weight.new_zeros(c.layers, rows, c.social_heads, c.social_head_width, c.social_state)
+        return self.embedding.weight.new_zeros(len(self.social), rows, c.social_heads, c.social_head_width, c.social_state)
 
 
 def build(config: SociaLLMConfig, generator: torch.Generator) -> SociaLLM:

@@ -10,12 +10,15 @@ Letters in shapes: T tokens, K chunks, Q tokens a chunk, G segments, H heads, P 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from sociallm import kernels
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Chunks:
     segment_K: Tensor
     inverse_T: Tensor
     segments: int
+    lengths: tuple[int, ...]  # of the segments, in tokens
 
 
 def chunks_of(lengths: list[int], width: int) -> Chunks:
@@ -48,7 +52,7 @@ def chunks_of(lengths: list[int], width: int) -> Chunks:
             owner.append(segment)
         start += length
     index = np.stack(rows) if rows else np.zeros((0, width), np.int64)
-    return Chunks(torch.from_numpy(index), torch.tensor(owner, dtype=torch.long), torch.from_numpy(inverse), len(lengths))
+    return Chunks(torch.from_numpy(index), torch.tensor(owner, dtype=torch.long), torch.from_numpy(inverse), len(lengths), tuple(map(int, lengths)))
 
 
 class _ToChunks(torch.autograd.Function):
@@ -114,6 +118,89 @@ def from_chunks(chunked_KQ: Tensor, chunks: Chunks) -> Tensor:
 
 
 @dataclass(frozen=True)
+class _Waves:
+    """The chunks in order of their place in their segment: all first chunks, then all second ones, and so on.
+
+    Segments with more chunks come first within a wave, so the predecessors of a wave are the front of the wave before it.
+    """
+
+    chunk_K: Tensor  # which chunk stands where in this order
+    sizes: tuple[int, ...]  # chunks in each wave, never more than in the one before
+    later: Tensor  # chunks that are not the first of their segment
+    previous: Tensor  # place in this order of the chunk before each of `later`
+    present: Tensor  # segments that have chunks
+    last: Tensor  # place in this order of the last chunk of each of `present`
+    segments: int
+
+
+def _waves_of(segment_K: Tensor, segments: int) -> _Waves:
+    owner, device = segment_K.cpu().numpy(), segment_K.device
+    counts = np.bincount(owner, minlength=segments)
+    ends = counts.cumsum()
+    position = np.arange(len(owner)) - (ends - counts)[owner]
+    rank = np.empty(segments, np.int64)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(segments)
+    chunk = np.lexsort((rank[owner], position))
+    place = np.empty_like(chunk)
+    place[chunk] = np.arange(len(chunk))
+    later, present = np.flatnonzero(position), np.flatnonzero(counts)
+    index = (torch.from_numpy(v).to(device) for v in (chunk, later, place[later - 1], present, place[ends[present] - 1]))
+    chunk_K, later_, previous, present_, last = index
+    return _Waves(chunk_K, tuple(np.bincount(position).tolist()), later_, previous, present_, last, segments)
+
+
+class _Between(torch.autograd.Function):
+    """S_after = exp(total) S_before + own, chunk after chunk of each segment: (before, log decay before, final, log decay of all).
+
+    One step a wave, for all segments at once; linear in the number of chunks. Only element-wise work, so no number of one segment
+    enters another's. The gradient goes through the same waves backwards.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, own_KHPN: Tensor, total_KH: Tensor, waves: _Waves) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        after, log_after = own_KHPN.index_select(0, waves.chunk_K), total_KH.index_select(0, waves.chunk_K)
+        a = log_after.exp()[..., None, None]
+        start = 0
+        for size, width in zip(waves.sizes[1:], waves.sizes[:-1], strict=True):
+            here, there = slice(start + width, start + width + size), slice(start, start + size)
+            after[here].addcmul_(a[here], after[there])
+            log_after[here] += log_after[there]
+            start += width
+        ctx.waves = waves
+        ctx.save_for_backward(a, after)
+
+        def spread(rows: int, index: Tensor, values: Tensor, at: Tensor) -> Tensor:
+            return values.new_zeros(rows, *values.shape[1:]).index_copy_(0, index, values.index_select(0, at))
+
+        before, log_before = (spread(len(waves.chunk_K), waves.later, v, waves.previous) for v in (after, log_after))
+        final, log_final = (spread(waves.segments, waves.present, v, waves.last) for v in (after, log_after))
+        return before, log_before, final, log_final
+
+    @staticmethod
+    def backward(ctx: Any, before: Tensor, log_before: Tensor, final: Tensor, log_final: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+        waves, (a, after) = ctx.waves, ctx.saved_tensors
+
+        def gather(of_chunks: Tensor, of_segments: Tensor) -> Tensor:  # a chunk is either the last of its segment or before another
+            out = torch.empty_like(of_chunks).index_copy_(0, waves.last, of_segments.index_select(0, waves.present))
+            return out.index_copy_(0, waves.previous, of_chunks.index_select(0, waves.later))
+
+        g, g_log = gather(before, final), gather(log_before, log_final)
+        own_log = torch.zeros_like(g_log)
+        start = g.shape[0] - (waves.sizes[-1] if waves.sizes else 0)
+        for size, width in zip(waves.sizes[:0:-1], waves.sizes[-2::-1], strict=True):
+            here, there = slice(start, start + size), slice(start - width, start - width + size)
+            own_log[here] = (g[here] * after[there]).sum((-1, -2)) * a[here, :, 0, 0]
+            g[there].addcmul_(a[here], g[here])
+            g_log[there] += g_log[here]
+            start -= width
+
+        def back(v: Tensor) -> Tensor:
+            return torch.empty_like(v).index_copy_(0, waves.chunk_K, v)
+
+        return back(g), back(g_log + own_log), None
+
+
+@dataclass(frozen=True)
 class ChunkStates:
     """What each chunk starts from and each segment ends with, when every segment starts from an empty state."""
 
@@ -140,21 +227,8 @@ def chunk_states(x_KQHP: Tensor, log_a_KQH: Tensor, B_KQN: Tensor, segment_K: Te
     K, Q, H, P = x_KQHP.shape
     own_KHPN = torch.matmul((x_KQHP * weight_KQH[..., None]).reshape(K, Q, H * P).transpose(1, 2), B_KQN).view(K, H, P, -1)
 
-    same = segment_K[:, None] == segment_K[None, :]
-    order = torch.arange(K, device=segment_K.device)
-    before = (same & (order[None, :] < order[:, None])).to(total_KH.dtype)  # [K, K]: chunk j ends before chunk i, same segment
-    decay_before = before @ total_KH  # [K, H]
-    gap = decay_before.T[:, :, None] - (decay_before + total_KH).T[:, None, :]  # log decay from the end of j to the start of i
-    weight_HKK = gap.masked_fill(before[None] == 0, -torch.inf).exp()
-    flat = own_KHPN.transpose(0, 1).reshape(H, K, -1)
-    before_KHPN = torch.matmul(weight_HKK, flat).view(H, K, P, -1).transpose(0, 1)
-
-    member = (torch.arange(segments, device=segment_K.device)[:, None] == segment_K[None, :]).to(total_KH.dtype)  # [G, K]
-    decay_final = member @ total_KH
-    left = decay_final[segment_K] - decay_before - total_KH  # log decay from the end of chunk k to the end of its segment
-    weight_HGK = (left.T[:, None, :].expand(H, segments, K)).masked_fill(member[None] == 0, -torch.inf).exp()
-    final = torch.matmul(weight_HGK, flat).view(H, segments, P, -1).transpose(0, 1)
-    return ChunkStates(cumulative, before_KHPN, decay_before, final, decay_final)
+    before, decay_before, final, decay_final = _Between.apply(own_KHPN.to(total_KH.dtype), total_KH, _waves_of(segment_K, segments))
+    return ChunkStates(cumulative, before, decay_before, final, decay_final)
 
 
 def within_chunks(C_KQN: Tensor, x_KQHP: Tensor, B_KQN: Tensor, cumulative_KQH: Tensor) -> Tensor:
@@ -175,11 +249,18 @@ def from_state(C_KQN: Tensor, cumulative_KQH: Tensor, state_KHPN: Tensor) -> Ten
 
 
 def ssd(x_THP: Tensor, log_a_TH: Tensor, B_TN: Tensor, C_TN: Tensor, chunks: Chunks, initial_GHPN: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The chunked scan over all segments: (y [T,H,P], final states [G,H,P,N]). Empty sequences and segments are fine."""
+    """The scan over all segments: (y [T,H,P], final states [G,H,P,N]). Empty sequences and segments are fine.
+
+    Chunked here; on CUDA by mamba-ssm's kernels where they are installed.
+    """
     G, (_, H, P), N = chunks.segments, x_THP.shape, B_TN.shape[-1]
     initial = x_THP.new_zeros(G, H, P, N) if initial_GHPN is None else initial_GHPN
     if x_THP.shape[0] == 0:
         return x_THP, initial
+    if x_THP.is_cuda:
+        if kernels.available(x_THP.device, x_THP.dtype):
+            return kernels.fused(kernels.imported()[0], x_THP, log_a_TH, B_TN, C_TN, chunks.lengths, initial)
+        warnings.warn(kernels.why_not(x_THP.device, x_THP.dtype), stacklevel=2)
     x, log_a, B, C = (to_chunks(v, chunks) for v in (x_THP, log_a_TH, B_TN, C_TN))
     states = chunk_states(x, log_a, B, chunks.segment_K, G)
     y = within_chunks(C, x, B, states.cumulative_KQH) + from_state(C, states.cumulative_KQH, states.started(initial, chunks.segment_K))

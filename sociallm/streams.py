@@ -84,6 +84,8 @@ class Incidence:
     other_VM: NDArray[np.int8]  # NEITHER or READ
     read_V: NDArray[np.int64]  # the read a row belongs to
     weight_V: NDArray[np.float64]  # 1 / number of partners
+    own_start_R: NDArray[np.bool_] | None = None  # whether what was carried into the window is kept; None: all of it
+    other_start_V: NDArray[np.bool_] | None = None
 
 
 def incidence(reads: Sequence[Read], role_AM: NDArray[np.int8], author_M: NDArray[np.int64]) -> Incidence:
@@ -114,6 +116,13 @@ def composition(role_RM: Tensor, log_alpha_MH: Tensor, role_log_2H: Tensor, rate
     factor = wrote * role_log_2H[0][:, None, None] + read * role_log_2H[1][:, None, None]  # [H, R, M]
     weight = later + factor - rate_log_H.exp()[:, None, None] * hours_RM[None]
     return weight.masked_fill(held[None] == 0, -torch.inf).exp()
+
+
+def start_weight(role_RM: Tensor, log_alpha_MH: Tensor, rate_log_H: Tensor, hours_R: Tensor, kept_R: NDArray[np.bool_] | None) -> Tensor:
+    """[H, R]: what is left, at each read, of the state a stream had `hours_R` before: 0 where it is forgotten."""
+    held = (role_RM != NEITHER).to(log_alpha_MH.dtype)
+    weight = ((held @ log_alpha_MH).T - rate_log_H.exp()[:, None] * hours_R[None]).exp()
+    return weight if kept_R is None else weight * torch.from_numpy(kept_R).to(weight.device, weight.dtype)[None]
 
 
 def compose(weight_HRM: Tensor, U_MHPN: Tensor) -> Tensor:

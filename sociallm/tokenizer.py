@@ -23,6 +23,7 @@ VOCABULARY = 4096
 SLOTS = 16
 GAP_BINS, FIRST_GAP, LAST_GAP = 24, 1_000, 7 * 24 * 3600 * 1_000  # ms: one second to one week
 MOST_ADDRESSEES = 3
+MOST_WORDS = 1024  # tokens of one message that are read; the rest of a longer one is cut
 SPECIALS = ("<end>", "<pad>", *(f"<gap {b}>" for b in range(GAP_BINS)), "<gap none>", *(f"<by {s}>" for s in range(SLOTS)),
             *(f"<to {s}>" for s in range(SLOTS)), "<to all>")
 END, PAD = 0, 1

@@ -19,7 +19,8 @@ from sociallm.checkpoint import Checkpoint
 from sociallm.conversation import Channel, Conversation, Message
 from sociallm.encode import dynamics_of, nll_under
 from sociallm.losses import by_read, token_nll
-from sociallm.states import SocialState, empty_key, load_states, mixture
+from sociallm.state_files import load_states
+from sociallm.states import SocialState, empty_key, mixture
 from tests.sociallm.small import AGENTS, PUBLIC, conversation, one_batch, pair, saved
 
 Memories = dict[str, AgentMemory]

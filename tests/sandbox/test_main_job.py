@@ -7,9 +7,7 @@ import math
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
 from analysis.watch import held_out_games
 from sandbox.__main__ import main
@@ -20,8 +18,9 @@ from sociallm.batches import encode_conversation, windows_of
 from sociallm.checkpoint import load
 from sociallm.conversation import read_conversations
 from sociallm.corpora import HELD_OUT
-from sociallm.states import load_states
-from sociallm.train import TrainConfig, parameter_groups, train_step
+from sociallm.lanes import Piece, Showing
+from sociallm.state_files import load_states
+from sociallm.train import TrainConfig, new_training, train_step
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("SOCIALLM_DATA", ROOT.parent / "shared" / "data"))
@@ -91,13 +90,13 @@ def test_the_folder_has_the_plots(game: tuple[Path, list[Event]]) -> None:
 def test_the_conversations_of_a_run_train_the_model_that_played_it(game: tuple[Path, list[Event]]) -> None:
     checkpoint = load("base")
     (said,) = read_conversations(game[0] / "conversations.jsonl")
-    windows = windows_of(encode_conversation(said, checkpoint.tokenizer), 4096, 160)
-    model = checkpoint.model.train().requires_grad_(True)
-    config = TrainConfig(learning_rate=1e-3)
-    optimizer = torch.optim.AdamW(parameter_groups(model, 0.0), lr=config.learning_rate)
-    first, _, tokens = train_step(model, optimizer, windows, checkpoint.tokenizer, config, np.random.default_rng(0))
-    second, _, _ = train_step(model, optimizer, windows, checkpoint.tokenizer, config, np.random.default_rng(0))
-    assert tokens > 200 and second < first
+    window = windows_of(encode_conversation(said, checkpoint.tokenizer), 4096, 160)[0]
+    config = TrainConfig(learning_rate=1e-3, weight_decay=0.0, warmup=1)
+    state = new_training(checkpoint.model.train().requires_grad_(True), config)
+    for showing in range(2):
+        train_step(state, [Piece(Showing(showing, 0, window.encoded), window)], checkpoint.tokenizer, config)
+    (first, _), (second, _) = state.recent
+    assert state.tokens > 400 and second < first
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the recorded games are not here; set SOCIALLM_DATA")

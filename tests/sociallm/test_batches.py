@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sociallm.batches import FORGET_SHARE, Encoded, batch_of, emptied, encode_conversation, forgetting, packed, windows_of
+from sociallm.batches import FORGET_SHARE, Encoded, batch_of, drawn_slots, emptied, encode_conversation, forgetting, windows_of
 from sociallm.conversation import Channel, Conversation, Message
 from sociallm.losses import stream_states, token_nll
 from sociallm.streams import NEITHER, READ, WROTE, Incidence
@@ -45,15 +45,6 @@ def test_windows_are_as_long_as_they_may_be(encoded: Encoded) -> None:
     windows = windows_of(encoded, 60, 1_000)
     for w, following in zip(windows, windows[1:], strict=False):
         assert sum(len(encoded.words[k]) + 5 for k in range(w.first, following.first + 1)) > 60
-
-
-def test_packing_uses_every_window_once(encoded: Encoded) -> None:
-    windows = windows_of(encoded, 40, 5)
-    groups = list(packed(windows, 100, np.random.default_rng(0)))
-    assert sorted(w.first for g in groups for w in g) == [w.first for w in windows]
-    assert [w.first for g in groups for w in g] != [w.first for w in windows]
-    for g in groups:
-        assert len(g) == 1 or sum(len(ids) + 5 for w in g for ids in encoded.words[w.first : w.last]) <= 100
 
 
 # ---- reads -------------------------------------------------------------------------------------------------------------
@@ -132,12 +123,46 @@ def test_a_long_message_is_cut_and_its_bytes_are_those_left(tokenizer: Tokenizer
     assert batch.bytes_R[0] == len(tokenizer.decode(ids[:7])) < len(long.text) and batch.bytes_R[-1] == 2
 
 
-def test_a_window_knows_the_gap_but_not_the_memory_of_what_came_before(encoded: Encoded, tokenizer: Tokenizer) -> None:
+def test_a_window_knows_the_gap_and_the_hours_but_not_the_memory_of_what_came_before(encoded: Encoded, tokenizer: Tokenizer) -> None:
+    """Memory is carried in by who reads the windows in order; time goes on from the message before the window."""
     window = windows_of(encoded, 10_000, 1_000, start=20)
     batch = batch_of(window, tokenizer, MODEL.config, np.random.default_rng(0))
     first = batch.sequence.tokens_T[batch.sequence.starts_M[int(batch.flat_M[0])]]
     assert first == tokenizer.header(encoded.gap[20], 0)[0] != tokenizer.header(None, 0)[0]
-    assert batch.streams.own_RM[0].tolist() == [NEITHER] * 20 and batch.hours_M[0] == 0
+    assert batch.streams.own_RM[0].tolist() == [NEITHER] * 20
+    times = [m.time for m in encoded.conversation.messages]
+    assert batch.hours_M.tolist() == pytest.approx([(t - times[19]) / 3_600_000 for t in times[20:]]) and batch.hours_M[0] > 0
+    assert batch_of(windows_of(encoded, 10_000, 3)[:1], tokenizer, MODEL.config, np.random.default_rng(0)).hours_M[0] == 0
+
+
+def test_in_a_large_room_reading_goes_on_over_the_edge_of_a_window(tokenizer: Tokenizer) -> None:
+    """cyd, who writes first in the second window, has read the last two messages of the first, and so has dan the very last."""
+    c = Conversation(
+        id="c", messages=tuple(Message(id=str(k), author=a, channel=PUBLIC, time=k, text="go") for k, a in enumerate("ann bob ann bob cyd dan".split()))
+    )
+    encoded = encode_conversation(c, tokenizer, room=2)
+    assert encoded.agents == AGENTS
+    assert encoded.role_AM.tolist() == [
+        [WROTE, READ, WROTE, NEITHER, NEITHER, NEITHER],
+        [READ, WROTE, READ, WROTE, NEITHER, NEITHER],
+        [NEITHER, NEITHER, READ, READ, WROTE, NEITHER],
+        [NEITHER, NEITHER, NEITHER, READ, READ, WROTE],
+    ]
+    first = batch_of(windows_of(encoded, 1_000, 4)[:1], tokenizer, MODEL.config, np.random.default_rng(0))
+    assert np.array_equal(first.role_AM, encoded.role_AM[:, :4])
+
+
+def test_slots_are_drawn_for_each_window_or_given(encoded: Encoded, tokenizer: Tokenizer) -> None:
+    """The token of a message's author is its slot's; slots given hold over all windows of a conversation."""
+    by = [tokenizer.header(None, s)[1] for s in range(16)]
+    drawn = drawn_slots(encoded, np.random.default_rng(3))
+    assert drawn.keys() == set(encoded.agents) and len(set(drawn.values())) == len(AGENTS)
+    for given in (drawn, [drawn, drawn]):
+        batch = batch_of(windows_of(encoded, 10_000, 20), tokenizer, MODEL.config, np.random.default_rng(0), slots=given)
+        said = [batch.sequence.tokens_T[batch.sequence.starts_M[int(m)] + 1].item() for m in batch.flat_M]
+        assert said == [by[drawn[m.author]] for m in encoded.conversation.messages]
+    seen = {tuple(drawn_slots(encoded, np.random.default_rng(s)).items()) for s in range(20)}
+    assert len(seen) == 20
 
 
 @torch.no_grad()
@@ -198,9 +223,10 @@ def test_what_is_forgotten_lies_before_a_moment_and_what_is_kept_is_unchanged() 
 
 def test_forgetting_never_touches_more_than_the_streams() -> None:
     before = everything_read()
-    copies = {f.name: getattr(before, f.name).copy() for f in fields(before)}
+    copies = {f.name: getattr(before, f.name).copy() for f in fields(before) if f.name not in ("own_start_R", "other_start_V")}
     after = forgetting(before, np.random.default_rng(2))
     assert all(np.array_equal(getattr(before, name), copy) for name, copy in copies.items())
+    assert before.own_start_R is None and before.other_start_V is None
     assert after.read_V is before.read_V and after.weight_V is before.weight_V
     assert after.own_RM.shape == before.own_RM.shape and after.own_RM.dtype == after.other_VM.dtype == np.int8
 
@@ -224,6 +250,19 @@ def test_a_past_that_is_empty_stays_empty() -> None:
     before = Incidence(np.zeros((50, 4), np.int8), np.zeros((0, 4), np.int8), np.zeros(0, np.int64), np.zeros(0))
     after = forgetting(before, np.random.default_rng(0))
     assert not after.own_RM.any() and after.other_VM.shape == (0, 4)
+
+
+def test_who_forgets_at_all_forgets_what_was_carried_in() -> None:
+    """All of it or all before a moment: what came before the window is gone either way, for own and interlocutor apart."""
+    before = everything_read()
+    after = forgetting(before, np.random.default_rng(5))
+    assert after.own_start_R is not None and after.other_start_V is not None
+    own, other = ((a != b).any(1) for a, b in ((after.own_RM, before.own_RM), (after.other_VM, before.other_VM)))
+    assert not after.own_start_R[own].any() and not after.other_start_V[other].any()
+    for kept in (after.own_start_R, after.other_start_V):
+        assert abs((~kept).mean() - 0.15) <= 3 * (0.15 * 0.85 / READS) ** 0.5
+    again = forgetting(replace(before, own_start_R=~after.own_start_R), np.random.default_rng(5))
+    assert again.own_start_R is not None and not again.own_start_R.any()  # what was gone before does not come back
 
 
 @pytest.mark.parametrize("own, other", [(False, False), (True, False), (False, True), (True, True)])

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from sociallm import checkpoint
+from sociallm import checkpoint, decoding
 from sociallm.checkpoint import Checkpoint
 from sociallm.conversation import Message
 from sociallm.encode import encode, header_of, new_local, nll_under, slots_of
-from sociallm.generate import ROWS, Candidate, _draw, _rows, _step, generate
-from sociallm.model import reads_of, sequence_of
+from sociallm.generate import ROWS, Candidate, Prompt, _draw, _rows, _step, generate, sample, score
+from sociallm.model import build, reads_of, sequence_of
 from sociallm.states import LocalState
 from sociallm.tokenizer import SPECIALS, Tokenizer
 from tests.sociallm.small import AGENTS, PUBLIC, incline, model_of, pair, saved, tokenizer_of
@@ -233,3 +233,113 @@ def test_a_room_and_a_first_message_are_answered(tiny: Checkpoint) -> None:
     empty = tiny.model.empty_state(1)[:, 0]
     candidates = generate(tiny, header, new_local(tiny), empty, empty, FREE, np.random.default_rng(0), most_tokens=4)
     assert partners == () and all(c.tokens <= 4 and np.isfinite(c.nats) for c in candidates)
+
+
+def prompts(tiny: Checkpoint) -> list[Prompt]:
+    """Three messages about to be written: to Bob, to everybody, and to Bob after something has been said; each from other states."""
+    header, local, own, other = moment(tiny, 1)
+    first, _ = header_of(tiny, new_local(tiny), SLOTS, Message(id="1", author="cyd", channel=PUBLIC, time=0, text="", addressees=frozenset({"ann", "bob"})))
+    empty = torch.zeros_like(own)
+    return [Prompt(header, local, own, other), Prompt(first, new_local(tiny), other, empty, "shall we"), Prompt(header, local, empty, own, "x")]
+
+
+def agree(a: Sequence[Candidate], b: Sequence[Candidate]) -> bool:
+    return all(replace(x, nats=0) == replace(y, nats=0) and x.nats == pytest.approx(y.nats, abs=1e-9) for x, y in zip(a, b, strict=True))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("every", [0, 1, 2, 3])
+@pytest.mark.parametrize("fusion", ["heads", "sum"])
+def test_the_rearranged_step_is_the_model_step(fusion: str, every: int) -> None:
+    config = replace(model_of(fusion, layers=3).config, social_every=every)
+    model = build(config, torch.Generator().manual_seed(0)).double()
+    g = torch.Generator().manual_seed(1)
+    for p in model.parameters():
+        p.add_(torch.randn(p.shape, generator=g, dtype=p.dtype) * 0.2)
+    tiny = Checkpoint(model, tokenizer_of(), "every")
+    own, other = (torch.randn(model.empty_state(3).shape, generator=g, dtype=torch.float64) for _ in range(2))
+    local = new_local(tiny)
+    local = replace(local, layers=tuple((torch.randn(S.shape, generator=g, dtype=S.dtype), torch.randn(w.shape, generator=g, dtype=w.dtype)) for S, w in local.layers))
+    rows = _rows(tiny, local, model.empty_state(1)[:, 0], model.empty_state(1)[:, 0], 3)
+    rows.own, rows.other = list(own), list(other)
+    weights = decoding.weights_of(model)
+    buffers = decoding.buffers_of(weights, rows.local, own, other)
+    for tokens in torch.randint(0, 400, (7, 3), generator=g):
+        assert torch.allclose(decoding.step(weights, tokens, buffers), _step(tiny, tokens, rows), rtol=0, atol=1e-10)
+
+
+def test_half_precision_is_near_the_model_step() -> None:
+    """fp16 keeps eleven binary digits, so logits differ by a thousandth or so of their size; and by something."""
+    if not decoding.half_possible():
+        pytest.skip("no fp16 matrix products here")
+    tiny = Checkpoint(model_of(dtype=torch.float32).eval().requires_grad_(False), tokenizer_of(), "half")
+    header, local, own, other = moment(tiny)
+    logits = []
+    for half in (False, True):
+        weights = decoding.weights_of(tiny.model, half)
+        buffers = decoding.buffers_of(weights, local.layers, own[:, None], other[:, None])
+        logits.append(torch.stack([decoding.step(weights, torch.tensor([t]), buffers) for t in header]))
+    difference = float((logits[0] - logits[1]).norm() / logits[0].norm())
+    assert 0 < difference < 5e-3
+
+
+def test_what_is_sampled_of_a_message_does_not_depend_on_the_others(tiny: Checkpoint) -> None:
+    """Headers of different lengths, beginnings and states: each as if it were alone (its random numbers are the first row's)."""
+    together = sample(tiny, prompts(tiny), np.random.default_rng(0), most_tokens=9)
+    assert agree(sample(tiny, prompts(tiny)[:1], np.random.default_rng(0), most_tokens=9), together[:1])
+    cold = [sample(tiny, p, np.random.default_rng(0), top_p=1e-9, most_tokens=9) for p in ([p] for p in prompts(tiny))]
+    assert agree([c[0] for c in cold], sample(tiny, prompts(tiny), np.random.default_rng(1), top_p=1e-9, most_tokens=9))
+
+
+def test_sampling_many_messages_is_generating_each(tiny: Checkpoint) -> None:
+    """Where nothing is left to chance."""
+    for p in prompts(tiny):
+        one = generate(tiny, p.header, p.local, p.own_LHPN, p.other_LHPN, [p.beginning] * ROWS, np.random.default_rng(0), top_p=1e-9, most_tokens=9)
+        assert agree(sample(tiny, [p], np.random.default_rng(0), top_p=1e-9, most_tokens=9), one[:1])
+
+
+def test_the_fast_step_without_a_compiler_samples_the_same(tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "compiler", lambda: None)
+    alone = replace(tiny)  # with no compiled step of its own
+    slow, fast = (sample(alone, prompts(alone), np.random.default_rng(0), most_tokens=9, fast=fast) for fast in (False, True))
+    # fast fills three rows up to four, and the fourth draws last
+    assert agree(slow, fast)
+
+
+def test_the_compiled_step_samples_the_same() -> None:
+    if decoding.compiler() is None:
+        pytest.skip("no C++ compiler here")
+    tokenizer = tokenizer_of()
+    tiny = Checkpoint(model_of(layers=1, vocabulary=tokenizer.vocabulary).eval().requires_grad_(False), tokenizer, "compiled")
+    slow, fast = (sample(tiny, prompts(tiny), np.random.default_rng(0), most_tokens=24, fast=fast) for fast in (False, True))
+    assert agree(slow, fast) and sum(c.sampled for c in slow) > 20
+
+
+def test_sampling_without_prompts_or_headers_is_refused(tiny: Checkpoint) -> None:
+    for given in ([], [replace(prompts(tiny)[0], header=[])]):
+        with pytest.raises(ValueError, match=f"^{len(given)} prompts"):
+            sample(tiny, given, np.random.default_rng(0))
+
+
+def test_scores_are_what_the_messages_will_cost_once_sent(tiny: Checkpoint) -> None:
+    header, local, own, other = moment(tiny)
+    texts = ["shall we go to Munich together?", "x", "", "the lazy dog " * 9, "naïve ☃"]
+    scored = score(tiny, header, local, own, other, texts)
+    for text, nats in zip(texts, scored, strict=True):
+        if not text:
+            continue
+        _, encoded = encode(tiny, SLOTS, local, Message(id="2", author="ann", channel=pair("ann", "bob"), time=60_000, text=text))
+        assert torch.allclose(nats, nll_under(tiny, encoded, [(own, other)])[0], rtol=0, atol=1e-10)
+    assert len(scored[2]) == 1 and score(tiny, header, local, own, other, []) == []
+
+
+def test_a_candidate_scores_what_it_cost(tiny: Checkpoint, brief: Checkpoint) -> None:
+    finished = 0
+    for model in (tiny, brief):
+        header, local, own, other = moment(model)
+        for candidate in told(model, BEGINNINGS, most_tokens=24):
+            nats = score(model, header, local, own, other, [candidate.text])[0]
+            if candidate.finished and len(nats) == candidate.tokens:
+                assert candidate.nats == pytest.approx(float(nats.sum()), abs=1e-9)
+                finished += 1
+    assert finished >= 4

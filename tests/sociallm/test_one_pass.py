@@ -1,4 +1,19 @@
-"""One pass over all perspectives equals a naive pass per perspective (SCIENCE 1.4, theorem and T1–T3), in float64."""
+"""One pass over all perspectives equals a naive pass per perspective (SCIENCE 1.4, theorem and T1–T3), in float64.
+
+Which test is which of the equivalence suite (SCIENCE 1.8); those without a file are here:
+T1 one pass = naive      test_one_pass_equals_naive_passes, test_gradients_of_one_pass_equal_naive_gradients (float64; not in bf16)
+T2 barrier               test_a_hidden_message_changes_nothing
+T3 causality             test_no_token_hears_a_later_one
+T4 swap                  test_sum_fusion_cannot_tell_own_from_interlocutor
+T5 reset                 test_one_pass_with_forgetting_equals_naive_passes_that_forget;
+                         test_states: test_forgetting_what_came_before_a_moment_is_a_reset_there
+T6 incidence             test_streams: test_streams_together_are_one_plus_D_n_times_the_messages
+T7 chunks, batch order   test_ssd: test_the_width_of_chunks_changes_nothing, test_a_segment_is_the_same_wherever_it_stands;
+                         test_batches: test_windows_in_one_batch_do_not_touch_each_other
+T8 hand-over             test_encode: test_a_channel_may_be_cut_anywhere_and_handed_over
+T9 replay of an agent    test_encode: test_one_message_at_a_time_is_the_whole_conversation_at_once;
+                         test_streams: test_the_states_of_one_pass_are_those_of_agents_who_absorb_in_turn
+"""
 
 from __future__ import annotations
 

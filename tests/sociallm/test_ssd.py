@@ -11,7 +11,7 @@ from torch import Tensor
 from sociallm.ssd import chunks_of, from_chunks, ssd, ssd_reference, ssd_step, to_chunks
 
 H, P, N = 3, 4, 5
-SHAPES = [[0], [1], [7], [8], [9], [16, 24], [1, 0, 8, 3, 17], [0, 0, 5], [5, 0], [0, 0], [1] * 9]  # chunks are 8 tokens wide
+SHAPES = [[0], [1], [7], [8], [9], [16, 24], [1, 0, 8, 3, 17], [0, 0, 5], [5, 0], [0, 0], [1] * 9, [3, 40, 0, 17, 64, 8, 24]]  # chunks are 8 tokens wide
 WIDTH = 8
 
 
@@ -47,7 +47,7 @@ def test_the_chunked_scan_equals_the_recurrence_in_single_precision(lengths: lis
             assert (a.double() - b).norm() <= 1e-5 * b.norm()
 
 
-@pytest.mark.parametrize("lengths", [[1], [9], [1, 0, 8, 3, 17]])
+@pytest.mark.parametrize("lengths", [[1], [9], [1, 0, 8, 3, 17], [3, 40, 0, 17, 64, 8, 24]])
 def test_gradients_of_the_chunked_scan_are_those_of_the_recurrence(lengths: list[int]) -> None:
     for seed in range(3):
         leaves = [v.requires_grad_() for v in inputs(lengths, seed)]
@@ -59,6 +59,34 @@ def test_gradients_of_the_chunked_scan_are_those_of_the_recurrence(lengths: list
             gradients.append(torch.autograd.grad(value, leaves))
         for fast, slow in zip(*gradients, strict=True):
             assert torch.allclose(fast, slow, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("lengths", [[1], [7, 8, 9], [1, 0, 8, 3, 17], [3, 40, 0, 17, 64, 8, 24]])
+def test_gradients_in_single_precision(lengths: list[int]) -> None:
+    for seed in range(3):
+        exact = [v.requires_grad_() for v in inputs(lengths, seed, torch.float32)]
+        double = [v.detach().double().requires_grad_() for v in exact]
+        y, final = ssd(*exact[:4], chunks_of(lengths, WIDTH), exact[4])
+        y_slow, final_slow = ssd_reference(*double[:4], lengths, double[4])
+        fast = torch.autograd.grad((y**2).sum() + (final**2).sum(), exact)
+        slow = torch.autograd.grad((y_slow**2).sum() + (final_slow**2).sum(), double)
+        for a, b in zip(fast, slow, strict=True):
+            assert (a.double() - b).norm() <= 1e-5 * b.norm()
+
+
+def test_a_long_segment_stays_exact_in_single_precision() -> None:
+    """400 chunks: log decays add up to hundreds, whose differences would lose the last digits."""
+    lengths = [400 * WIDTH - 3, 5]
+    x, _, B, C, initial = inputs(lengths, 0, torch.float32)
+    log_a = -torch.rand(sum(lengths), H, generator=torch.Generator().manual_seed(1)) * 0.2
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        leaves = [v.detach().to(dtype).requires_grad_() for v in (x, log_a, B, C, initial)]
+        run = (lambda *v: ssd(*v[:4], chunks_of(lengths, WIDTH), v[4])) if dtype == torch.float32 else (lambda *v: ssd_reference(*v[:4], lengths, v[4]))
+        y, final = run(*leaves)
+        results.append([v.detach().double() for v in (y, final, *torch.autograd.grad((y**2).sum() + (final**2).sum(), leaves))])
+    for a, b in zip(*results, strict=True):
+        assert (a - b).norm() <= 3e-6 * b.norm()
 
 
 def test_the_width_of_chunks_changes_nothing() -> None:
@@ -93,6 +121,43 @@ def test_a_segment_is_bit_identical_whatever_another_one_says(dtype: torch.dtype
         y_edited, final_edited = ssd(x, log_a, B, C, chunks_of(lengths, WIDTH), initial)
         assert torch.equal(y[here], y_edited[here]) and torch.equal(final[1], final_edited[1])
         assert not torch.equal(y[~here], y_edited[~here])
+
+
+def test_gradients_of_two_halves_equal_those_of_the_whole_at_any_cut_point() -> None:
+    T = 19
+    for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
+        leaves = [v.requires_grad_() for v in inputs([T], 6, dtype)]
+        x, log_a, B, C, initial = leaves
+        y, final = ssd(x, log_a, B, C, chunks_of([T], WIDTH), initial)
+        whole = torch.autograd.grad((y**2).sum() + (final**2).sum(), leaves)
+        for cut in range(T + 1):
+            first, middle = ssd(x[:cut], log_a[:cut], B[:cut], C[:cut], chunks_of([cut], WIDTH), initial)
+            second, last = ssd(x[cut:], log_a[cut:], B[cut:], C[cut:], chunks_of([T - cut], WIDTH), middle)
+            halves = torch.autograd.grad((first**2).sum() + (second**2).sum() + (last**2).sum(), leaves)
+            for a, b in zip(halves, whole, strict=True):
+                assert (a - b).norm() <= tolerance * b.norm()
+
+
+def test_gradients_of_one_segment_are_untouched_by_another() -> None:
+    lengths = [9, 24, 2, 40]
+    mine = slice(9, 33)
+    gradients = []
+    for seed in (1, 2):
+        leaves = [v.float().requires_grad_() for v in inputs(lengths, 0)]
+        others = inputs(lengths, seed)
+        with torch.no_grad():
+            for leaf, other in zip(leaves[:4], others[:4], strict=True):
+                keep = leaf[mine].clone()
+                leaf.copy_(other * 3)
+                leaf[mine] = keep
+        y, final = ssd(*leaves[:4], chunks_of(lengths, WIDTH), leaves[4])
+        gradients.append(torch.autograd.grad((y[mine] ** 2).sum() + (final[1] ** 2).sum(), leaves))
+    for a, b in zip(*gradients, strict=True):
+        own = (slice(1, 2) if len(a) == len(lengths) else mine)
+        assert torch.equal(a[own], b[own]) and a[own].any()
+        rest = a.clone()
+        rest[own] = 0
+        assert not rest.any()
 
 
 def test_a_segment_is_the_same_wherever_it_stands() -> None:

@@ -8,21 +8,24 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from sociallm import checkpoint
-from sociallm.batches import Encoded, batch_of, emptied, encode_conversation, windows_of
+from sociallm.batches import Encoded, Window, batch_of, encode_conversation, windows_of
 from sociallm.conversation import Channel, Conversation, Message, read_conversations, write_conversations
-from sociallm.losses import _CrossEntropy, by_read, loss_of, token_nll
-from sociallm.model import SociaLLM, SociaLLMConfig
+from sociallm.lanes import Piece, Showing
+from sociallm.losses import CrossEntropy, by_read, loss_of, token_nll
+from sociallm.model import SociaLLM, SociaLLMConfig, build
+from sociallm.through import bits_per_byte
 from sociallm.tokenizer import Tokenizer
-from sociallm.train import TrainConfig, endless, parameter_groups, rate, shifted, train, train_step, validate
+from sociallm.train import TrainConfig, losses_of, new_training, parameter_groups, rate, share_done, train, train_step
 from tests.sociallm.small import conversation, model_of, one_batch, tokenizer_of
 
-CONFIG = TrainConfig(minutes=1e9, steps=3, warmup=1, report_every=1, batch_tokens=400, window_tokens=400, listen_share=1.0, threads=1)
+CONFIG = TrainConfig(tokens=10_000, steps=3, warmup=1, report_every=1, batch_tokens=400, lanes=1, listen_share=1.0, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +49,15 @@ def encoded_of(tokenizer: Tokenizer, *seeds: int) -> list[Encoded]:
     return [encode_conversation(conversation(seed), tokenizer) for seed in seeds]
 
 
-def run(folder: Path, tokenizer: Tokenizer, sizes: SociaLLMConfig, encoded: Sequence[Encoded], **how: float) -> tuple[SociaLLM, list[str]]:
+def run(folder: Path, tokenizer: Tokenizer, sizes: SociaLLMConfig, encoded: Sequence[Encoded], **how: Any) -> tuple[SociaLLM, list[str]]:
     said: list[str] = []
     model = train(folder, [(encoded, 1.0)], {"held": encoded[:1]}, tokenizer, sizes, replace(CONFIG, **how), say=said.append)
     return model, said
+
+
+def pieces_of(*windows: Window, first: int = 0) -> list[Piece]:
+    """Windows as a step meets them, each of a showing of its own (and so with slots of its own)."""
+    return [Piece(Showing(i, 0, w.encoded), w) for i, w in enumerate(windows, first)]
 
 
 # ---- losses ------------------------------------------------------------------------------------------------------------
@@ -61,7 +69,7 @@ def test_the_loss_is_the_mean_of_speech_and_of_listening_weighted(tokenizer: Tok
     nll = token_nll(model, batch).detach()
     speaks = torch.from_numpy(batch.speaks_R)[batch.read_Y]
     for weight in (0.0, 0.5, 2.0):
-        loss = loss_of(model, batch, batch.streams, weight)
+        loss = loss_of(token_nll(model, batch), batch, weight)
         assert loss.speak == pytest.approx(float(nll[speaks].mean())) and loss.listen == pytest.approx(float(nll[~speaks].mean()))
         assert loss.total.item() == pytest.approx(loss.speak + weight * loss.listen) and loss.tokens == int(speaks.sum())
 
@@ -69,7 +77,7 @@ def test_the_loss_is_the_mean_of_speech_and_of_listening_weighted(tokenizer: Tok
 def test_the_likelihood_is_the_cross_entropy_and_so_is_its_gradient(tokenizer: Tokenizer) -> None:
     logits = torch.randn(7, 11, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
     target, weight = torch.arange(7), torch.arange(7).double()
-    values = [_CrossEntropy.apply(logits, target), torch.nn.functional.cross_entropy(logits, target, reduction="none")]
+    values = [CrossEntropy.apply(logits, target), torch.nn.functional.cross_entropy(logits, target, reduction="none")]
     gradients = [torch.autograd.grad((v * weight).sum(), logits)[0] for v in values]
     assert torch.allclose(*values, rtol=0, atol=1e-12) and torch.allclose(*gradients, rtol=0, atol=1e-12)
 
@@ -80,13 +88,13 @@ def test_a_message_without_readers_has_no_listening_term(tokenizer: Tokenizer) -
     mixed = [m for k, m in enumerate(c.messages) for m in (m, Message(id=f"n{k}", author="ann", channel=notes, time=m.time, text="the lazy fox"))]
     _, batch = one_batch(replace(c, messages=tuple(mixed)), tokenizer, model.config)
     assert batch.message_R[batch.speaks_R].tolist() == list(range(12)) and batch.message_R[~batch.speaks_R].tolist() == [0, 2, 4, 6, 8, 10]
-    loss = loss_of(model, batch, batch.streams, 1.0)
+    loss = loss_of(token_nll(model, batch), batch, 1.0)
     nats = by_read(token_nll(model, batch).detach(), batch)
     tokens = np.bincount(batch.read_Y.numpy())
     heard = ~batch.speaks_R
     assert loss.listen == pytest.approx(nats[heard].sum() / tokens[heard].sum())
     _, alone = one_batch(replace(c, messages=tuple(mixed[1::2])), tokenizer, model.config)
-    silent = loss_of(model, alone, alone.streams, 1.0)
+    silent = loss_of(token_nll(model, alone), alone, 1.0)
     assert silent.listen == 0 and silent.total.item() == silent.speak > 0
 
 
@@ -100,20 +108,62 @@ def test_nats_by_read_add_up(tokenizer: Tokenizer) -> None:
 # ---- steps -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_few_steps_on_one_conversation_lower_both_losses(tokenizer: Tokenizer) -> None:
-    model, config = model_of(dtype=torch.float32), replace(CONFIG, learning_rate=1e-2)
-    optimizer, rng = torch.optim.AdamW(parameter_groups(model, 0.0), lr=1e-2), np.random.default_rng(0)
-    windows = windows_of(encoded_of(tokenizer, 0)[0], 10_000, 100)
-    losses = [train_step(model, optimizer, windows, tokenizer, config, rng) for _ in range(12)]
-    first, last = np.mean(losses[:2], 0), np.mean(losses[-2:], 0)
-    assert last[0] < 0.7 * first[0] and last[1] < 0.7 * first[1]
-    assert losses[0][2] == sum(len(w) + 1 for w in windows[0].encoded.words)
+@pytest.mark.parametrize("how", [{}, {"social_every": 0}, {"social_every": 2}, {"formulation": "per_reader"}], ids=str)
+def test_a_few_steps_on_one_conversation_lower_the_loss(how: dict[str, Any], tokenizer: Tokenizer) -> None:
+    """Of the model, of a plain Mamba-2, of one with a social block in every other layer, and of every reader encoding for itself."""
+    config = replace(CONFIG, steps=100, learning_rate=1e-2, weight_decay=0.0, formulation=how.get("formulation", "public"))
+    sizes = replace(model_of().config, social_every=how.get("social_every", 1))
+    state = new_training(build(sizes, torch.Generator().manual_seed(0)), config)
+    (window,) = windows_of(encoded_of(tokenizer, 0)[0], 10_000, 100)
+    for _ in range(14):
+        train_step(state, pieces_of(window), tokenizer, config)
+    speak, listen = np.array(state.recent).T
+    assert np.mean(speak[-2:]) < 0.7 * np.mean(speak[:2])
+    assert listen.any() == bool(sizes.social_every) and np.mean(listen[-2:]) <= 0.7 * np.mean(listen[:2])
+    assert state.step == 14 and state.tokens == 14 * sum(len(w) + 1 for w in window.encoded.words)
+
+
+def test_a_step_begins_from_what_the_step_before_left(tokenizer: Tokenizer) -> None:
+    """The loss of a conversation's second window is lower or higher than without its first; with `carry` off it is the same."""
+    first, second = windows_of(encoded_of(tokenizer, 0)[0], 10_000, 7)
+    showing = Showing(0, 0, first.encoded)
+    speak: dict[tuple[bool, bool], float] = {}
+    for carry in (True, False):
+        for read_first in (True, False):
+            state = new_training(model_of(), replace(CONFIG, carry=carry))
+            if read_first:
+                losses_of(state, [Piece(showing, first)], tokenizer, replace(CONFIG, carry=carry))
+                assert list(state.carried) == ([0] if carry else [])
+            speak[carry, read_first] = losses_of(state, [Piece(showing, second)], tokenizer, replace(CONFIG, carry=carry)).speak
+            assert not state.carried  # the conversation is over
+    assert speak[False, True] == speak[False, False] == speak[True, False] != speak[True, True]
+
+
+def test_slots_stay_the_same_over_the_windows_of_a_conversation(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And differ from one showing of it to the next."""
+    from sociallm import train as training
+
+    given: list[tuple[int, int, tuple[tuple[str, int], ...]]] = []
+
+    def watched(windows: Sequence[Window], *args: Any, slots: Sequence[dict[str, int]], **how: Any) -> Any:
+        given.extend((w.first, w.last, tuple(s.items())) for w, s in zip(windows, slots, strict=True))
+        return batch_of(windows, *args, slots=slots, **how)
+
+    monkeypatch.setattr(training, "batch_of", watched)
+    state = new_training(model_of(), CONFIG)
+    windows = windows_of(encoded_of(tokenizer, 0)[0], 10_000, 5)
+    for number in (0, 1):
+        for w in windows:
+            state.step += 1
+            losses_of(state, [Piece(Showing(number, 0, w.encoded), w)], tokenizer, CONFIG)
+    one, two = {s for *_, s in given[:3]}, {s for *_, s in given[3:]}
+    assert len(one) == len(two) == 1 and one != two
 
 
 def test_every_parameter_learns(tokenizer: Tokenizer) -> None:
     model = model_of()
     _, batch = one_batch(conversation(), tokenizer, model.config)
-    loss_of(model, batch, batch.streams, 0.5).total.backward()
+    loss_of(token_nll(model, batch), batch, 0.5).total.backward()
     for name, p in model.named_parameters():
         assert p.grad is not None and p.grad.abs().max() > 0 and p.grad.isfinite().all(), name
     grouped = [p for group in parameter_groups(model, 0.1) for p in group["params"]]
@@ -124,6 +174,12 @@ def test_the_learning_rate_warms_up_and_falls_to_a_twentieth() -> None:
     config = TrainConfig(learning_rate=1.0, warmup=10)
     assert [rate(0.0, step, config) for step in (0, 4, 9, 10)] == pytest.approx([0.1, 0.5, 1, 1])
     assert [rate(p, 99, config) for p in (0.5, 1.0, 2.0)] == pytest.approx([0.05 + 0.95 / 2, 0.05, 0.05])
+
+
+def test_a_training_is_done_by_tokens_or_by_steps() -> None:
+    state = new_training(model_of(), CONFIG)
+    state.tokens, state.step = 5_000, 1
+    assert share_done(state, CONFIG) == 0.5 and share_done(state, replace(CONFIG, steps=1)) == 1
 
 
 def test_the_same_seed_gives_the_same_weights(tokenizer: Tokenizer, sizes: SociaLLMConfig, tmp_path: Path) -> None:
@@ -149,20 +205,6 @@ def test_a_training_leaves_a_checkpoint_a_curve_and_its_validation(tokenizer: To
     assert json.loads((tmp_path / "config.json").read_text())["notes"] == notes
 
 
-def test_validation_is_bits_per_byte_with_and_without_states(tokenizer: Tokenizer) -> None:
-    """Of speech alone, computed again from the batch; a window that holds all, so nothing is sampled but the slots."""
-    model, encoded = model_of(), encoded_of(tokenizer, 3)
-    found = validate(model, encoded, tokenizer, CONFIG)
-    batch = batch_of(windows_of(encoded[0], 400, 160), tokenizer, model.config, np.random.default_rng(0), listen=0.0)
-    size = sum(len(m.text.encode()) for m in encoded[0].conversation.messages)
-    with torch.no_grad():
-        for name, own, other in (("on", False, False), ("no_own", True, False), ("no_interlocutor", False, True), ("off", True, True)):
-            nats = float(token_nll(model, batch, emptied(batch.streams, own, other)).sum())
-            assert found[name] == pytest.approx(nats / size / math.log(2))
-    assert found.keys() == {"on", "no_own", "no_interlocutor", "off"} and len(set(found.values())) == 4
-    assert validate(model, encoded, tokenizer, CONFIG) == found
-
-
 def test_a_model_learns_to_use_its_own_memory(tokenizer: Tokenizer) -> None:
     """Each of four has one phrase, dealt out anew in each conversation, and says it again and again, every time in a new channel and to
     nobody in particular: with its own state it knows what it says, without it has to guess, and the interlocutor's has nothing to tell."""
@@ -175,11 +217,11 @@ def test_a_model_learns_to_use_its_own_memory(tokenizer: Tokenizer) -> None:
             for k, a in enumerate(rng.choice(list(lines), 16))
         )
         windows += windows_of(encode_conversation(Conversation(id=str(c), messages=said), tokenizer), 10_000, 100)
-    model = model_of(dtype=torch.float32)
-    optimizer, rng = torch.optim.AdamW(parameter_groups(model, 0.0), lr=1e-2), np.random.default_rng(0)
-    for _ in range(45):
-        train_step(model, optimizer, windows[:5], tokenizer, CONFIG, rng)
-    found = validate(model, [windows[5].encoded], tokenizer, replace(CONFIG, window_tokens=10_000))
+    config = replace(CONFIG, tokens=10**9, steps=10**6, learning_rate=1e-2, weight_decay=0.0)
+    state = new_training(model_of(dtype=torch.float32), config)
+    for step in range(45):
+        train_step(state, pieces_of(*windows[:5], first=5 * step), tokenizer, config)
+    found = bits_per_byte(state.model, [windows[5].encoded], tokenizer)
     assert found["on"] < 0.9 * found["no_own"]
     assert found["no_interlocutor"] == found["on"] and found["off"] == found["no_own"]
 
@@ -195,30 +237,6 @@ def test_conversations_written_by_a_run_train_the_model(tokenizer: Tokenizer, si
     model = train(tmp_path / "new", [(encoded, 1.0)], {"held": encoded}, tokenizer, sizes, replace(CONFIG, steps=1), say=lambda _: None, start=start)
     assert model is start and any(not torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert json.loads((tmp_path / "new" / "validation.json").read_text())["steps"] == 1
-
-
-def test_windows_of_one_message_are_left_out_and_weights_are_shares(tokenizer: Tokenizer) -> None:
-    sets = [(encoded_of(tokenizer, 0), 2.0), (encoded_of(tokenizer, 1), 0.5)]
-    epochs: dict[int, list[Encoded]] = {}
-    for epoch, windows in endless(sets, replace(CONFIG, window_tokens=10_000), np.random.default_rng(0)):
-        if epoch == 200:
-            break
-        assert all(w.last - w.first > 1 for w in windows)
-        epochs.setdefault(epoch, []).extend(w.encoded for w in windows)
-    twice = [sum(e is sets[0][0][0] for e in epoch) for epoch in epochs.values()]
-    half = [sum(e is sets[1][0][0] for e in epoch) for epoch in epochs.values()]
-    assert set(twice) == {2} and 0.35 < np.mean(half) < 0.65
-
-
-def test_every_message_is_trained_on_wherever_a_conversation_is_cut(tokenizer: Tokenizer) -> None:
-    (encoded,) = encoded_of(tokenizer, 0)
-    config = replace(CONFIG, window_tokens=40)
-    firsts = set()
-    for seed in range(20):
-        cut = shifted(encoded, config, np.random.default_rng(seed))
-        assert [k for w in cut for k in range(w.first, w.last)] == list(range(len(encoded.words))) and len(cut) > 2
-        firsts.add(cut[0].last)
-    assert len(firsts) > 2
 
 
 @pytest.mark.parametrize("count", [0, 1])
