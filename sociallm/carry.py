@@ -96,20 +96,21 @@ def _pair_rows(batch: Batch, carried: Sequence[Carried | None]) -> tuple[list[in
 
 @torch.no_grad()
 def carry_on(
-    model: SociaLLM, public: Public, batch: Batch, carried: Sequence[Carried | None], wanted: Sequence[bool] | None = None
-) -> list[Carried | None]:
-    """What each window of a batch leaves to the next of its conversation; None where it is not `wanted`."""
+    model: SociaLLM, public: Public, batch: Batch, carried: Sequence[Carried | None], wanted: Sequence[bool] | None = None, most_pairs: int | None = None,
+) -> list[Carried | None]:  # fmt: skip
+    """What each window of a batch leaves to the next of its conversation; None where it is not `wanted`. Of more than `most_pairs`
+    (MOST_PAIRS) relationships those read longest ago are dropped."""
     return [
-        _left(model, public, batch, span, before) if wanted is None or wanted[i] else None
+        _left(model, public, batch, span, before, MOST_PAIRS if most_pairs is None else most_pairs) if wanted is None or wanted[i] else None
         for i, (span, before) in enumerate(zip(batch.spans, carried, strict=True))
     ]
 
 
-def _left(model: SociaLLM, public: Public, batch: Batch, span: Span, before: Carried | None) -> Carried:
+def _left(model: SociaLLM, public: Public, batch: Batch, span: Span, before: Carried | None, most_pairs: int) -> Carried:
     names = span.window.encoded.agents
     role_AM = batch.role_AM[span.agents, span.messages]
     author_M = batch.author_M[span.messages] - span.agents.start
-    pairs = _pairs(names, role_AM, author_M, before)
+    pairs = _pairs(names, role_AM, author_M, before)[-most_pairs:]
     index = {a: i for i, a in enumerate(names)}
     reader_V, partner_V = (np.array([index[pair[side]] for pair in pairs], np.int64) for side in (0, 1))
     heard_VM = (role_AM[reader_V] == READ) & (author_M[None, :] == partner_V[:, None])
@@ -133,18 +134,18 @@ def _after(block: SocialBlock, role_RM: Tensor, log_alpha_MH: Tensor, U_MHPN: Te
     if before is None:
         return state
     passed = hours_M[-1:].to(U_MHPN.dtype).expand(len(role_RM))
-    return state + start_weight(role_RM, log_alpha_MH, block.rate_log, passed, None).T[..., None, None] * before
+    return state.addcmul_(start_weight(role_RM, log_alpha_MH, block.rate_log, passed, None).T[..., None, None], before)
 
 
 def _pairs(names: Sequence[AgentID], role: np.ndarray, author: np.ndarray, before: Carried | None) -> list[Pair]:
-    """(reader, author) pairs with a state, those read longest ago first, the latest `MOST_PAIRS` of them."""
+    """(reader, author) pairs with a state, those read longest ago first."""
     seen: dict[Pair, None] = dict.fromkeys(before.pairs if before else ())
     for k, v in enumerate(author):
         for u in np.flatnonzero(role[:, k] == READ):
             pair = (names[int(u)], names[int(v)])
             seen.pop(pair, None)
             seen[pair] = None
-    return list(seen)[-MOST_PAIRS:]
+    return list(seen)
 
 
 def _rows(old: Tensor, index: Sequence[int]) -> Tensor:

@@ -43,6 +43,7 @@ class TrainConfig:
     lanes: int = 2  # conversations that are read side by side, each with its share of the batch
     lane_messages: int = 128
     carry: bool = True  # states go on from window to window of a conversation
+    carried_pairs: int = 256  # interlocutor states carried of one conversation: of more, those read longest ago are dropped
     formulation: str = "public"  # public: F2; per_reader: F1, every reader encodes for itself (no states carried)
     learning_rate: float = 2e-3
     warmup: int = 100
@@ -61,7 +62,7 @@ class TrainConfig:
             raise ValueError(f"train.formulation is {self.formulation!r}; expected one of {', '.join(FORMULATIONS)}")
         if self.device not in DEVICES:
             raise ValueError(f"train.device is {self.device!r}; expected one of {', '.join(DEVICES)}")
-        for name in ("tokens", "steps", "batch_tokens", "lanes", "lane_messages", "warmup", "report_every", "validate_every", "save_every", "threads"):
+        for name in ("tokens", "steps", "batch_tokens", "lanes", "lane_messages", "carried_pairs", "warmup", "report_every", "validate_every", "save_every", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name} is {getattr(self, name)}; expected 1 or more")
         for name in ("seed", "learning_rate", "weight_decay", "listen_weight"):
@@ -133,7 +134,7 @@ def losses_of(state: Training, pieces: Sequence[Piece], tokenizer: Tokenizer, co
     public = public_of(model, batch, start)
     loss = loss_of(token_nll(model, batch, streams, public, start), batch, config.listen_weight)
     if config.carry:
-        left = carry_on(model, public, batch, before, [not p.last for p in pieces])
+        left = carry_on(model, public, batch, before, [not p.last for p in pieces], config.carried_pairs)
         state.carried = {p.showing.number: c for p, c in zip(pieces, left, strict=True) if c is not None}
     return loss
 
