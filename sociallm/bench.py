@@ -213,7 +213,7 @@ def hugging_face(size: Size) -> tuple[nn.Module | None, str]:
         from transformers import Mamba2Config, Mamba2ForCausalLM
     except ImportError as error:
         return None, f"{error}; pip install transformers"
-    torch.manual_seed(0)
+    torch.manual_seed(0)  # the library draws its weights from the global generator
     model: nn.Module = Mamba2ForCausalLM(Mamba2Config(**size.hidden, n_groups=1, conv_kernel=4, chunk_size=64, tie_word_embeddings=True))
     return model, ""
 
