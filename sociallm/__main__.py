@@ -5,14 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# Weight of each set in the mixture of the shipped model: Diplomacy up, because it is mostly asked for press; IRC, four
-# fifths of all characters, down to somewhat over two fifths.
-MIXTURE = {
-    "diplomacy_lies": 2.0, "cicero_games": 3.0, "avalon_nlu": 1.0, "llmafia": 1.0, "hidden_profile_teams": 1.0,
-    "casino": 0.5, "persuasion_for_good": 0.5, "irc_disentanglement": 0.25,
-}  # fmt: skip
-ROOM = {"irc_disentanglement": 10, "irc_ubuntu_dev": 10}  # large rooms: an author has read the ten messages before its own
-
 
 def train(words: list[str]) -> int:
     """Train the shipped model (or one of other sizes) on the sets whose licences allow it."""
@@ -26,14 +18,14 @@ def train(words: list[str]) -> int:
     command = compose_train(words)
     tokenizer = Tokenizer.load(SHIPPED / "base" / TOKENIZER)
     without = {name for name in command.without.split(",") if name}
-    if unknown := sorted(without - MIXTURE.keys()):
-        raise ValueError(f"without={command.without}: no set {unknown[0]!r} in the mixture; expected some of {', '.join(MIXTURE)}")
+    if unknown := sorted(without - corpora.MIXTURE.keys()):
+        raise ValueError(f"without={command.without}: no set {unknown[0]!r} in the mixture; expected some of {', '.join(corpora.MIXTURE)}")
     corpus = {n: v for n, v in corpora.training(command.data).items() if n not in without}
-    sets = {n: [encode_conversation(c, tokenizer, ROOM.get(n)) for c in v] for n, v in corpus.items()}
-    validation = {n: [encode_conversation(c, tokenizer, ROOM.get(n)) for c in v] for n in corpora.VALIDATION for v in [corpora.load(n, command.data)]}
+    sets = {n: [encode_conversation(c, tokenizer, corpora.ROOM.get(n)) for c in v] for n, v in corpus.items()}
+    validation = {n: [encode_conversation(c, tokenizer, corpora.ROOM.get(n)) for c in v] for n in corpora.VALIDATION for v in [corpora.load(n, command.data)]}
     for name, encoded in sets.items():
-        print(f"{name}: {len(encoded)} conversations, {sum(len(w) for e in encoded for w in e.words)} tokens, weight {MIXTURE[name]}")
-    weighted = [(encoded, MIXTURE[name]) for name, encoded in sets.items()]
+        print(f"{name}: {len(encoded)} conversations, {sum(len(w) for e in encoded for w in e.words)} tokens, weight {corpora.MIXTURE[name]}")
+    weighted = [(encoded, corpora.MIXTURE[name]) for name, encoded in sets.items()]
     run(Path(command.out), weighted, validation, tokenizer, command.model, command.train, lambda s: print(s, flush=True), notes={"sets": [*sets]})
     return 0
 

@@ -27,7 +27,8 @@ from sociallm.batches import Encoded, Window, windows_of
 from sociallm.conversation import AgentID
 from sociallm.losses import stream_states
 from sociallm.model import SociaLLM, reads_of, sequence_of
-from sociallm.scores import MESSAGES, TOKENS, Estimate, Floats, Reading, estimate, ordinals, readings
+from sociallm.scores import Estimate, Floats, estimate, ordinals
+from sociallm.through import MESSAGES, TOKENS, Reading, readings
 from sociallm.tokenizer import MOST_WORDS, Tokenizer
 
 SHORTEST = 40  # tokens of a message

@@ -23,14 +23,14 @@ import numpy as np
 import torch
 
 from sociallm import checkpoint, corpora, progress
-from sociallm.__main__ import MIXTURE, ROOM
 from sociallm.batches import Encoded, batch_of, drawn_slots, encode_conversation, windows_of
 from sociallm.checkpoint import CONFIG, Checkpoint
 from sociallm.lanes import Sets
 from sociallm.losses import by_read, token_nll
 from sociallm.model import SociaLLM, SociaLLMConfig
 from sociallm.per_reader import token_nll_per_reader
-from sociallm.scores import CASINO, LATE, MESSAGES, SETS, TOKENS, USUAL, Scores, add, loaded, rounded, score
+from sociallm.scores import CASINO, LATE, SETS, USUAL, Scores, add, loaded, rounded, score
+from sociallm.through import MESSAGES, TOKENS
 from sociallm.tokenizer import Tokenizer
 from sociallm.train import TrainConfig, train
 
@@ -192,8 +192,8 @@ def run(
 def baselines(data: str, folder: Path, work: Path, tokens: int | None, seeds: Sequence[int], command: str, say: Callable[[str], None] = print) -> None:
     """`evaluate --baselines`."""
     base = checkpoint.load(str(folder))
-    corpus = {n: [encode_conversation(c, base.tokenizer, ROOM.get(n)) for c in v] for n, v in corpora.training(data).items()}
+    corpus = {n: [encode_conversation(c, base.tokenizer, corpora.ROOM.get(n)) for c in v] for n, v in corpora.training(data).items()}
     both = {s.name: loaded(s, data, base.tokenizer) for s in (*SETS, CASINO)}
-    mixture, small = ([(corpus[n], w) for n, w in weights.items()] for weights in (MIXTURE, SMALL_SETS))
+    mixture, small = ([(corpus[n], w) for n, w in weights.items()] for weights in (corpora.MIXTURE, SMALL_SETS))
     todo = plans(base.model.config, settings_of(folder, tokens), mixture, small, seeds)
     run(folder.parent / FILE, todo, {n: e for n, (e, _) in both.items()}, {n: h for n, (_, h) in both.items()}, work, folder, command, say)

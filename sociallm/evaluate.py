@@ -26,7 +26,6 @@ import numpy as np
 import torch
 
 from sociallm import attribution, baselines, checkpoint, corpora
-from sociallm.__main__ import ROOM
 from sociallm.batches import Encoded, encode_conversation
 from sociallm.checkpoint import Checkpoint
 from sociallm.scores import (
@@ -257,7 +256,7 @@ def command(words: Sequence[str]) -> None:
     hashes = {name: data_hash(c) for name, c in corpus.items()}
     if kept is not None:
         refuse_mismatch(path, kept, loaded.sha256, hashes)
-    sets = {s.name: [encode_conversation(c, loaded.tokenizer, ROOM.get(s.corpus)) for c in corpus[s.name]] for s in SETS}
+    sets = {s.name: [encode_conversation(c, loaded.tokenizer, corpora.ROOM.get(s.corpus)) for c in corpus[s.name]] for s in SETS}
     figures = evaluated(loaded, folder, sets, hashes, _say)
     print(table(figures))
     if "--json" in flags:

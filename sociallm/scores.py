@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +20,13 @@ import torch
 from numpy.typing import NDArray
 
 from sociallm import corpora
-from sociallm.__main__ import ROOM
-from sociallm.batches import Batch, Encoded, Window, batch_of, drawn_slots, emptied, encode_conversation, windows_of
-from sociallm.carry import Carried, Start, carry_on, start_of
+from sociallm.batches import Batch, Encoded, Window, encode_conversation
 from sociallm.conversation import Conversation, to_json
-from sociallm.losses import by_read, public_of, token_nll
-from sociallm.model import Public, SociaLLM
-from sociallm.streams import Incidence
+from sociallm.model import SociaLLM
+from sociallm.through import CHANGES, VARIANTS, readings
 from sociallm.tokenizer import Tokenizer
 
 LATE = 20  # of an author's messages in a conversation, the first that counts as late
-TOKENS, MESSAGES = 2048, 128  # of a window
 LONGEST = 16  # messages of an author since it forgot, that are told apart
 RESAMPLES = 2000
 FEWEST = 5  # conversations that can be drawn again; of fewer, their channels are
@@ -60,7 +56,7 @@ def chosen(conversations: Sequence[Conversation], most: int | None) -> list[Conv
 def loaded(of: EvaluationSet, data: Path | str, tokenizer: Tokenizer) -> tuple[list[Encoded], str]:
     """(the set as it is evaluated, SHA-256 of its words, authors, readers and times)."""
     conversations = chosen(corpora.load(of.corpus, data), of.most)
-    return [encode_conversation(c, tokenizer, ROOM.get(of.corpus)) for c in conversations], data_hash(conversations)
+    return [encode_conversation(c, tokenizer, corpora.ROOM.get(of.corpus)) for c in conversations], data_hash(conversations)
 
 
 def data_hash(conversations: Sequence[Conversation]) -> str:
@@ -71,49 +67,9 @@ def data_hash(conversations: Sequence[Conversation]) -> str:
     return h.hexdigest()
 
 
-# ---- reading -----------------------------------------------------------------------------------------------------------
+# ---- scoring -----------------------------------------------------------------------------------------------------------
 
-
-def cut_off(streams: Incidence) -> Incidence:
-    """Streams of readers who forgot, at the beginning of the window, all that was before it."""
-    return replace(streams, own_start_R=np.zeros(len(streams.own_RM), bool), other_start_V=np.zeros(len(streams.other_VM), bool))
-
-
-VARIANTS: Mapping[str, Callable[[Incidence], Incidence]] = {
-    "on": lambda s: s,
-    "no_own": lambda s: emptied(s, True, False),
-    "no_interlocutor": lambda s: emptied(s, False, True),
-    "off": lambda s: emptied(s, True, True),
-    "cut": cut_off,
-}
-USUAL = ("on", "no_own", "no_interlocutor", "off")
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One window of a conversation, with all that was carried into it."""
-
-    window: Window
-    batch: Batch
-    start: Start | None
-    public: Public
-
-    def nats(self, model: SociaLLM, variant: str) -> Floats:
-        """Of every message of the window, as its author says it, its states changed as `VARIANTS` has it."""
-        return by_read(token_nll(model, self.batch, VARIANTS[variant](self.batch.streams), self.public, self.start), self.batch)
-
-
-@torch.no_grad()
-def readings(model: SociaLLM, encoded: Encoded, tokenizer: Tokenizer, windows: Sequence[Window] | None = None) -> Iterator[Reading]:
-    """A conversation window by window (`windows`, if given, join up), its authors' slots drawn from a fixed seed."""
-    carried: Carried | None = None
-    slots = drawn_slots(encoded, np.random.default_rng(0))
-    for window in windows_of(encoded, TOKENS, MESSAGES) if windows is None else windows:
-        batch = batch_of([window], tokenizer, model.config, np.random.default_rng(0), listen=0.0, slots=slots)
-        start = start_of(model, batch, [carried])
-        public = public_of(model, batch, start)
-        yield Reading(window, batch, start, public)
-        [carried] = carry_on(model, public, batch, [carried])
+USUAL = tuple(VARIANTS)
 
 
 def ordinals(conversation: Conversation) -> NDArray[np.int64]:
@@ -222,7 +178,7 @@ def total(sums: Mapping[str, Sums]) -> Sums:
         for name, v in row.items():
             out[name] = out.get(name, 0.0) + v
     return {k: v for k, v in out.items() if k in ("messages", "bytes", "tokens")} | {
-        f"bits_per_byte_{k}": v / out["bytes"] / np.log(2) for k, v in out.items() if k in VARIANTS
+        f"bits_per_byte_{k}": v / out["bytes"] / np.log(2) for k, v in out.items() if k in CHANGES
     }
 
 

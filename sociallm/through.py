@@ -3,21 +3,67 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sociallm.batches import Batch, Encoded, Window, batch_of, drawn_slots, emptied, on, windows_of
-from sociallm.carry import Carried, carry_on, start_of
+from sociallm.carry import Carried, Start, carry_on, start_of
 from sociallm.conversation import AgentID
 from sociallm.losses import by_read, public_of, token_nll
-from sociallm.model import SociaLLM
+from sociallm.model import Public, SociaLLM
+from sociallm.streams import Incidence
 from sociallm.tokenizer import Tokenizer
 
+TOKENS, MESSAGES = 2048, 128  # of a window
 # (own state emptied, interlocutor state emptied) at every read; what is stored and carried stays whole
 VARIANTS: Mapping[str, tuple[bool, bool]] = {"on": (False, False), "no_own": (True, False), "no_interlocutor": (False, True), "off": (True, True)}
+
+
+
+def cut_off(streams: Incidence) -> Incidence:
+    """Streams of readers who forgot, at the beginning of the window, all that was before it."""
+    return replace(streams, own_start_R=np.zeros(len(streams.own_RM), bool), other_start_V=np.zeros(len(streams.other_VM), bool))
+
+
+CHANGES: Mapping[str, Callable[[Incidence], Incidence]] = {
+    **{name: partial(emptied, own=own, other=other) for name, (own, other) in VARIANTS.items()},
+    "cut": cut_off,
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One window of a conversation, with all that was carried into it."""
+
+    window: Window
+    batch: Batch
+    start: Start | None
+    public: Public
+
+    def nats(self, model: SociaLLM, variant: str) -> NDArray[np.float64]:
+        """Of every message of the window, as its author says it, its states changed as `CHANGES` has it."""
+        return by_read(token_nll(model, self.batch, CHANGES[variant](self.batch.streams), self.public, self.start), self.batch)
+
+
+@torch.no_grad()
+def readings(
+    model: SociaLLM, encoded: Encoded, tokenizer: Tokenizer, windows: Sequence[Window] | None = None, slots: Mapping[AgentID, int] | None = None
+) -> Iterator[Reading]:
+    """A conversation window by window (`windows`, if given, join up), read as its authors (no listeners). Without `slots` they are
+    drawn from a fixed seed."""
+    carried: Carried | None = None
+    slots = drawn_slots(encoded, np.random.default_rng(0)) if slots is None else slots
+    for window in windows_of(encoded, TOKENS, MESSAGES) if windows is None else windows:
+        batch = on(batch_of([window], tokenizer, model.config, np.random.default_rng(0), listen=0.0, slots=slots), model.embedding.weight.device)
+        start = start_of(model, batch, [carried])
+        public = public_of(model, batch, start)
+        yield Reading(window, batch, start, public)
+        [carried] = carry_on(model, public, batch, [carried])
 
 
 @dataclass(frozen=True)
@@ -31,24 +77,13 @@ class ReadThrough:
 
 @torch.no_grad()
 def read_through(
-    model: SociaLLM, encoded: Encoded, tokenizer: Tokenizer, tokens: int = 2048, messages: int = 192, variants: Sequence[str] = tuple(VARIANTS),
+    model: SociaLLM, encoded: Encoded, tokenizer: Tokenizer, tokens: int = TOKENS, messages: int = MESSAGES, variants: Sequence[str] = tuple(VARIANTS),
     slots: Mapping[AgentID, int] | None = None,
 ) -> Iterator[ReadThrough]:  # fmt: skip
-    """Read a conversation as its authors (no listeners). Without `slots` they are drawn from a fixed seed. A model without
-    social blocks has one variant only, "on"."""
-    carried: Carried | None = None
-    slots = drawn_slots(encoded, np.random.default_rng(0)) if slots is None else slots
+    """Every window's nats. A model without social blocks has one variant only, "on"."""
     chosen = [v for v in variants if len(model.social) or v == "on"]
-    for window in windows_of(encoded, tokens, messages):
-        batch = on(batch_of([window], tokenizer, model.config, np.random.default_rng(0), listen=0.0, slots=slots), model.embedding.weight.device)
-        start = start_of(model, batch, [carried])
-        public = public_of(model, batch, start)
-        nats = {}
-        for name in chosen:
-            own, other = VARIANTS[name]
-            nats[name] = by_read(token_nll(model, batch, emptied(batch.streams, own, other) if own or other else None, public, start), batch)
-        yield ReadThrough(batch, window, nats)
-        [carried] = carry_on(model, public, batch, [carried])
+    for reading in readings(model, encoded, tokenizer, windows_of(encoded, tokens, messages), slots):
+        yield ReadThrough(reading.batch, reading.window, {name: reading.nats(model, name) for name in chosen})
 
 
 def bits_per_byte(model: SociaLLM, encoded: Sequence[Encoded], tokenizer: Tokenizer, most_tokens: int | None = None) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""One thread for tensors of a few dozen numbers: a second one only waits for the first, and twice the processor goes into that."""
+"""What the tests of the model share: one thread, and a tiny checkpoint of drawn weights."""
 
 from __future__ import annotations
 
@@ -7,10 +7,23 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from sociallm import checkpoint
+from sociallm.checkpoint import Checkpoint
+from tests.sociallm.small import saved
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
+    """For tensors of a few dozen numbers a second thread only waits for the first, and twice the processor goes into that."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module", params=["heads", "sum"])
+def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """The tiny model in float64, with either fusion."""
+    loaded = checkpoint.load(saved(tmp_path_factory.mktemp("tiny"), request.param))
+    loaded.model.double()
+    return loaded

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
 from sociallm import checkpoint
@@ -21,13 +20,6 @@ from sociallm.states import LocalState, empty_key
 from tests.sociallm.small import AGENTS, PUBLIC, conversation, one_batch, pair, saved
 
 DOUBLE = torch.float64
-
-
-@pytest.fixture(scope="module", params=["heads", "sum"])
-def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    loaded = checkpoint.load(saved(tmp_path_factory.mktemp("tiny"), request.param))
-    loaded.model.double()
-    return loaded
 
 
 def online(tiny: Checkpoint, c: Conversation) -> tuple[list[EncodedMessage], dict[str, LocalState]]:

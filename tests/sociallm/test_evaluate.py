@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 import torch
 
-from sociallm import attribution, baselines, checkpoint, evaluate, scores
+from sociallm import attribution, baselines, checkpoint, evaluate, through
 from sociallm.attribution import Trial, auroc, energies, figures_of, moments_of, nats_at, trials_of, windows_at
 from sociallm.baselines import Plan, plain_of, plans
 from sociallm.batches import Encoded, batch_of, drawn_slots, encode_conversation, windows_of
 from sociallm.conversation import Conversation, Message
 from sociallm.losses import by_read, token_nll
 from sociallm.model import SociaLLM, SociaLLMConfig
-from sociallm.scores import LATE, decreasing, estimate, half_recovery, mean, ordinals, readings, reduction, score, total
+from sociallm.scores import LATE, decreasing, estimate, half_recovery, mean, ordinals, reduction, score, total
+from sociallm.through import readings
 from sociallm.tokenizer import Tokenizer
 from sociallm.train import TrainConfig
 from tests.sociallm.small import PUBLIC, conversation, model_of, saved, tokenizer_of
@@ -83,7 +84,7 @@ def test_reading_in_windows_scores_as_reading_at_once(tokenizer: Tokenizer, mode
     batch = batch_of(windows_of(encoded, 10**6, 10**6), tokenizer, model.config, np.random.default_rng(0), listen=0.0, slots=drawn_slots(encoded, np.random.default_rng(0)))
     with torch.no_grad():
         nats = by_read(token_nll(model, batch), batch)
-    monkeypatch.setattr(scores, "MESSAGES", 17)
+    monkeypatch.setattr(through, "MESSAGES", 17)
     found = score(model, [encoded], tokenizer)
     late = ordinals(encoded.conversation) >= LATE
     for part, expected in ((found.every, nats.sum()), (found.late, nats[late].sum())):
@@ -99,7 +100,7 @@ def test_five_conversations_are_their_own_clusters(tokenizer: Tokenizer, model: 
 def test_what_is_cut_off_is_what_came_before_the_window(tokenizer: Tokenizer, model: SociaLLM, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the first window nothing; of the first message of a later one everything; of later messages neither."""
     [encoded] = threads(tokenizer, 40, seeds=1)
-    monkeypatch.setattr(scores, "MESSAGES", 20)
+    monkeypatch.setattr(through, "MESSAGES", 20)
     with torch.no_grad():
         (on_0, cut_0), (on, cut, off) = (
             [r.nats(model, v) for v in names] for r, names in zip(readings(model, encoded, tokenizer), (("on", "cut"), ("on", "cut", "off")), strict=True))

@@ -34,13 +34,6 @@ from tests.sociallm.small import PUBLIC, conversation, incline, saved
 DOUBLE = torch.float64
 
 
-@pytest.fixture(scope="module", params=["heads", "sum"])
-def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    loaded = checkpoint.load(saved(tmp_path_factory.mktemp("tiny"), request.param))
-    loaded.model.double()
-    return loaded
-
-
 def encoded_of(tiny: Checkpoint, seed: int = 0, count: int = 8, longest: int = 12) -> list[EncodedMessage]:
     """Messages of several channels, of one token to more than a chunk."""
     c, locals_, out = conversation(seed, count, longest), {}, []
