@@ -5,7 +5,8 @@ reference):
 - RMSNorm's weights are multiplied into the matrices after them, so that the local and the social block share one normalised input;
 - their projections of it are one matrix; [z | what is convolved | step sizes], local parts before social ones;
 - states lie as [B, H, N, P]: the sum over N that a read takes then runs along whole vectors of P;
-- states are written in place, into buffers that live as long as the batch; shapes are constants of the compiled code.
+- states are written in place, into buffers that live as long as the batch; shapes are constants of the compiled code;
+- all vectors of weights lie in one tensor: handing a hundred tensors to compiled code took more of a step of one row than computing it.
 Matrices may be kept in half precision (fp16, sums in fp32), which is two to three times as fast where a processor is short of memory.
 
 Compiling takes about twenty seconds a number of rows and needs a C++ compiler; without one the same step runs uncompiled.
@@ -16,6 +17,7 @@ state: social blocks).
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,29 +29,54 @@ from torch import Tensor
 
 from sociallm.model import LocalBlock, SocialBlock, SociaLLM
 
-EPS = 1e-5  # of every RMSNorm
+EPS = 1e-5  # of every RMSNorm over the width
 _HALF = getattr(torch.ops, "_quantized")  # noqa: B009 - a namespace that torch types as a module of operators
 
 
 @dataclass(frozen=True)
+class Vector:
+    """A vector of weights: its place in `Weights.vectors`."""
+
+    first: int
+    shape: tuple[int, ...]
+
+    def of(self, vectors: Tensor) -> Tensor:
+        return vectors[self.first : self.first + math.prod(self.shape)].view(self.shape)
+
+
+@dataclass(frozen=True)
 class Matrix:
-    """y = x W^T. Full precision: `weight` is W^T [in, out]. Half: the library's own packing of W, with the zero bias it wants."""
+    """y = x W^T + bias. Full precision: `weight` is W^T [in, out]. Half: the library's own packing of W, which always wants a bias."""
 
     weight: Tensor
-    zeros: Tensor | None
-    out: int
+    half: bool
+    bias: Vector
 
-    @classmethod
-    def of(cls, W: Tensor, half: bool) -> Matrix:
-        if half:
-            return cls(_HALF.wrapped_fbgemm_pack_gemm_matrix_fp16(W.contiguous()), W.new_zeros(W.shape[0]), W.shape[0])
-        return cls(W.T.contiguous(), None, W.shape[0])
-
-    def __call__(self, x: Tensor) -> Tensor:
-        if self.zeros is None:
-            return x @ self.weight
-        y: Tensor = _HALF.wrapped_fbgemm_linear_fp16_weight(x, self.weight, self.zeros, self.out)
+    def __call__(self, x: Tensor, vectors: Tensor) -> Tensor:
+        bias = self.bias.of(vectors)
+        if not self.half:
+            return x @ self.weight + bias
+        y: Tensor = _HALF.wrapped_fbgemm_linear_fp16_weight(x, self.weight, bias, bias.shape[0])
         return y
+
+
+class _Vectors:
+    """Collects vectors while weights are rearranged."""
+
+    def __init__(self) -> None:
+        self.parts: list[Tensor] = []
+
+    def add(self, v: Tensor) -> Vector:
+        first = sum(p.numel() for p in self.parts)
+        self.parts.append(F.pad(v.detach().flatten(), (0, -v.numel() % 16)))  # so that each begins on a boundary of the cache
+        return Vector(first, tuple(v.shape))
+
+    def matrix(self, W: Tensor, half: bool, bias: Tensor | None = None) -> Matrix:
+        weight = _HALF.wrapped_fbgemm_pack_gemm_matrix_fp16(W.contiguous()) if half else W.T.contiguous()
+        return Matrix(weight, half, self.add(W.new_zeros(W.shape[0]) if bias is None else bias))
+
+    def joined(self) -> Tensor:
+        return torch.cat(self.parts)
 
 
 @dataclass(frozen=True)
@@ -61,6 +88,7 @@ class _Social:
     state: int
     read: Matrix
     out: Matrix
+    eps: float
     both: bool  # fusion "heads"
 
 
@@ -72,11 +100,11 @@ class _Layer:
     head_width: int
     state: int
     into: Matrix
-    conv_4W: Tensor
-    conv_bias_W: Tensor
-    dt_bias_H: Tensor
-    minus_A_H: Tensor
-    skip_H1: Tensor
+    conv_4W: Vector
+    conv_bias_W: Vector
+    dt_bias_H: Vector
+    minus_A_H: Vector
+    skip_H1: Vector
     out: Matrix
     social: _Social | None
 
@@ -86,6 +114,7 @@ class Weights:
     """A model rearranged for decoding."""
 
     embedding_VD: Tensor
+    vectors: Tensor
     layers: tuple[_Layer, ...]
     head: Matrix
 
@@ -103,12 +132,14 @@ class Buffers:
 @torch.no_grad()
 def weights_of(model: SociaLLM, half: bool = False) -> Weights:
     """Rearrange a model's weights."""
-    layers = tuple(_layer(local, model.social_at(i), half) for i, local in enumerate(model.local))
+    vectors = _Vectors()
+    layers = tuple(_layer(vectors, local, model.social_at(i), half) for i, local in enumerate(model.local))
     embedding = model.embedding.weight.detach()
-    return Weights(embedding, layers, Matrix.of(embedding * model.norm.weight, half))
+    head = vectors.matrix(embedding * model.norm.weight, half)
+    return Weights(embedding, vectors.joined(), layers, head)
 
 
-def _layer(local: LocalBlock, social: SocialBlock | None, half: bool) -> _Layer:
+def _layer(vectors: _Vectors, local: LocalBlock, social: SocialBlock | None, half: bool) -> _Layer:
     E, W = local.inner, local.conv_width
     z, xBC, dt = (local.in_proj.weight * local.norm_in.weight).split([E, W, local.heads])
     into, conv, conv_bias = [z, xBC, dt], [local.conv_weight[:, 0]], [local.conv_bias]
@@ -120,14 +151,14 @@ def _layer(local: LocalBlock, social: SocialBlock | None, half: bool) -> _Layer:
         into = [z, xBC, xB, dt, dt_social]
         conv, conv_bias = [*conv, social.conv_weight[:, 0]], [*conv_bias, social.conv_bias]
         dt_bias, A_log = [*dt_bias, social.dt_bias], [*A_log, social.A_log]
-        part = _Social(
-            social.heads, social.head_width, social.state, Matrix.of(social.read_proj.weight * social.norm_read.weight, half),
-            Matrix.of(social.out_proj.weight * social.norm.weight.repeat(views), half), views == 2,
-        )  # fmt: skip
+        read = vectors.matrix(social.read_proj.weight * social.norm_read.weight, half, torch.cat([social.query_bias, social.gate_bias]))
+        out = vectors.matrix(social.out_proj.weight * social.norm.weight.repeat(views), half)
+        part = _Social(social.heads, social.head_width, social.state, read, out, social.norm.eps, views == 2)
     return _Layer(
-        heads=local.heads, head_width=local.head_width, state=local.state, into=Matrix.of(torch.cat(into), half),
-        conv_4W=torch.cat(conv).T.contiguous(), conv_bias_W=torch.cat(conv_bias), dt_bias_H=torch.cat(dt_bias), minus_A_H=-torch.cat(A_log).exp(),
-        skip_H1=local.D.detach()[:, None].clone(), out=Matrix.of(local.out_proj.weight * local.norm.weight, half), social=part,
+        heads=local.heads, head_width=local.head_width, state=local.state, into=vectors.matrix(torch.cat(into), half),
+        conv_4W=vectors.add(torch.cat(conv).T), conv_bias_W=vectors.add(torch.cat(conv_bias)), dt_bias_H=vectors.add(torch.cat(dt_bias)),
+        minus_A_H=vectors.add(-torch.cat(A_log).exp()), skip_H1=vectors.add(local.D[:, None]),
+        out=vectors.matrix(local.out_proj.weight * local.norm.weight, half), social=part,
     )  # fmt: skip
 
 
@@ -135,7 +166,7 @@ def buffers_of(weights: Weights, local: Sequence[tuple[Tensor, Tensor]], own_LBH
     """Running states of B rows from what each starts from; a message begins, so its social convolutions have seen nothing."""
     windows = []
     for layer, (S, window) in zip(weights.layers, local, strict=True):
-        begun = window.new_zeros(S.shape[0], window.shape[1], layer.conv_bias_W.shape[0])
+        begun = window.new_zeros(S.shape[0], window.shape[1], *layer.conv_bias_W.shape)
         begun[..., : window.shape[2]] = window
         windows.append(begun)
     summed = any(layer.social and not layer.social.both for layer in weights.layers)
@@ -154,43 +185,50 @@ def step(weights: Weights, tokens_B: Tensor, buffers: Buffers) -> Tensor:
     j = 0
     for i, layer in enumerate(weights.layers):
         E, H, N, social = layer.heads * layer.head_width, layer.heads, layer.state, layer.social
-        z, new, dt = layer.into(_unit(p)).split([E, layer.conv_bias_W.shape[0], layer.dt_bias_H.shape[0]], -1)
+        conv_4W, conv_bias_W, dt_bias_H, minus_A_H, skip_H1 = (
+            v.of(weights.vectors) for v in (layer.conv_4W, layer.conv_bias_W, layer.dt_bias_H, layer.minus_A_H, layer.skip_H1)
+        )
+        z, new, dt = layer.into(_unit(p), weights.vectors).split([E, conv_bias_W.shape[0], dt_bias_H.shape[0]], -1)
         seen = torch.cat([buffers.window[i], new[:, None]], 1)
         buffers.window[i].copy_(seen[:, 1:])
-        conv = F.silu((seen * layer.conv_4W).sum(1) + layer.conv_bias_W)
-        dt = F.softplus(dt + layer.dt_bias_H)
-        a = (dt * layer.minus_A_H).exp()
+        conv = F.silu((seen * conv_4W).sum(1) + conv_bias_W)
+        dt = F.softplus(dt + dt_bias_H)
+        a = (dt * minus_A_H).exp()
         x, B, C = conv[:, : E + 2 * N].split([E, N, N], -1)
         x = x.unflatten(-1, (H, -1))
-        y = _advance(buffers.local[i], a[:, :H], x * dt[:, :H, None], B, C) + layer.skip_H1 * x
+        y = _advance(buffers.local[i], a[:, :H], x * dt[:, :H, None], B, C) + skip_H1 * x
         if social is not None:
-            q = social.read(_unit(p if r is None else p + r))
-            C_social, z_social = q[:, : social.state], q[:, social.state :]
+            q = social.read(_unit(p if r is None else p + r), weights.vectors)
+            C_social, gate = q[:, : social.state], F.silu(q[:, social.state :])
             x, B = conv[:, E + 2 * N :].split([social.heads * social.head_width, social.state], -1)
             x = x.unflatten(-1, (social.heads, -1)) * dt[:, H:, None]
-            views = [_unit(_advance(S[j], a[:, H:], x, B, C_social).flatten(1)) for S in ((buffers.own, buffers.other) if social.both else (buffers.own,))]
-            added = social.out(torch.cat(views, -1) * F.silu(z_social))
+            views = [
+                _unit(_advance(S[j], a[:, H:], x, B, C_social), social.eps).flatten(1)  # each head by itself
+                for S in ((buffers.own, buffers.other) if social.both else (buffers.own,))
+            ]
+            added = social.out(torch.cat(views, -1) * gate, weights.vectors)
             r = added if r is None else r + added
             j += 1
-        p = p + layer.out(_unit(y.flatten(1) * F.silu(z)))
-    return weights.head(_unit(p if r is None else p + r))
+        p = p + layer.out(_unit(y.flatten(1) * F.silu(z)), weights.vectors)
+    return weights.head(_unit(p if r is None else p + r), weights.vectors)
 
 
-def _unit(x: Tensor) -> Tensor:
-    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPS)
+def _unit(x: Tensor, eps: float = EPS) -> Tensor:
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
 
 
 def _advance(S_BHNP: Tensor, a_BH: Tensor, x_BHP: Tensor, B_BN: Tensor, C_BN: Tensor) -> Tensor:
-    """S ← a S + B x^T in place; y = S^T C [B, H, P]."""
-    new = a_BH[..., None, None] * S_BHNP + x_BHP[:, :, None] * B_BN[:, None, :, None]
-    S_BHNP.copy_(new)
-    return (new * C_BN[:, None, :, None]).sum(2)
+    """S ← a S + B x^T in place; y = S^T C [B, H, P], as a (S before)^T C + (B·C) x: read so, the new state is written once and only once."""
+    y = a_BH[..., None] * (S_BHNP * C_BN[:, None, :, None]).sum(2) + x_BHP * (B_BN * C_BN).sum(-1)[:, None, None]
+    S_BHNP.copy_(a_BH[..., None, None] * S_BHNP + x_BHP[:, :, None] * B_BN[:, None, :, None])
+    return y
 
 
 def half_possible() -> bool:
     """Whether this build of torch and this processor have matrix products of fp16 weights and fp32 inputs."""
     try:
-        Matrix.of(torch.ones(1, 1), True)(torch.ones(1, 1))
+        vectors = _Vectors()
+        vectors.matrix(torch.ones(1, 1), True)(torch.ones(1, 1), vectors.joined())
     except (AttributeError, NotImplementedError, RuntimeError):
         return False
     return True

@@ -23,19 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sociallm.ssd import (
-    Chunks,
-    ChunkStates,
-    chunk_states,
-    chunks_of,
-    from_chunks,
-    from_state,
-    pick,
-    ssd,
-    ssd_step,
-    to_chunks,
-    within_chunks,
-)
+from sociallm.fused import EPS, conv_silu, gated, unit, unit_gated
+from sociallm.ssd import Chunks, ChunkStates, chunk_states, chunks_of, from_chunks, pick, readout, ssd, ssd_step, to_chunks
 
 FUSIONS = ("heads", "sum")
 LayerStates = Tensor | list[Tensor]  # L × [R, H, P, N]
@@ -159,16 +148,6 @@ class Public:
     local: tuple[tuple[Tensor, Tensor], ...]  # L × (state [G,H,P,N], convolution window [G, conv-1, E+2N]) after the sequence
 
 
-def _shifted_conv(v_TE: Tensor, weight_E1W: Tensor, bias_E: Tensor, position_T: Tensor) -> Tensor:
-    """Causal depthwise convolution within segments, as shifted multiplies; tokens before a segment's start count as zero."""
-    width = weight_E1W.shape[-1]
-    out = v_TE * weight_E1W[:, 0, -1] + bias_E
-    for back in range(1, width):
-        seen = F.pad(v_TE, (0, 0, back, 0))[: v_TE.shape[0]] * (position_T >= back).to(v_TE.dtype)[:, None]
-        out = out + seen * weight_E1W[:, 0, -1 - back]
-    return out
-
-
 def _softplus(x: Tensor) -> Tensor:
     """log(1 + e^x). `F.softplus` gives another last bit at the end of a tensor than elsewhere (its vector loop and its remainder
     differ), so a message would depend on how many others are encoded beside it."""
@@ -178,13 +157,30 @@ def _softplus(x: Tensor) -> Tensor:
 class RMSNorm(nn.Module):
     """x / rms(x) · weight over the last dimension."""
 
-    def __init__(self, width: int, eps: float = 1e-5) -> None:
+    def __init__(self, width: int, eps: float = EPS) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        return unit(x, self.eps) * self.weight
+
+    def into(self, linear: nn.Linear, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """linear(self(x)) + bias of many rows: the gain multiplies the matrix, of fewer numbers than x, in place of x. Dear for few rows."""
+        return F.linear(unit(x, self.eps), linear.weight * self.weight, bias)
+
+
+class HeadNorm(nn.Module):
+    """[..., H, P] → [..., H·P], each head by itself: x / sqrt(mean x² + eps) · weight. So a head whose memory is long does not drown
+    the others; and `eps` is no formality: what a nearly empty state says, less than 0.1 in size, stays small."""
+
+    def __init__(self, heads: int, width: int, eps: float = 1e-2) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(heads * width))
+        self.width, self.eps = width, eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, (self.width,), None, self.eps).flatten(-2) * self.weight
 
 
 class LocalBlock(nn.Module):
@@ -205,35 +201,26 @@ class LocalBlock(nn.Module):
         self.norm = RMSNorm(E)
         self.out_proj = nn.Linear(E, config.width, bias=False)
 
-    def _project(self, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        z, xBC, dt = self.in_proj(self.norm_in(p)).split([self.inner, self.conv_width, self.heads], -1)
+    def _parts(self, projected: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        z, xBC, dt = projected.split([self.inner, self.conv_width, self.heads], -1)
         return z, xBC, _softplus(dt + self.dt_bias)
-
-    def _finish(self, y: Tensor, x: Tensor, z: Tensor) -> Tensor:
-        y = (y + self.D[:, None] * x).flatten(-2)
-        return self.out_proj(self.norm(y * F.silu(z)))
 
     def forward(self, p_TD: Tensor, sequence: TokenLayout, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """(what is added to p, (final state [G,H,P,N], final convolution window [G, conv-1, E+2N]))."""
-        z, raw, dt_TH = self._project(p_TD)
-        G, back = sequence.channels.segments, self.conv_weight.shape[-1] - 1
-        window = raw.new_zeros(G, back, self.conv_width) if state is None else state[1]
-        conv = _shifted_conv(raw, self.conv_weight, self.conv_bias, sequence.in_channel_T)
-        if state is not None:  # the first tokens of a channel also see the end of what came before
-            early = sequence.in_channel_T < back
-            place, channel = sequence.in_channel_T[early], sequence.channel_T[early]
-            extra = raw.new_zeros(int(early.sum()), self.conv_width)
-            for i in range(1, back + 1):
-                use = (place < i).to(raw.dtype)[:, None]
-                extra = extra + use * window[channel, (back + place - i).clamp(max=back - 1)] * self.conv_weight[:, 0, -1 - i]
-            conv = conv.index_add(0, early.nonzero()[:, 0], extra)
-        x, B, C = F.silu(conv).split([self.inner, self.state, self.state], -1)
+        z, raw, dt_TH = self._parts(self.norm_in.into(self.in_proj, p_TD))
+        window = None if state is None else state[1]
+        conv = conv_silu(raw, self.conv_weight, self.conv_bias, sequence.in_channel_T, sequence.channel_T, window)
+        x, B, C = conv.split([self.inner, self.state, self.state], -1)
         x = x.unflatten(-1, (self.heads, self.head_width))
         y, final = ssd(x * dt_TH[..., None], -dt_TH * self.A_log.exp(), B, C, sequence.channels, None if state is None else state[0])
-        return self._finish(y, x, z), (final, self._window(raw, window, sequence))
+        u = gated(y, x, self.D, z, self.norm.eps)
+        added = F.linear(u, self.out_proj.weight * self.norm.weight)
+        return added, (final, self._window(raw, window, sequence))
 
-    def _window(self, raw_TE: Tensor, window: Tensor, sequence: TokenLayout) -> Tensor:
+    def _window(self, raw_TE: Tensor, window: Tensor | None, sequence: TokenLayout) -> Tensor:
         """The last conv-1 inputs of every channel, older ones first."""
+        if window is None:
+            window = raw_TE.new_zeros(sequence.channels.segments, self.conv_weight.shape[-1] - 1, self.conv_width)
         parts, start = [], 0
         for g, n in enumerate(sequence.channels.lengths):
             parts.append(torch.cat([window[g], raw_TE[start : start + n]])[n:])
@@ -242,13 +229,27 @@ class LocalBlock(nn.Module):
 
     def step(self, p_BD: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """One token for each of B rows; state as in `forward`, with rows in place of channels."""
-        z, raw, dt = self._project(p_BD)
+        z, raw, dt = self._parts(self.in_proj(self.norm_in(p_BD)))
         window = torch.cat([state[1], raw[:, None]], 1)
         conv = (window * self.conv_weight[:, 0].T).sum(1) + self.conv_bias
         x, B, C = F.silu(conv).split([self.inner, self.state, self.state], -1)
         x = x.unflatten(-1, (self.heads, self.head_width))
         S, y = ssd_step(state[0], x * dt[..., None], -dt * self.A_log.exp(), B, C)
-        return self._finish(y, x, z), (S, window[:, 1:])
+        y = (y + self.D[:, None] * x).flatten(-2)
+        return self.out_proj(self.norm(y * F.silu(z))), (S, window[:, 1:])
+
+
+def _before(S_RHPN: Tensor, written: ChunkStates, chunk_K: Tensor, read_K: Tensor) -> Tensor:
+    """A reader's state before each chunk of its reads [K, H, P, N]: what it holds, and what the message has written so far."""
+    if written.before_KHPN is None:  # every message is one chunk
+        return S_RHPN
+    later = (read_K[1:] == read_K[:-1]).nonzero()[:, 0] + 1  # chunks that are not the first of their read
+    at = chunk_K.index_select(0, later)
+    written_so_far, since = (pick(v, at) for v in (written.before_KHPN, written.decay_before_KH))
+    grown = written_so_far + since.exp()[..., None, None] * pick(S_RHPN, read_K.index_select(0, later))
+    place = torch.full_like(read_K, -1)
+    place[later] = torch.arange(len(later), device=later.device) + len(S_RHPN)
+    return pick(torch.cat([S_RHPN, grown]), torch.where(place < 0, read_K, place))
 
 
 class SocialBlock(nn.Module):
@@ -260,77 +261,62 @@ class SocialBlock(nn.Module):
         E = self.heads * self.head_width
         views = 2 if config.fusion == "heads" else 1
         self.inner = E
-        self.norm_write, self.norm_read, self.norm = RMSNorm(config.width), RMSNorm(config.width), RMSNorm(E)
+        self.norm_write, self.norm_read, self.norm = RMSNorm(config.width), RMSNorm(config.width), HeadNorm(self.heads, self.head_width)
         self.write_proj = nn.Linear(config.width, E + self.state + self.heads, bias=False)
         self.read_proj = nn.Linear(config.width, self.state + views * E, bias=False)
         self.out_proj = nn.Linear(views * E, config.width, bias=False)
         self.conv_weight = nn.Parameter(torch.empty(E + self.state, 1, config.conv))
         self.conv_bias = nn.Parameter(torch.zeros(E + self.state))
+        self.query_bias = nn.Parameter(torch.empty(self.state))
+        self.gate_bias = nn.Parameter(torch.empty(views * E))
         self.dt_bias = nn.Parameter(torch.empty(self.heads))
         self.A_log = nn.Parameter(torch.empty(self.heads))
         self.role_log = nn.Parameter(torch.zeros(2, self.heads))  # log factor of a message one wrote, one read
         self.rate_log = nn.Parameter(torch.empty(self.heads))  # log of the decay per hour
 
-    def _inputs(self, p: Tensor) -> tuple[Tensor, Tensor]:
-        raw, dt = self.write_proj(self.norm_write(p)).split([self.inner + self.state, self.heads], -1)
+    def _inputs(self, projected: Tensor) -> tuple[Tensor, Tensor]:
+        raw, dt = projected.split([self.inner + self.state, self.heads], -1)
         return raw, _softplus(dt + self.dt_bias)
 
     def _split(self, conv: Tensor, dt: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x, B = F.silu(conv).split([self.inner, self.state], -1)
+        x, B = conv.split([self.inner, self.state], -1)
         return x.unflatten(-1, (self.heads, self.head_width)) * dt[..., None], -dt * self.A_log.exp(), B
 
     def write(self, p_TD: Tensor, sequence: TokenLayout) -> Written:
         """Every message's operator, and what its own tokens will need for their reads."""
-        raw, dt = self._inputs(p_TD)
-        parts = self._split(_shifted_conv(raw, self.conv_weight, self.conv_bias, sequence.in_message_T), dt)
+        raw, dt = self._inputs(self.norm_write.into(self.write_proj, p_TD))
+        parts = self._split(conv_silu(raw, self.conv_weight, self.conv_bias, sequence.in_message_T), dt)
         x, log_a, B = (to_chunks(v, sequence.messages) for v in parts)
         return Written(x, B, chunk_states(x, log_a, B, sequence.messages.segment_K, sequence.messages.segments))
 
-    def _query(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        C, z = self.read_proj(self.norm_read(h)).split([self.state, self.read_proj.out_features - self.state], -1)
-        return C, z
-
-    def _join(self, own: Tensor, other: Tensor, z: Tensor) -> Tensor:
-        """Own and interlocutor readouts [..., H, P] to what is added to r; for "sum" they come in added up, in `own`."""
-        views = [self.norm(v.flatten(-2)) for v in ((own, other) if self.fusion == "heads" else (own,))]
-        return self.out_proj(torch.cat(views, -1) * F.silu(z))
-
     def read(self, h_TD: Tensor, written: Written, reads: Reads, own_RHPN: Tensor, other_RHPN: Tensor) -> Tensor:
         """What is added to r at every read token, given each read's two states (already decayed to the present)."""
-        C_T, z = self._query(h_TD)
-        C = to_chunks(C_T, reads.chunks)
-        k, owner = reads.chunk_K, reads.chunks.segment_K
-        x, B, cumulative, before, reach = (
-            pick(v, k)
-            for v in (written.x_KQHP, written.B_KQN, written.states.cumulative_KQH, written.states.before_KHPN, written.states.decay_before_KH)
-        )
-        base = within_chunks(C, x, B, cumulative) + from_state(C, cumulative, before)
-        since_start = cumulative + reach[:, None]  # log decay from the message's start
-
-        def seen(state_RHPN: Tensor) -> Tensor:
-            return from_state(C, since_start, pick(state_RHPN, owner))
-
-        if self.fusion == "sum":
-            views = (base + seen(own_RHPN + other_RHPN), base)
-        else:
-            views = (base + seen(own_RHPN), base + seen(other_RHPN))
-        flat = [from_chunks(v, reads.chunks) for v in views]
-        return self._join(flat[0], flat[1], z)
+        query = self.norm_read.into(self.read_proj, h_TD, torch.cat([self.query_bias, self.gate_bias]))
+        C_T, z = query.split([self.state, len(self.gate_bias)], -1)
+        k = reads.chunk_K
+        x, B, cumulative = (pick(v, k) for v in (written.x_KQHP, written.B_KQN, written.states.cumulative_KQH))
+        states = (own_RHPN, other_RHPN) if self.fusion == "heads" else (own_RHPN + other_RHPN,)
+        before = (_before(S, written.states, k, reads.chunks.segment_K) for S in states)
+        y = from_chunks(readout(to_chunks(C_T, reads.chunks), x, B, cumulative, *before), reads.chunks)
+        return F.linear(unit_gated(y, z, self.norm.eps), self.out_proj.weight * self.norm.weight.repeat(len(states)))
 
     def step(self, p_BD: Tensor, r_BD: Tensor, own_BHPN: Tensor, other_BHPN: Tensor, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """One token for each of B rows: (added to r, own state, interlocutor state, window). Both states take the token in,
         so that a message's own writes are read as in `read`; they are working copies, thrown away when the message ends."""
-        raw, dt = self._inputs(p_BD)
+        raw, dt = self._inputs(self.write_proj(self.norm_write(p_BD)))
         window = torch.cat([window, raw[:, None]], 1)
-        x, log_a, B = self._split((window * self.conv_weight[:, 0].T).sum(1) + self.conv_bias, dt)
-        C, z = self._query(p_BD + r_BD)
+        x, log_a, B = self._split(F.silu((window * self.conv_weight[:, 0].T).sum(1) + self.conv_bias), dt)
+        C, z = self.read_proj(self.norm_read(p_BD + r_BD)).split([self.state, len(self.gate_bias)], -1)
         if self.fusion == "sum":  # the pair is carried as (own + other, nothing)
             own_BHPN, other_BHPN = own_BHPN + other_BHPN, torch.zeros_like(other_BHPN)
+        C = C + self.query_bias
         own_BHPN, y_own = ssd_step(own_BHPN, x, log_a, B, C)
         y_other = y_own
         if self.fusion == "heads":
             other_BHPN, y_other = ssd_step(other_BHPN, x, log_a, B, C)
-        return self._join(y_own, y_other, z), own_BHPN, other_BHPN, window[:, 1:]
+        views = [self.norm(v) for v in ((y_own, y_other) if self.fusion == "heads" else (y_own,))]
+        added = self.out_proj(torch.cat(views, -1) * F.silu(z + self.gate_bias))
+        return added, own_BHPN, other_BHPN, window[:, 1:]
 
 
 class SociaLLM(nn.Module):
@@ -390,8 +376,7 @@ def build(config: SociaLLMConfig, generator: torch.Generator) -> SociaLLM:
     """A new model. The one place where weights are drawn.
 
     Embeddings at 0.02: large logits at the start make denormal gradients, which slow a CPU matmul down many times over.
-    Local time scales as in Mamba-2 (A in 1..16, steps 0.001..0.1); social ones are slower (A in 0.01..1), because a state
-    must outlive hundreds of messages.
+    Local time scales as in Mamba-2 (A in 1..16, steps 0.001..0.1); social ones: `_remember`.
     """
     model = SociaLLM(config)
 
@@ -416,6 +401,31 @@ def build(config: SociaLLMConfig, generator: torch.Generator) -> SociaLLM:
         for local in model.local:
             uniform(local.A_log, 0.0, float(np.log(16.0)))
         for social in model.social:
-            social.A_log.copy_(torch.linspace(float(np.log(0.01)), 0.0, config.social_heads))
-            social.rate_log.copy_(torch.linspace(float(np.log(0.3)), float(np.log(0.001)), config.social_heads))
+            _remember(social)
     return model
+
+
+def _remember(block: SocialBlock) -> None:
+    """Make a social block, its matrices drawn, one that looks up from the first step on: what followed words like the present one?
+
+    A token is kept under what stood before it (key B: the previous token's projection; value x: its own), asked for by the present
+    token through the same projection (C), and given back by the value's transpose; biases let the gate begin open and every memory count
+    a little whatever the key. From a random beginning so much has to be found at once that in millions of tokens it is not (LOG.md).
+    Step sizes and A give memories of some 160 to 160,000 tokens, and decay by the hour goes with them. Every second head holds what one
+    wrote sixteen times as strongly as what one read: what somebody says next is likelier in his own words than in the room's.
+    """
+    E, N, heads = block.inner, block.state, block.heads
+    value, key, _ = block.write_proj.weight.split([E, N, heads])
+    block.read_proj.weight[:N] = key
+    block.read_proj.weight[N:] *= 0.3
+    block.query_bias.fill_(0.5)
+    block.gate_bias.fill_(1.0)
+    block.conv_weight.zero_()
+    block.conv_weight[:E, 0, -1] = 1.0
+    block.conv_weight[E:, 0, -min(2, block.conv_weight.shape[-1])] = 1.0
+    block.out_proj.weight.copy_(0.15 * value.T.repeat(1, block.out_proj.in_features // E))
+    dt = torch.full((heads,), 0.06)
+    block.dt_bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # softplus(dt_bias) = dt
+    block.A_log.copy_(torch.linspace(float(np.log(1e-4)), float(np.log(0.1)), heads))
+    block.rate_log.copy_(torch.linspace(float(np.log(0.001)), float(np.log(0.3)), heads))
+    block.role_log[:, ::2] = torch.tensor([[float(np.log(4.0))], [-float(np.log(4.0))]])

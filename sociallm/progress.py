@@ -54,8 +54,8 @@ def name_of(sets: Sets, sizes: SociaLLMConfig, config: TrainConfig, start: Socia
 def save(folder: Path, name: str, state: Training, rows: Sequence[Mapping[str, float]]) -> None:
     """Write where a training is."""
     tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in state.model.state_dict().items()}
-    for i, p in enumerate(_parameters(state)):
-        for key, v in state.optimizer.state[p].items():
+    for i, (optimizer, p) in enumerate(_parameters(state)):
+        for key, v in optimizer.state[p].items():
             tensors[f"optimizer.{i}.{key}"] = torch.as_tensor(v)
     carried = []
     for number, c in sorted(state.carried.items()):
@@ -84,10 +84,10 @@ def restore(folder: Path, name: str, state: Training) -> bool:
     if header.pop("sha256") != _digest(header, tensors):
         raise ValueError(f"{path}: SHA-256 differs from the one in its header; the file is damaged: delete it to begin anew")
     state.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
-    for i, p in enumerate(_parameters(state)):
+    for i, (optimizer, p) in enumerate(_parameters(state)):
         prefix = f"optimizer.{i}."
         kept = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        state.optimizer.state[p] = {k: v if k == "step" else v.to(p.device) for k, v in kept.items()}
+        optimizer.state[p] = {k: v if k == "step" else v.to(p.device) for k, v in kept.items()}
     state.step, state.tokens = header["step"], header["tokens"]
     state.recent[:] = [tuple(pair) for pair in header["recent"]]
     for number, channels, agents, pairs in header["carried"]:
@@ -134,8 +134,8 @@ def write_curve(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
     figure.savefig(folder / PLOT, dpi=120, metadata={"Software": ""})
 
 
-def _parameters(state: Training) -> list[Tensor]:
-    return [p for group in state.optimizer.param_groups for p in group["params"]]
+def _parameters(state: Training) -> list[tuple[torch.optim.Optimizer, Tensor]]:
+    return [(optimizer, p) for optimizer in state.optimizers for group in optimizer.param_groups for p in group["params"]]
 
 
 def _digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -125,7 +127,62 @@ def start_weight(role_RM: Tensor, log_alpha_MH: Tensor, rate_log_H: Tensor, hour
     return weight if kept_R is None else weight * torch.from_numpy(kept_R).to(weight.device, weight.dtype)[None]
 
 
+class _Compose(torch.autograd.Function):
+    """(U [M,H,P,N], weights [H,R,M], …) → states [R,H,P,N] for each of the weights. One product a head, written where it belongs:
+    as one batched product, operators, states and the gradients of both were copied to be turned round."""
+
+    @staticmethod
+    def forward(ctx: Any, U_MHPN: Tensor, *weights_HRM: Tensor) -> tuple[Tensor, ...]:
+        U = U_MHPN.flatten(2)
+        ctx.save_for_backward(U, *weights_HRM)
+        ctx.shape = U_MHPN.shape
+        states = [U.new_empty(w.shape[1], *U.shape[1:]) for w in weights_HRM]
+        for w, S in zip(weights_HRM, states, strict=True):
+            for h in range(U.shape[1]):
+                torch.mm(w[h], U[:, h], out=S[:, h])
+        return tuple(S.view(-1, *U_MHPN.shape[1:]) for S in states)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients_RHPN: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        U, *weights = ctx.saved_tensors
+        g_U, g_weights = torch.zeros_like(U), [torch.empty_like(w) for w in weights]
+        for w, g_w, g in zip(weights, g_weights, (g.flatten(2) for g in gradients_RHPN), strict=True):
+            for h in range(U.shape[1]):
+                g_U[:, h].addmm_(w[h].T, g[:, h])
+                torch.mm(g[:, h], U[:, h].T, out=g_w[h])
+        return g_U.view(ctx.shape), *g_weights
+
+
 def compose(weight_HRM: Tensor, U_MHPN: Tensor) -> Tensor:
     """States [R, H, P, N] from composition weights and operators."""
-    M, H, P, N = U_MHPN.shape
-    return torch.matmul(weight_HRM, U_MHPN.transpose(0, 1).reshape(H, M, P * N)).view(H, -1, P, N).transpose(0, 1)
+    return compose_each(U_MHPN, weight_HRM)[0]
+
+
+def compose_each(U_MHPN: Tensor, *weights_HRM: Tensor) -> tuple[Tensor, ...]:
+    """`compose` for several weights of the same operators."""
+    return _Compose.apply(U_MHPN, *weights_HRM)
+
+
+@dataclass(frozen=True)
+class Gather:
+    """Which rows of given states [V, H, P, N] enter which of R states, laid out for one weighted sum of rows, heads apart."""
+
+    row_I: Tensor  # rows of [V·H, P·N], one after another as they are added up
+    first_RH: Tensor  # where each of the R·H sums begins
+    order_I: Tensor  # place of each addend's weight in the flattened [I/H, H]
+
+
+def gather_of(row_I: Tensor, into_I: Tensor, rows: int, heads: int) -> Gather:
+    """Addend i is row `row_I[i]`, and goes into row `into_I[i]` of `rows`."""
+    head = torch.arange(heads, device=row_I.device)
+    into, order = (into_I[:, None] * heads + head).flatten().sort(stable=True)
+    first = torch.searchsorted(into, torch.arange(rows * heads, device=into.device))
+    return Gather((row_I[:, None] * heads + head).flatten().index_select(0, order), first, order)
+
+
+def gathered(gather: Gather, weight_IH: Tensor, states_VHPN: Tensor) -> Tensor:
+    """[R, H, P, N]: the weighted sums. An embedding bag: one pass, where products and their gradients made five copies."""
+    _, H, P, N = states_VHPN.shape
+    weight = weight_IH.flatten().index_select(0, gather.order_I)
+    out = F.embedding_bag(gather.row_I, states_VHPN.reshape(-1, P * N), gather.first_RH, mode="sum", per_sample_weights=weight)
+    return out.view(-1, H, P, N)

@@ -23,6 +23,7 @@ from sociallm.carry import Carried, carry_on, start_of
 from sociallm.lanes import Piece, Sets, steps
 from sociallm.losses import Loss, loss_of, public_of, token_nll
 from sociallm.model import SociaLLM, SociaLLMConfig, build
+from sociallm.muon import Muon
 from sociallm.per_reader import copies_of, forgetting_copies, token_nll_per_reader
 from sociallm.through import bits_per_byte
 from sociallm.tokenizer import Tokenizer
@@ -39,14 +40,14 @@ class TrainConfig:
     seed: int = 0
     tokens: int = 8_000_000  # spoken tokens (words and message ends) to train on; the learning rate follows them
     steps: int = 1_000_000  # an earlier end
-    batch_tokens: int = 4096
-    lanes: int = 2  # conversations that are read side by side, each with its share of the batch
+    batch_tokens: int = 2048
+    lanes: int = 1  # conversations that are read side by side, each with its share of the batch
     lane_messages: int = 128
     carry: bool = True  # states go on from window to window of a conversation
     carried_pairs: int = 256  # interlocutor states carried of one conversation: of more, those read longest ago are dropped
     formulation: str = "public"  # public: F2; per_reader: F1, every reader encodes for itself (no states carried)
-    learning_rate: float = 2e-3
-    warmup: int = 100
+    learning_rate: float = 6e-3  # of Muon (scaled to the size of Adam's steps) and AdamW alike
+    warmup: int = 20
     weight_decay: float = 0.05
     clip: float = 1.0
     listen_weight: float = 0.5
@@ -81,18 +82,22 @@ class Training:
     """All that changes while training; what a file of progress holds."""
 
     model: SociaLLM
-    optimizer: torch.optim.Optimizer
+    optimizers: tuple[torch.optim.Optimizer, ...]
     step: int = 0
     tokens: int = 0
     carried: dict[int, Carried] = field(default_factory=dict)  # by showing
     recent: list[tuple[float, float]] = field(default_factory=list)  # losses since the last report
 
 
-def parameter_groups(model: SociaLLM, weight_decay: float) -> list[dict[str, object]]:
-    """Matrices decay; norms, biases, time scales and convolutions do not."""
-    decay = [p for n, p in model.named_parameters() if n.endswith("proj.weight")]
+def optimizers_of(model: SociaLLM, config: TrainConfig) -> tuple[torch.optim.Optimizer, ...]:
+    """Muon for the blocks' matrices (steps made orthogonal, scaled to the size of Adam's), AdamW for the rest: embeddings, norms,
+    biases, time scales and convolutions, which do not decay."""
+    matrices = [p for n, p in model.named_parameters() if n.endswith("proj.weight")]
     rest = [p for n, p in model.named_parameters() if not n.endswith("proj.weight")]
-    return [{"params": decay, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    return (
+        Muon(matrices, lr=config.learning_rate, weight_decay=config.weight_decay),
+        torch.optim.AdamW(rest, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
+    )
 
 
 def rate(share: float, step: int, config: TrainConfig) -> float:
@@ -115,7 +120,7 @@ def device_of(config: TrainConfig) -> torch.device:
 
 def new_training(model: SociaLLM, config: TrainConfig) -> Training:
     """A training that has not begun."""
-    return Training(model, torch.optim.AdamW(parameter_groups(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)))
+    return Training(model, optimizers_of(model, config))
 
 
 def losses_of(state: Training, pieces: Sequence[Piece], tokenizer: Tokenizer, config: TrainConfig) -> Loss:
@@ -141,13 +146,15 @@ def losses_of(state: Training, pieces: Sequence[Piece], tokenizer: Tokenizer, co
 
 def train_step(state: Training, pieces: Sequence[Piece], tokenizer: Tokenizer, config: TrainConfig) -> None:
     """One step; changes `state`."""
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate(share_done(state, config), state.step, config)
     loss = losses_of(state, pieces, tokenizer, config)
-    state.optimizer.zero_grad(set_to_none=True)
+    for optimizer in state.optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate(share_done(state, config), state.step, config)
+        optimizer.zero_grad(set_to_none=True)
     loss.total.backward()
     torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)
-    state.optimizer.step()
+    for optimizer in state.optimizers:
+        optimizer.step()
     state.step += 1
     state.tokens += loss.tokens
     state.recent.append((loss.speak, loss.listen))

@@ -109,11 +109,12 @@ def logits_of(
             own = log_a.exp()[:, None, None] * own + x[:, :, None] * B
             other = log_a.exp()[:, None, None] * other + x[:, :, None] * B
             C, z = block.read_proj(block.norm_read(residual[-1][t] + r[t])).split([block.state, block.read_proj.out_features - block.state])
+            C, z = C + block.query_bias, z + block.gate_bias
             if block.fusion == "heads":
-                views = [block.norm((own @ C).flatten()), block.norm((other @ C).flatten())]
+                views = [block.norm(own @ C), block.norm(other @ C)]
             else:
                 W = after(block, torch.zeros_like(own), writes[-1][: t + 1], READ) / block.role_log[1].exp()[:, None, None]
-                views = [block.norm(((own + other - W) @ C).flatten())]  # the message's own writes count once
+                views = [block.norm((own + other - W) @ C)]  # the message's own writes count once
             nxt_r.append(r[t] + block.out_proj(torch.cat(views) * F.silu(z)))
         r = nxt_r
     assert last.ids

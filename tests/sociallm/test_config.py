@@ -39,7 +39,7 @@ def test_words_change_what_they_name_and_nothing_else() -> None:
         ("train.tokens=-1", "tokens"),
         ("train.steps=0", "steps"),
         ("train.lanes=-2", "lanes"),
-        ("train.batch_tokens=1", "batch_tokens"),  # fewer than lanes
+        ("train.lanes=5000", "batch_tokens"),  # fewer than lanes
         ("train.seed=-1", "seed"),
         ("train.learning_rate=-0.1", "learning_rate"),
         ("train.learning_rate=nan", "learning_rate"),

@@ -221,7 +221,7 @@ def test_fisher_is_the_divergence_of_a_small_change(tiny: Checkpoint) -> None:
         changes = [Change(m, a, mixed(a, b, h)) for m in messages]
         kl, second = torch.cat(divergence(tiny, changes)), torch.cat(fisher(tiny, changes))
         gaps.append(float((kl - second).abs().sum() / second.sum()))
-    assert gaps[1] < 2e-3 and gaps[1] < gaps[0] / 5
+    assert gaps[1] < 5e-3 and gaps[1] < gaps[0] / 5
 
 
 def test_fisher_is_quadratic_and_blind_to_who_shares_the_batch(tiny: Checkpoint) -> None:

@@ -93,8 +93,9 @@ def lived(model: SociaLLM, batch: Batch, encoded: Encoded, reader: int, lost: Ma
                 state[3] = state[3] * a
                 own, other, written, _ = state
                 C, z = block.read_proj(block.norm_read(h)).split([block.state, block.read_proj.out_features - block.state])
+                C, z = C + block.query_bias, z + block.gate_bias
                 seen = (own, other) if block.fusion == "heads" else (own + other - written,)
-                social = block.out_proj(torch.cat([block.norm((s @ C).flatten()) for s in seen]) * F.silu(z))
+                social = block.out_proj(torch.cat([block.norm(s @ C) for s in seen]) * F.silu(z))
                 h = h + local_step(local, h, memory, channel) + social
             logits.append(F.linear(model.norm(h), model.embedding.weight))
         for memory, state in zip(layers, states, strict=True):

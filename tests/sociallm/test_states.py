@@ -132,13 +132,15 @@ def test_an_empty_state_has_no_clock() -> None:
 
 
 def test_roles_and_rates_are_those_of_the_model(model: SociaLLM) -> None:
-    """A model at its start: gain 1 for both roles, rates of 0.3 to 0.001 an hour from the first head to the last."""
+    """A model at its start: every second head holds what one wrote 16 times as strongly, the others both roles alike; rates of 0.001 to
+    0.3 an hour from the first head to the last."""
     heads = model.config.social_heads
     dynamics = Dynamics.of(build(SociaLLMConfig(layers=2, social_heads=heads, vocabulary=8, width=8), torch.Generator().manual_seed(0)))
-    assert torch.equal(dynamics.role_log_L2H, torch.zeros(2, 2, heads))
+    role_LH = (dynamics.role_log_L2H[:, 0] - dynamics.role_log_L2H[:, 1]).exp()
+    assert role_LH.tolist() == [[pytest.approx(16.0 if h % 2 == 0 else 1.0) for h in range(heads)]] * 2
     decay = dynamics.decay_LH11(HOUR)[:, :, 0, 0]
     assert decay.shape == (2, heads)
-    assert decay[:, 0].tolist() == pytest.approx([math.exp(-0.3)] * 2) and decay[:, -1].tolist() == pytest.approx([math.exp(-0.001)] * 2)
+    assert decay[:, 0].tolist() == pytest.approx([math.exp(-0.001)] * 2) and decay[:, -1].tolist() == pytest.approx([math.exp(-0.3)] * 2)
 
 
 def test_a_mixture_is_the_mean_of_its_states_as_read_now() -> None:

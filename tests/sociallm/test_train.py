@@ -22,7 +22,7 @@ from sociallm.losses import CrossEntropy, by_read, loss_of, token_nll
 from sociallm.model import SociaLLM, SociaLLMConfig, build
 from sociallm.through import bits_per_byte
 from sociallm.tokenizer import Tokenizer
-from sociallm.train import TrainConfig, losses_of, new_training, parameter_groups, rate, share_done, train, train_step
+from sociallm.train import TrainConfig, losses_of, new_training, optimizers_of, rate, share_done, train, train_step
 from tests.sociallm.small import conversation, model_of, one_batch, tokenizer_of
 
 CONFIG = TrainConfig(tokens=10_000, steps=3, warmup=1, report_every=1, batch_tokens=400, lanes=1, listen_share=1.0, threads=1)
@@ -166,7 +166,7 @@ def test_every_parameter_learns(tokenizer: Tokenizer) -> None:
     loss_of(token_nll(model, batch), batch, 0.5).total.backward()
     for name, p in model.named_parameters():
         assert p.grad is not None and p.grad.abs().max() > 0 and p.grad.isfinite().all(), name
-    grouped = [p for group in parameter_groups(model, 0.1) for p in group["params"]]
+    grouped = [p for optimizer in optimizers_of(model, CONFIG) for group in optimizer.param_groups for p in group["params"]]
     assert {id(p) for p in grouped} == {id(p) for p in model.parameters()} and len(grouped) == len(list(model.parameters()))
 
 
