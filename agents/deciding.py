@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.types import JSON, Channel, Language, Turn
+from agents.types import JSON, Channel, Head, Language, Turn
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Decision:
     notes: JSON
 
 
-def decide(turn: Turn, language: Language) -> Decision:
-    """Hear, intend, choose acts, draw the move; the turn's random stream is used in this order."""
+def decide(turn: Turn, language: Language, head: Head | None = None) -> Decision:
+    """Hear, intend, choose acts, draw the move; the turn's random stream is used in this order. `head` adds the policy's own points."""
     seen, notes = turn.observation, turn.memory.notes
     notes = language.hear(seen, notes)
-    intent, notes = language.intend(seen, notes, turn.rng)
+    intent, notes = language.intend(seen, notes, turn.rng) if head is None else language.intend(seen, notes, turn.rng, head)
     acts: Sequence[tuple[Channel, JSON]] = ()
     if seen.may_write:
         acts, notes = language.speak(seen, notes, intent, turn.rng)

@@ -7,18 +7,18 @@ reader with both its states, with its state of the author emptied, with its own 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agents.memory import AgentMemory, file_name
+from agents.memory import AgentMemory, file_name, without_notes
 from sociallm.checkpoint import shared
 from sociallm.conversation import AgentID, Message
 from sociallm.encode import EncodedMessage as Encoded
 from sociallm.encode import dynamics_of, encode, new_local, nll_under, slots_of
-from sociallm.state_files import save_states
-from sociallm.states import ROLES, LocalState, SocialState, brief
+from sociallm.state_files import load_locals, load_states, save_locals, save_states
+from sociallm.states import ROLES, Absorbed, LocalState, SocialState, StateError, Stream, between, brief, forget_partner
 from sociallm.streams import READ, WROTE
 
 __all__ = ["Encoded", "Reader"]
@@ -86,3 +86,43 @@ class Reader:
         for agent, memory in memories.items():
             states = {"own": memory.own or self._empty} | {f"of {other}": state for other, state in memory.others.items()}
             save_states(folder / f"{file_name(agent)}.safetensors", states, self._checkpoint.sha256)
+
+    def load(self, memory: AgentMemory, file: Path) -> AgentMemory:
+        """The memory with the states that `save` wrote. Raises `StateError`."""
+        states = load_states(file, self._checkpoint.model, self._checkpoint.sha256)
+        own = states.pop("own")
+        return replace(memory, own=None if own.key == self._empty.key else own, others={name.removeprefix("of "): s for name, s in states.items()})
+
+    def save_channels(self, locals_: Mapping[str, LocalState], folder: Path) -> None:
+        """The states of channels, one safetensors file each."""
+        for name, state in locals_.items():
+            save_locals(folder / f"{file_name(name)}.safetensors", {name: state}, self._checkpoint.sha256)
+
+    def load_channels(self, files: Iterable[Path]) -> dict[str, LocalState]:
+        """The states that `save_channels` wrote. Raises `StateError`."""
+        found: dict[str, LocalState] = {}
+        for file in files:
+            found |= load_locals(file, self._checkpoint.model, self._checkpoint.sha256)
+        return found
+
+    def erase(
+        self, memory: AgentMemory, holder: AgentID, partner: AgentID, messages: Sequence[Message], parts: Collection[str]
+    ) -> AgentMemory:
+        """The holder's memory without the partner. `messages` are all that were said, in the order in which they were read.
+
+        "own": its own state, made again from all that it read and wrote but for the channels of these two alone; "int": the partner a
+        stranger again; "notes": what its policy noted about the partner. Raises `StateError` if the messages do not make the memory.
+        """
+        stream, locals_ = Stream.starting(self._empty), dict[str, LocalState]()
+        for message in messages:
+            if message.read_by(holder) and "own" in parts:
+                locals_[message.channel.name], (encoded,) = self.encode(locals_.get(message.channel.name), [message])
+                role = WROTE if message.author == holder else READ
+                stream = stream.absorb(Absorbed(message=message, operator=encoded.operator, role=role), self._dynamics)
+        if "own" in parts:
+            if stream.state.key != (memory.own or self._empty).key:
+                raise StateError(f"the messages of the log do not make the own state of {holder!r:.60}; was its memory changed before? fork an earlier run")
+            memory = replace(memory, own=stream.forget(between(holder, partner), self._dynamics).state)
+        if "int" in parts:
+            memory = replace(memory, others=forget_partner(memory.others, partner))
+        return replace(memory, notes=without_notes(memory.notes, partner)) if "notes" in parts else memory

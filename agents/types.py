@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +14,7 @@ from sociallm.conversation import AgentID, Channel, Message
 if TYPE_CHECKING:
     from sociallm.states import LocalState
 
-__all__ = ["JSON", "Action", "AgentID", "Channel", "Language", "Message", "Observation", "Policy", "Turn"]
+__all__ = ["JSON", "Action", "AgentID", "Channel", "Head", "Language", "Message", "Observation", "Policy", "Turn"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +64,9 @@ class Turn:
     channels: Mapping[str, LocalState] = field(default_factory=dict)
 
 
+Head = Callable[[Sequence[JSON]], Sequence[float]]  # options (order texts, or acts) → points for each, added to the world's own
+
+
 class Policy(Protocol):
     """Decides from what is seen and what is remembered; remembers nothing itself.
 
@@ -84,8 +87,9 @@ class Language(Protocol):
         """Notes after the messages of `observation.heard`: what they commit their authors to, extracted from the text alone."""
         ...
 
-    def intend(self, observation: Observation, notes: JSON, rng: np.random.Generator) -> tuple[JSON, JSON]:
-        """(intent, notes): a distribution over the agent's next committed move."""
+    def intend(self, observation: Observation, notes: JSON, rng: np.random.Generator, head: Head | None = None) -> tuple[JSON, JSON]:
+        """(intent, notes): a distribution over the agent's next committed move. `head` adds its points to the world's evaluation of moves
+        and acts; a world may do without it."""
         ...
 
     def speak(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[Sequence[tuple[Channel, JSON]], JSON]:

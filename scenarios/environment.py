@@ -64,3 +64,7 @@ class Environment(Protocol):
     def to_json(self, state: State) -> JSON:
         """The state as a JSON value (for snapshots and hashes)."""
         ...
+
+    def from_json(self, value: JSON) -> State:
+        """The state that `to_json` gave; it goes on exactly as the first would have."""
+        ...

@@ -3,23 +3,24 @@
 The file is the JSON shape that Cicero's published games, the `diplomacy` package and AI_Diplomacy share: an object with
 `phases`, each with a `name` and `messages` [{sender, recipient, message, phase, time_sent}]. Departures between them that
 are taken as they come: the public recipient is ALL or GLOBAL; lines of the game server and to observers are left out; the unit of
-`time_sent` is a power of ten of a second, found from its size (Cicero writes seconds × 10,000, the package microseconds).
+`time_sent` is a power of ten of a second, found from its size (Cicero writes seconds × 10,000, the package microseconds) unless the
+file says that it is our own simulated clock.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scenarios.diplomacy.history import CLOCK
+from scenarios.diplomacy.saved import MAX_BYTES as MAX_BYTES
+from scenarios.diplomacy.saved import SavedGameError, read_object
 from sociallm.conversation import Channel, Conversation, Message
 from sociallm.corpora import POWERS, tidy
 
-MAX_BYTES = 32 * 1024 * 1024  # a long full-press game with all orders is under a megabyte
 MAX_MESSAGES = 20_000
 EVERYONE = frozenset({"ALL", "GLOBAL"})
 NOT_PLAYERS = frozenset({"SYSTEM", "OBSERVER", "OMNISCIENT"})
@@ -50,12 +51,13 @@ class RecordedGame:
 def read_game(path: Path | str) -> RecordedGame:
     """A checked game. Raises `RecordedGameError` naming the file, the phase and the message."""
     path = Path(path)
-    sent = sorted(_sent(_read(path), str(path)), key=lambda row: row[0])  # stable: file order within one instant
+    value = _read(path)
+    sent = sorted(_sent(value, str(path)), key=lambda row: row[0])  # stable: file order within one instant
     if not sent:
         raise RecordedGameError(f"{path}: no messages between powers, nothing to watch; take a game with press")
     if len(sent) > MAX_MESSAGES:
         raise RecordedGameError(f"{path}: {len(sent)} messages, at most {MAX_MESSAGES} are taken; cut the game")
-    shift = _unit(sent[-1][0])
+    shift = -3 if value.get("clock") == CLOCK else _unit(sent[-1][0])
     messages = tuple(
         Message(id=f"g{k}", author=author, channel=channel, time=int(stamp * 10**shift) if shift >= 0 else stamp // 10**-shift, text=text)
         for k, (stamp, author, channel, text, _) in enumerate(sent))
@@ -70,24 +72,9 @@ def channel_between(sender: str, recipient: str) -> Channel:
 def _read(path: Path) -> Mapping[str, Any]:
     """The JSON object in a file of at most MAX_BYTES."""
     try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):  # a pipe or a device would never end
-            raise RecordedGameError(f"{path}: not a file; name the JSON file of one game")
-        if about.st_size > MAX_BYTES:
-            raise RecordedGameError(f"{path}: {about.st_size} bytes, at most {MAX_BYTES} are taken; a game is under a megabyte")
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecordedGameError(f"{path}: cannot read the game ({error.strerror}); name the JSON file of one game") from None
-    except RecursionError:
-        raise RecordedGameError(f"{path}: nested too deeply for a game; name the JSON file of one game") from None
-    except ValueError as error:
-        if isinstance(error, RecordedGameError):
-            raise
-        what = " ".join(str(error).split())
-        raise RecordedGameError(f"{path}: not JSON ({what:.100}); name the JSON file of one game") from None
-    if not isinstance(value, dict) or not isinstance(value.get("phases"), list):
-        raise RecordedGameError(f"{path}: expected an object with a list \"phases\" (the saved-game shape of Cicero and the diplomacy package)")
-    return value
+        return read_object(path)
+    except SavedGameError as error:
+        raise RecordedGameError(str(error)) from None
 
 
 def _sent(game: Mapping[str, Any], where: str) -> Iterator[tuple[int, str, Channel, str, str]]:

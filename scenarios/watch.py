@@ -56,6 +56,9 @@ class Watch:
     def to_json(self, state: int) -> JSON:
         return {"said": state}
 
+    def from_json(self, value: JSON) -> int:
+        return value["said"]
+
 
 def make(options: Options) -> Watch:
     """The world of one game. Raises `RecordedGameError` if the file cannot be taken."""

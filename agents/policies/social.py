@@ -1,9 +1,9 @@
 """The social policy: the world's negotiator decides what to say, SociaLLM how.
 
 An act's wordings come from the world's grammar as beginnings; the model, with the agent's own state and its state of the
-interlocutor, goes on from them (and twice from nothing), and the likeliest candidate that still means exactly the act is
-said. If none does, the grammar's plainest wording is. The keys of the states that a message was worded from go into the log:
-agents of one step act at once, so they are the states from before that step's messages, whatever the moments in it.
+interlocutor, goes on from them, and the likeliest candidate that still means exactly the act is said. If none does, the grammar's
+plainest wording is. The keys of the states that a message was worded from go into the log: agents of one step act at once, so they are
+the states from before that step's messages, whatever the moments in it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from sociallm.generate import ROWS, Candidate, generate
 from sociallm.states import SocialState, brief, mixture
 
 needs_model = True
-FREE_ROWS = 2  # candidates without a beginning
 LONGEST = 400  # characters of a message
 BROKEN = "\ufffd"  # what stands for bytes that are no character
 
@@ -29,16 +28,20 @@ BROKEN = "\ufffd"  # what stands for bytes that are no character
 @dataclass(frozen=True)
 class Options:
     """`checkpoint`: a shipped model by name, or a folder. `temperature`, `top_p`: how freely the model goes on.
-    `most_tokens`: length of a message, beginning included."""
+    `most_tokens`: length of a message, beginning included. `head_weight`: of the learned head that scores moves and acts from the
+    agent's states, beside the world's own evaluation; 0, wording only, until a checkpoint has one."""
 
     checkpoint: str = "base"
     temperature: float = 0.7
     top_p: float = 0.85
     most_tokens: int = 48
+    head_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0.05 <= self.temperature <= 5 or not 0 < self.top_p <= 1 or not 8 <= self.most_tokens <= 256:
             raise ValueError("expected temperature in 0.05–5, top_p in 0–1 (not 0) and most_tokens in 8–256")
+        if self.head_weight != 0:
+            raise ValueError(f"head_weight is {self.head_weight}, but no checkpoint has a trained head; use 0")
 
 
 class SocialPolicy:
@@ -69,13 +72,13 @@ class SocialPolicy:
     def _word(self, turn: Turn, number: int, channel: Channel, act: JSON, language: Language) -> tuple[str, dict[str, Any]]:
         """(text, how it came about) of one act."""
         seen, texts = turn.observation, list(language.word(act, turn.observation.agent))
-        begun = [texts[int(i)] for i in turn.rng.permutation(len(texts))[: ROWS - FREE_ROWS]]
-        beginnings = (begun * ROWS)[: ROWS - FREE_ROWS] + [""] * FREE_ROWS
+        begun = [texts[int(i)] for i in turn.rng.permutation(len(texts))[:ROWS]]
+        beginnings = (begun * ROWS)[:ROWS]
         candidates, keys = self._candidates(turn, seen.say(number, channel, "", act["to"]), beginnings)
         meant = [c for c in candidates if c.finished and c.text.isprintable() and BROKEN not in c.text and 0 < len(c.text.strip()) <= LONGEST
                  and list(language.meaning(c.text, seen.agent, channel.readers)) == [act]]  # fmt: skip
         counts = {"candidates": len(candidates), "meant": len(meant), **keys}
-        worded = [c for c in meant if c.sampled] or meant  # words of the model's own before the bare beginning
+        worded = [c for c in meant if c.sampled] or meant  # words of the model's own before a bare beginning
         if not worded:
             return texts[0], {"by": "grammar", **counts}
         best = min(worded, key=lambda c: c.nats / c.tokens)

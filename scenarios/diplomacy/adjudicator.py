@@ -1,25 +1,27 @@
 """The adjudicator: a board and everybody's orders in, the next board and what became of each order out.
 
 Pure, and total over whatever an agent may write: a bad order is named in `illegal` and replaced (movement: the unit holds; retreat: it
-is disbanded; build: waived; removal: civil disorder). Rules: 2023 rulebook with the DATC 3.0 author's preferences.
+is disbanded; build: waived; removal: civil disorder). Rules: 2023 rulebook with the DATC 3.0 author's preferences, unless `rules` says otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from scenarios.diplomacy.adjustments import adjust
 from scenarios.diplomacy.board import Board, Dislodged, adjustment_count
-from scenarios.diplomacy.convoys import routes
+from scenarios.diplomacy.convoys import landings, routes
 from scenarios.diplomacy.map import POWERS, SUPPLY_CENTERS, reach
 from scenarios.diplomacy.movement import Known, Situation, matches, prevents, settle, situation_of
 from scenarios.diplomacy.orders import Occupants, Order, OrderError, check_movement, fleets_at_sea, occupants, parse_order
 from scenarios.diplomacy.retreats import collisions, open_places, why_no_retreat
+from scenarios.diplomacy.rules import STANDARD, Rules
 
 Given = tuple[str, str, Order]  # power, order as given, order
 Illegal = tuple[str, str, str]  # power, order as given, why it is not followed
 _CENTERS = frozenset(SUPPLY_CENTERS)
+_NO_SEAS: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +41,11 @@ class Resolution:
     disbanded: tuple[tuple[str, str], ...] = ()
 
 
-def adjudicate(board: Board, orders: Mapping[str, Sequence[str]]) -> Resolution:
+def adjudicate(board: Board, orders: Mapping[str, Sequence[str]], rules: Rules = STANDARD) -> Resolution:
     """The outcome of one phase. Never raises on what the orders say."""
     read, illegal = _parse(orders)
     phase = {"M": _movement, "R": _retreats, "A": _adjustments}[board.phase]
-    return phase(board, read, illegal)
+    return phase(board, read, illegal, rules)
 
 
 def _parse(orders: Mapping[str, Sequence[str]]) -> tuple[list[Given], list[Illegal]]:
@@ -57,8 +59,11 @@ def _parse(orders: Mapping[str, Sequence[str]]) -> tuple[list[Given], list[Illeg
         seen: dict[str, int] = {}
         for text in texts:
             label = str(text)[:200]
-            seen[label] = seen.get(label, 0) + 1
-            label += f"#{seen[label]}" if seen[label] > 1 else ""
+            if label in seen:
+                seen[label] += 1
+                label += f"#{seen[label]}"
+            else:
+                seen[label] = 1
             try:
                 read.append((power, label, parse_order(text)))
             except OrderError as error:
@@ -72,13 +77,25 @@ def _void(illegal: Sequence[Illegal]) -> dict[tuple[str, str], str]:
 
 # ---- movement ------------------------------------------------------------------------------------------------------
 
-def _movement(board: Board, read: list[Given], illegal: list[Illegal]) -> Resolution:
+def _movement(board: Board, read: list[Given], illegal: list[Illegal], rules: Rules) -> Resolution:
+    followed, situation = _situation(board, read, illegal, rules)
+    known = settle(situation)
+    after, dislodged, contested = positions(situation, known)
+    gone = {d.unit[2:5] for d in dislodged}
+    orders = {order.province: order for _, _, order in followed}
+    results = _void(illegal) | {(power, label): _result(order, situation, known, orders, gone) for power, label, order in followed}
+    follow = after_movement(board, after, dislodged, contested)
+    return Resolution(board=follow, results=results, illegal=tuple(illegal), dislodged=dislodged, contested=contested)
+
+
+def _situation(board: Board, read: list[Given], illegal: list[Illegal], rules: Rules) -> tuple[list[Given], Situation]:
+    """The legal orders, coasts settled, and what they amount to; what is not legal is added to `illegal`."""
     units = occupants(board)
     fleets = fleets_at_sea(units)
     legal: dict[str, Order] = {}
     followed: list[Given] = []
     for power, label, order in read:
-        checked, reason = check_movement(order, power, units, fleets)
+        checked, reason = check_movement(order, power, units, fleets, rules)
         if not reason and order.province in legal:
             reason = f"{order.unit} already has an order; give each unit one"
         if reason:
@@ -86,23 +103,30 @@ def _movement(board: Board, read: list[Given], illegal: list[Illegal]) -> Resolu
         else:
             legal[order.province] = checked
             followed.append((power, label, checked))
-    situation = situation_of(units, legal, _convoys(units, legal, fleets))
-    known = settle(situation)
-    after, dislodged, contested = _positions(situation, known)
-    gone = {d.unit[2:5] for d in dislodged}
-    results = _void(illegal) | {(power, label): _result(order, situation, known, legal, gone) for power, label, order in followed}
-    if dislodged:
-        follow = replace(board, phase="R", units=after, dislodged=dislodged, contested=contested)
-    else:
-        follow = _after_retreats(board, after)
-    return Resolution(board=follow, results=results, illegal=tuple(illegal), dislodged=dislodged, contested=contested)
+    return followed, situation_of(units, legal, _convoys(units, legal, rules))
 
 
-def _convoys(units: Occupants, legal: Mapping[str, Order], fleets: frozenset[str]) -> dict[str, tuple[frozenset[str], ...]]:
+def after_movement(
+    board: Board, units: Mapping[str, Sequence[str]], dislodged: tuple[Dislodged, ...], contested: tuple[str, ...]
+) -> Board:
+    """The next board that asks for orders: retreats, if anybody was dislodged."""
+    if not dislodged:
+        return _after_retreats(board, units)
+    held = {power: tuple(own) for power, own in units.items()}
+    return replace(board, phase="R", units=held, dislodged=dislodged, contested=contested)
+
+
+def situation(board: Board, orders: Mapping[str, Sequence[str]], rules: Rules = STANDARD) -> Situation:
+    """What the orders of a movement phase amount to, before anything is settled."""
+    read, illegal = _parse(orders)
+    return _situation(board, read, illegal, rules)[1]
+
+
+def _convoys(units: Occupants, legal: Mapping[str, Order], rules: Rules) -> dict[str, tuple[frozenset[str], ...]]:
     """Armies that go by convoy, each with the minimal routes whose fleets are all ordered to carry it.
 
     An army goes by convoy if it says so (VIA), if there is no other way, or if a fleet of its own power is ordered to carry it
-    (DATC 4.A.3); it does not fall back to land.
+    (DATC 4.A.3); it does not fall back to land. Two options of the rules say otherwise.
     """
     by_convoy: dict[str, tuple[frozenset[str], ...]] = {}
     carrying: dict[str, set[str]] = {}
@@ -112,13 +136,23 @@ def _convoys(units: Occupants, legal: Mapping[str, Order], fleets: frozenset[str
     for province, order in legal.items():
         if order.kind != "move" or order.unit[0] != "A" or order.target is None:
             continue
-        seas = carrying.get(province, set())
-        if order.via or order.target not in reach("A", province) or any(units[sea][0] == units[province][0] for sea in seas):
-            by_convoy[province] = tuple(chain for chain in routes(province, fleets).get(order.target, ()) if chain <= seas)
+        seas = carrying.get(province, _NO_SEAS)
+        walks = order.target in reach("A", province)
+        if walks and not order.via and not (rules.convoy_intent == "own fleet" and _own_fleet(units, province, order.target, seas)):
+            continue
+        ordered = routes(province, frozenset(seas)).get(order.target, ())  # a route is as minimal among these fleets as among all
+        if ordered or not walks or rules.land_route == "never":
+            by_convoy[province] = ordered
     return by_convoy
 
 
-def _positions(s: Situation, known: Known) -> tuple[dict[str, tuple[str, ...]], tuple[Dislodged, ...], tuple[str, ...]]:
+def _own_fleet(units: Occupants, army: str, target: str, carrying: Collection[str]) -> bool:
+    """Whether a fleet of the army's own power is ordered to carry it on a route that could need that fleet (DATC 6.G.7, 6.G.19)."""
+    own = [sea for sea in carrying if units[sea][0] == units[army][0]]
+    return bool(own) and any(target in landings(army, fleets_at_sea(units)).get(sea, ()) for sea in own)
+
+
+def positions(s: Situation, known: Known) -> tuple[dict[str, tuple[str, ...]], tuple[Dislodged, ...], tuple[str, ...]]:
     """(units after the moves by power, the dislodged, the contested empty provinces)."""
     came_from = {target: mover for mover, target in s.moves.items() if known[mover]}
     after: dict[str, list[str]] = {power: [] for power in POWERS}
@@ -166,7 +200,7 @@ def _result(order: Order, s: Situation, known: Known, legal: Mapping[str, Order]
 
 # ---- retreats ------------------------------------------------------------------------------------------------------
 
-def _retreats(board: Board, read: list[Given], illegal: list[Illegal]) -> Resolution:
+def _retreats(board: Board, read: list[Given], illegal: list[Illegal], rules: Rules) -> Resolution:
     results: dict[tuple[str, str], str] = {}
     ordered: dict[str, tuple[str, str, str | None]] = {}  # province of the dislodged unit → (power, label, place or None to disband)
     for power, label, order in read:
@@ -195,13 +229,13 @@ def _retreats(board: Board, read: list[Given], illegal: list[Illegal]) -> Resolu
 
 # ---- adjustments and the calendar ----------------------------------------------------------------------------------
 
-def _adjustments(board: Board, read: list[Given], illegal: list[Illegal]) -> Resolution:
+def _adjustments(board: Board, read: list[Given], illegal: list[Illegal], rules: Rules) -> Resolution:
     results: dict[tuple[str, str], str] = {}
     units: dict[str, tuple[str, ...]] = {}
     disbanded: list[tuple[str, str]] = []
     for power in POWERS:
         own = [(label, order) for owner, label, order in read if owner == power]
-        units[power], removed, reasons = adjust(board, power, [order for _, order in own])
+        units[power], removed, reasons = adjust(board, power, [order for _, order in own], rules)
         disbanded += [(power, unit) for unit in removed]
         for (label, _), reason in zip(own, reasons, strict=True):
             results[power, label] = "void" if reason else "succeeds"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scenarios.diplomacy.map import HOME_CENTERS, KINDS, PLACES, POWERS, START_UNITS, SUPPLY_CENTERS, fleet_neighbours
@@ -66,6 +66,11 @@ class Board:
 def initial_board() -> Board:
     """Spring 1901."""
     return Board(year=FIRST_YEAR, season="S", phase="M", units=START_UNITS, centers=HOME_CENTERS)
+
+
+def fork(board: Board) -> Board:
+    """An equal board that shares nothing mutable with this one."""
+    return replace(board)
 
 
 def adjustment_count(board: Board, power: str) -> int:

@@ -1,8 +1,9 @@
 """Diplomacy as a world: press windows, then orders, then what the adjudicator makes of them.
 
 A movement phase is `press_rounds` windows in which the living powers write to each other (one channel per pair, 'AUSTRIA-ITALY', and
-'ALL'), then one window in which orders are due and nobody writes. Retreats and adjustments are one window for those concerned. Rules
-as in the adjudicator; press outside movement phases is left out.
+'ALL', as far as the press rules open them), then one window in which orders are due and nobody writes. Retreats and adjustments are one
+window for those concerned. Rules as in the adjudicator; press outside movement phases is left out. Personas are told in a window before
+the first phase, each to its own agent alone.
 
 A move is {unit: order text} or a list of order texts; in an adjustment {'BUILD': [order texts]} or {'REMOVE': [order texts]} or the list.
 """
@@ -11,24 +12,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from agents.types import JSON
 from scenarios.diplomacy.adjudicator import Resolution, adjudicate
-from scenarios.diplomacy.board import Board, adjustment_count, board_hash, board_to_json, initial_board
+from scenarios.diplomacy.board import FIRST_YEAR, Board, adjustment_count, board_from_json, board_hash, board_to_json, initial_board
+from scenarios.diplomacy.channels import EVERYONE, PAIRS, alone, among, open_channels
 from scenarios.diplomacy.map import POWERS
 from scenarios.diplomacy.negotiator import DiplomacyLanguage
+from scenarios.diplomacy.notes import HONESTY
 from scenarios.diplomacy.orders import legal_orders
+from scenarios.diplomacy.rules import NAMED
 from scenarios.environment import Outcome, Window
-from sociallm.conversation import AgentID, Channel
+from sociallm.conversation import AgentID, Channel, Message
 
+__all__ = ["EVERYONE", "PAIRS", "Diplomacy", "Options", "State", "make", "read_move"]
 TO_WIN = 18
 MAX_ORDERS, MAX_ORDER = 64, 80  # of one move: order texts, and characters in each
-EVERYONE = Channel(name="ALL", readers=frozenset(POWERS))
-PAIRS = tuple(Channel(name="-".join(pair), readers=frozenset(pair)) for pair in combinations(POWERS, 2))
+MAX_PERSONA = 2000  # characters
+BRIEFING = -1  # the round before the first, in which agents are told what only they know
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,14 @@ class Options:
     """What YAML may say of this world."""
 
     last_year: int = 1903  # the game ends after this year's winter
-    press_rounds: int = 2  # windows for writing in each movement phase
+    press_rounds: int = 3  # windows for writing in each movement phase
     phase_ms: int = 600_000  # simulated time of one movement phase; retreats and adjustments take a tenth
+    press: str = "both"  # private: by pairs; public: to all; both; none
+    pairs: list[str] = field(default_factory=list)  # the pairs that may write in private, such as AUSTRIA-ITALY; empty: all
+    silenced: list[str] = field(default_factory=list)  # pairs that may not
+    honesty: dict[str, float] = field(default_factory=dict)  # power, or default for the others → 0 (a lie wherever it pays) to 1 (never)
+    rules: str = "standard"  # how what the rulebook leaves open is settled: a name of rules.NAMED
+    personas: dict[str, str] = field(default_factory=dict)  # power → what it is told of itself, by itself, before the first phase
 
 
 @dataclass(frozen=True)
@@ -58,21 +69,34 @@ class Diplomacy:
     agents: tuple[AgentID, ...] = POWERS
     language: DiplomacyLanguage = field(default_factory=DiplomacyLanguage)
 
+    @cached_property
+    def channels(self) -> tuple[Channel, ...]:
+        """Those that the press rules open while their readers live."""
+        return open_channels(self.options.press, self.options.pairs, self.options.silenced)
+
+    @property
+    def rounds(self) -> int:
+        """Windows for writing in each movement phase."""
+        return 0 if self.options.press == "none" else self.options.press_rounds
+
     def start(self, rng: np.random.Generator) -> State:
-        """Spring 1901."""
-        return State(initial_board())
+        """Spring 1901; before it, a briefing where an agent has a persona."""
+        return State(initial_board(), round=BRIEFING if self.options.personas else 0)
 
     def window(self, state: State) -> Window:
         """A press round, or orders due."""
-        board, rounds = state.board, self.options.press_rounds
+        board, rounds = state.board, self.rounds
+        if state.round == BRIEFING:
+            return Window(agents=(), start=state.time, end=state.time)
         if board.phase != "M":
             return Window(agents=_concerned(board), start=state.time, end=state.time + self.options.phase_ms // 10, move_due=True)
         length = self.options.phase_ms // (rounds + 1)
         start = state.time + state.round * length
         if state.round < rounds:
             alive = _alive(board)
-            open_now = tuple(c for c in PAIRS if c.readers <= set(alive))
-            return Window(agents=alive, start=start, end=start + length, channels=(*open_now, EVERYONE))
+            channels = among(self.channels, alive)
+            able = tuple(p for p in alive if any(p in c.readers for c in channels))  # who can neither write nor be written to is not asked
+            return Window(agents=able, start=start, end=start + length, channels=channels)
         return Window(agents=_concerned(board), start=start, end=start + length, move_due=True)
 
     def observe(self, state: State, agent: AgentID) -> Mapping[str, JSON]:
@@ -82,7 +106,9 @@ class Diplomacy:
             "power": agent,
             "phase": board.name,
             "round": state.round,
-            "rounds": self.options.press_rounds,
+            "rounds": self.rounds,
+            "press": self.options.press,
+            "honesty": self.options.honesty.get(agent, self.options.honesty.get("default", HONESTY)),
             "last_year": self.options.last_year,
             "board": board_to_json(board),
             "recent": list(state.recent),
@@ -90,13 +116,17 @@ class Diplomacy:
         legal = legal_orders(board, agent) if agent in POWERS else {}
         if legal:
             seen["legal"] = {unit: list(orders) for unit, orders in legal.items()}
+        if agent in self.options.personas:
+            seen["persona"] = self.options.personas[agent]
         if board.phase == "A":
             seen["count"] = adjustment_count(board, agent)
         return seen
 
     def step(self, state: State, moves: Mapping[AgentID, JSON], rng: np.random.Generator) -> Outcome:
         """The next press round, or the position after these orders."""
-        if state.board.phase == "M" and state.round < self.options.press_rounds:
+        if state.round == BRIEFING:
+            return Outcome(state=replace(state, round=0), messages=_briefing(self.options.personas, state.time))
+        if state.board.phase == "M" and state.round < self.rounds:
             return Outcome(state=replace(state, round=state.round + 1))
         concerned = _concerned(state.board)
         orders: dict[AgentID, list[str]] = {}
@@ -107,7 +137,7 @@ class Diplomacy:
                 continue
             orders[power], refused = read_move(moves[power])
             illegal += [(power, order, reason) for order, reason in refused]
-        resolution = adjudicate(state.board, orders)
+        resolution = adjudicate(state.board, orders, NAMED[self.options.rules])
         return self._outcome(state, resolution, illegal)
 
     def _outcome(self, state: State, resolution: Resolution, illegal: list[tuple[str, str, str]]) -> Outcome:
@@ -139,9 +169,27 @@ class Diplomacy:
         done = after.year > self.options.last_year or any(len(centers) >= TO_WIN for centers in after.centers.values())
         return Outcome(state=State(after, 0, state.time + took, recent), rewards=rewards, events=(event, *faults), done=done)
 
+    def share(self, state: State) -> float:
+        """The share of the game that lies behind, by years and press rounds; someone may win before its end."""
+        board = state.board
+        in_season = max(0, state.round) / (self.rounds + 1) if board.phase == "M" else 1.0
+        years = board.year - FIRST_YEAR + ((board.season != "S") + in_season) / 2
+        return min(1.0, years / (self.options.last_year - FIRST_YEAR + 1))
+
     def to_json(self, state: State) -> JSON:
         """The state as a JSON value."""
         return {"board": board_to_json(state.board), "round": state.round, "time": state.time, "recent": list(state.recent)}
+
+    def from_json(self, value: JSON) -> State:
+        """The state that `to_json` gave. Raises `BoardError` for what is no position."""
+        return State(board_from_json(value["board"]), value["round"], value["time"], tuple(value["recent"]))
+
+
+def _briefing(personas: Mapping[AgentID, str], time: int) -> tuple[Message, ...]:
+    """What each agent is told of itself: a message to itself that nobody else can read."""
+    return tuple(
+        Message(id=f"persona-{power}", author=power, channel=alone(power), time=time, text=personas[power]) for power in sorted(personas)
+    )
 
 
 def _alive(board: Board) -> tuple[AgentID, ...]:
@@ -191,8 +239,17 @@ def make(options: Options) -> Diplomacy:
     """The world under these options. Raises ValueError for options out of range."""
     if not 1901 <= options.last_year <= 2000:
         raise ValueError(f"environment.last_year: got {options.last_year}, expected a year from 1901 to 2000")
+    if options.rules not in NAMED:
+        raise ValueError(f"environment.rules: got {options.rules!r:.60}, expected one of {', '.join(NAMED)}")
     if not 0 <= options.press_rounds <= 20:
         raise ValueError(f"environment.press_rounds: got {options.press_rounds}, expected 0 to 20")
     if not 1000 <= options.phase_ms <= 10**9:
         raise ValueError(f"environment.phase_ms: got {options.phase_ms}, expected milliseconds from 1000 to 1000000000")
+    for power, honesty in options.honesty.items():
+        if power not in (*POWERS, "default") or not 0 <= honesty <= 1:
+            raise ValueError(f"environment.honesty: got {power!r:.40}: {honesty!r:.20}, expected a power (or default) and 0 to 1")
+    for power, persona in options.personas.items():
+        if power not in POWERS or not 0 < len(persona.strip()) <= MAX_PERSONA:
+            raise ValueError(f"environment.personas: got {power!r:.40}, expected a power and a text of at most {MAX_PERSONA} characters")
+    open_channels(options.press, options.pairs, options.silenced)
     return Diplomacy(options)

@@ -10,7 +10,7 @@ weight for the power, a place is worth the weights near it, an attack is worth i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -95,6 +95,7 @@ class View:
     pull: Mapping[str, np.ndarray]
     reachers: Mapping[str, tuple[tuple[AgentID, str], ...]]  # province → (power, unit) that could go or support there
     occupant: Mapping[str, tuple[AgentID, str]]
+    announced: Mapping[str, tuple[str, float]]  # another's unit → where it said it will go (or stay), and how far I count on it
 
     def worth(self, kind: str, place: str) -> float:
         """What standing at a place is worth for what lies near it."""
@@ -106,10 +107,10 @@ class View:
         for power, unit in self.reachers.get(province, ()):
             if power != self.power:
                 absent = self.stance.vacated.get(province, {}).get(power, 0.0)
-                stands = unit[2:5] == province
-                against[power] = against.get(power, 0.0) + (1.0 if stands else 0.4 * (1.0 - absent)) * min(
-                    1.0, self.stance.hostility(power) + 0.3
-                )
+                shown = 1.0 if unit[2:5] == province else 0.4 * (1.0 - absent)
+                goal, sure = self.announced.get(unit, ("", 0.0))
+                shown = (1.0 - sure) * shown + (sure if goal == province else 0.0)
+                against[power] = against.get(power, 0.0) + shown * min(1.0, self.stance.hostility(power) + 0.3 + sure * (goal == province))
         return max(against.values(), default=0.0)
 
     def backing(self, unit: str, province: str) -> float:
@@ -152,7 +153,16 @@ def view(board: Board, power: AgentID, stance: Stance) -> View:
     own = board.centers[power]
     row = np.array([weight[c] * (0.3 if c in own else 1.0) for c in SUPPLY_CENTERS])  # what is one's own draws less than what is not
     pull = {kind: table @ row for kind, table in _pull().items()}
-    return View(board, power, stance, weight, pull, {p: tuple(r) for p, r in reachers.items()}, occupant)
+    announced = {unit: (goal, sure) for order, sure in stance.theirs.items() for unit, goal in _announced(order)}
+    return View(board, power, stance, weight, pull, {p: tuple(r) for p, r in reachers.items()}, occupant, announced)
+
+
+def _announced(order: str) -> list[tuple[str, str]]:
+    """(unit, where it will be) of an order that another said it would give; nothing where the text left the unit open."""
+    words = order.split()
+    if "?" in words[:2] or len(words) < 3:
+        return []
+    return [(" ".join(words[:2]), words[3][:3] if words[2] == "-" else words[1][:3])]
 
 
 def weights(board: Board, power: AgentID, stance: Stance, reachers: Mapping[str, Sequence[tuple[AgentID, str]]]) -> dict[str, float]:
@@ -193,6 +203,7 @@ def scores(
         for unit, orders in legal.items()
     }
     ranked = {unit: sorted(found.values(), reverse=True)[:3] for unit, found in moves.items()}
+    bound = {" ".join(text.split()[:2]): text for text, firm in seen.stance.mine.items() if firm >= 0.5}
     scored: dict[str, dict[str, float]] = {}
     for unit, orders in legal.items():
         found = dict(moves[unit])
@@ -200,7 +211,7 @@ def scores(
         for text in orders:
             order = parse_order(text)
             if order.kind in ("support", "convoy"):
-                value = _help_score(seen, order, stay, moves, ranked)
+                value = _help_score(seen, order, stay, moves, ranked) if _still_free(order, bound) else None
                 if value is not None or text in seen.stance.mine:
                     found[text] = stay if value is None else value
         scored[unit] = {text: value + KEPT * seen.stance.mine.get(text, 0.0) for text, value in found.items()}
@@ -227,6 +238,14 @@ def _move_score(seen: View, unit: str, order: Order) -> float:
     value = chance * (gain + seen.worth(kind, place)) + (1 - chance) * stay - (0.35 * left if at_home else 0.0)
     value -= CLOSED * seen.stance.closed.get(province, 0.0) + (0.8 if order.via else 0.0)
     return value
+
+
+def _still_free(order: Order, bound: Mapping[str, str]) -> bool:
+    """Whether the unit helped may still do what the help is for: it has not promised something else."""
+    promised = bound.get(order.other or "")
+    if promised is None:
+        return True
+    return promised.removesuffix(" VIA") == f"{order.other} - {order.target}" if order.target else promised.split()[2] != "-"
 
 
 def _help_score(
@@ -256,25 +275,15 @@ def _help_score(
 
 
 def neighbours_of(board: Board, power: AgentID) -> list[AgentID]:
-    """Living powers by how close their units are to this one's units and centres, nearest first."""
-    mine = {unit[2:5] for unit in board.units[power]} | set(board.centers[power])
-    close = {}
-    for other in POWERS:
-        if other != power and board.units[other]:
-            touching = sum(
-                1 for unit in board.units[other] for p in {*reach(unit[0], unit[2:]), unit[2:5]} if p in mine or _borders(p, mine)
-            )
-            close[other] = touching
-    return sorted(close, key=lambda p: (-close[p], p))
+    """Living powers, nearest first: by how near their units are to this one's centres, and its units to theirs."""
+    near = {other: _nearness(board, power, other) + _nearness(board, other, power) for other in POWERS if other != power and board.units[other]}
+    return sorted(near, key=lambda other: (-near[other], other))
 
 
-@lru_cache(maxsize=256)
-def _around(province: str) -> frozenset[str]:
-    return frozenset(n[:3] for place in PLACES if place[:3] == province for kind in "AF" for n in neighbours(kind, place))
-
-
-def _borders(province: str, mine: Iterable[str]) -> bool:
-    return not _around(province).isdisjoint(mine)
+def _nearness(board: Board, one: AgentID, other: AgentID) -> float:
+    """The pull of one's centres on the other's units."""
+    held = [_CENTER[center] for center in board.centers[one]]
+    return round(sum(float(_pull()[unit[0]][_INDEX[unit[2:]], held].sum()) for unit in board.units[other]), 6)
 
 
 def border(board: Board, one: AgentID, other: AgentID) -> list[str]:

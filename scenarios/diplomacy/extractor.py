@@ -1,7 +1,7 @@
 """Text → acts: what a press message commits to, read from the text alone with its author and readers.
 
-Rules, not a model: `lexicon` makes tokens of the text, `patterns` finds what is talked about (an order, a support, a DMZ, an alliance,
-a draw), and here the words in front of it say with what force: proposed, promised, refused … Talk that matches no pattern is inert; an
+Rules, not a model: `lexicon` makes tokens of the text, `patterns` and `pacts` find what is talked about (an order, a support, a DMZ, an
+alliance, a draw), `force` looks at the words around it, and here they say: proposed, promised, refused … Talk that matches no pattern is inert; an
 order of which the unit was not said is still noticed ('? ? - GAL'). Never raises; time grows linearly with the text.
 """
 
@@ -9,117 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from scenarios.diplomacy.lexicon import CLAUSE, ENDS, KIND, Token, tokens
+from scenarios.diplomacy import force as f
+from scenarios.diplomacy.force import Force, force_of
+from scenarios.diplomacy.lexicon import ENDS, KIND, Token, tokens
 from scenarios.diplomacy.map import POWERS
+from scenarios.diplomacy.pacts import find
 from scenarios.diplomacy.patterns import Found, Sentence
 from scenarios.diplomacy.press import UNKNOWN, about_alliance, about_dmz, about_order, act, join_order
 from sociallm.conversation import AgentID
 
 MAX_TEXT, MAX_ACTS = 8192, 16  # characters read of one message, and acts taken from it; nobody commits to more than that
-
-
-# ---- force: what the words in front make of it -----------------------------------------------------------------------
-
-_STRONG = re.compile(
-    r"\b(propose|proposal|suggest|suggestion|recommend|how about|what about|what if|what do you (say|think)|shall we|"
-    r"should we|would you|could we|can we|could you|can you|will you|do you want|interested|offer|i would like|would like|"
-    r"want to|want a|may i|would love|"
-    r"are you (open|up|ok)|any chance|open to)\b"
-)
-_WEAK = re.compile(r"\b(let us|we should|we could|we can|please|hope|hoping|should)\b|\?$")
-_ACCEPT_FIRST = re.compile(
-    r"^(?:(?:hi|hey|hello|well|oh|ah)\b ?,? ?)?(?:\w+ [,:] )?"
-    r"(yes|yeah|yep|yup|sure|ok|okay|agreed|deal|sounds good|of course|certainly|absolutely|fine|alright|all right|"
-    r"definitely|very well|happy to|glad to|gladly|works for me|perfect|great|done|good)\b"
-)
-_ACCEPT = re.compile(
-    r"\bi (?:can |would |do |also |will |fully |gladly |am happy to )*(?:agree|accept)\b|\bi am (?:happy|glad|willing) to\b|"
-    r"\bi would be (?:happy|glad) to\b|\bcount me in\b|\bwe have (?:a )?deal\b|\bit is (?:a )?deal\b"
-)
-_ACCEPT_AFTER = re.compile(r"^(?:\w+ ){0,2}?(works for me|sounds (?:good|great|fine)|is (?:fine|good|ok|okay|agreed)|it is|works)\b")
-_PROMISE = re.compile(
-    r"\b(promise|my word|swear|pledge|guarantee|count on me|rely on me|commit|i will|i shall|i can|i could|we will|rest assured|assure)\b"
-)
-_NEGATIVE = re.compile(r"\b(not|never|refuse|refuses|decline|declining|reject|unable|rather not)\b")
-_PLANS = re.compile(
-    r"\b(are you|do you (?:plan|intend|expect|mean)|will you be|whether you|if you (?:plan|intend|are)|is your plan|your plan)\b"
-)
-_IF_ASK = re.compile(
-    r"\b(appreciate it|wonder|wondering|ask|great|good|grateful|love it|like it|nice|glad|happy|check|see|help\w*|best|lot|"
-    r"both|useful|better)"
-    r"(?: \w+){0,3} if (?:you|we)\b"
-)
-_GLAD = r"\b(happy|glad|gladly)\b"
-_PAST = re.compile(
-    r"\b(moved|supported|went|attacked|took|held|convoyed|bounced|did|was|were|had|thanks|thank|helped|entered|asked|used to)\b"
-)
-
-
-@dataclass(frozen=True)
-class Force:
-    """How the words before a thing talked about put it."""
-
-    who: str  # ME, YOU, WE, a power, or '' where nobody is named
-    words: str  # the words in front, in this sentence
-    last: str  # those of the last clause
-    after: str
-    verb: str  # the word the thing starts with
-    negated: bool
-    question: bool
-
-
-def _subject(s: Sentence, start: int, end: int) -> str:
-    for i in range(end - 1, start - 1, -1):
-        token = s.t[i]
-        if token.kind in ("ME", "YOU", "WE"):
-            if token.word in ("my", "your", "our") and s.kind(i + 1) != "SUP" and s.word(i + 1) not in ("plan", "orders", "order"):
-                continue  # 'my suggestion', 'your call': not who acts
-            if token.word in ("me", "us") and s.word(i - 1) not in (
-                "let",
-                "on",
-                "for",
-                "of",
-                "both",
-                "want",
-                "like",
-                "need",
-                "allow",
-                "prefer",
-            ):
-                continue  # 'tell me', 'help us': the one spoken to acts
-            if s.word(i + 1) in ("recommend", "suggest", "propose"):
-                return "YOU"
-            return token.kind
-        if token.kind == "POWER" and not (s.word(i + 1) in (",", ":") and i - start <= 1):
-            return token.value
-    return ""
-
-
-def _last_clause(words: Sequence[str]) -> int:
-    for i in range(len(words) - 1, -1, -1):
-        if words[i] in CLAUSE and i + 1 < len(words):
-            return i + 1
-    return 0
-
-
-def _force(s: Sentence, found: Found, start: int, end: int) -> Force:
-    before = [t.word for t in s.t[start : found.start]]
-    cut = _last_clause(before)
-    last = " ".join(before[cut:])
-    negatives = len(_NEGATIVE.findall(last.replace("rather not", "not"))) + (before[-1:] == ["no"])
-    who = found.owner or _subject(s, start + cut, found.start) or _subject(s, start, found.start)
-    after = [t.word for t in s.t[found.end : end]]
-    negated = (negatives + found.negated) % 2 == 1
-    return Force(
-        who, " ".join(before), last, " ".join(after[: _first_clause(after)]), s.word(found.start), negated, s.word(len(s.t) - 1) == "?"
-    )
-
-
-def _first_clause(words: Sequence[str]) -> int:
-    return next((i for i, w in enumerate(words) if w in CLAUSE), len(words))
 
 
 @dataclass(frozen=True)
@@ -153,38 +55,95 @@ def _read_deed(found: Found, force: Force, parties: Parties) -> tuple[str, dict[
     """(kind, about) of an order or support."""
     assert found.spec is not None
     words, last = force.words, force.last
-    hypothetical = bool(re.search(r"\b(if|unless|when|whether|in case|once)\b", last)) and not _IF_ASK.search(words)
-    asks = _STRONG.search(words) or _WEAK.search(words)
-    who = force.who
-    if who in ("", "WE"):
-        bare = (not words and not _commands(force.verb)) or words.endswith(":") or re.search(r"\b(fyi|orders|plan)\b", words)
-        who = "ME" if who == "WE" or re.search(_GLAD, words) or (bare and not asks) else "YOU"
+    asks = f.STRONG.search(words) or f.WEAK.search(words)
+    who = _doer(found, force, bool(asks))
     power = parties.of(who)
-    if power is None or (_PAST.search(last) and not asks):
+    if power is None or (f.PAST.search(last) and not asks) or f.UNMEANT.search(words):
         return None
-    support = found.kind == "support"
+    if f.TOLD.search(words) and not force.question and power in (parties.author, parties.you):
+        return None
+    depends = bool(f.DEPENDS.search(last)) and not f.IF_ASK.search(words)
     about = about_order(power, join_order(found.spec))
     if power == parties.author:
-        kind = _own_deed(found, force, hypothetical)
+        kind = _own_deed(found, force, depends and not f.THEN_I.search(last))
         if kind == "dmz":
             return "promise" if not _accepts(force) else "accept", about_dmz([power], found.places)
         return (kind, about) if kind else None
-    if power in parties.others and (power == parties.you):
-        if force.negated:
-            forbids = (
-                found.spec.verb == "-"
-                and found.spec.unit == UNKNOWN
-                and re.search(r"\b(please|do not|should not|could you not|would you)\b", last)
-            )
-            return ("propose", about_dmz([power], found.places)) if forbids else None
-        if support:
-            return "inform" if force.who == power and not asks and not force.question else "ask", about
-        if re.search(r"\byou (?:are|will be)\b", last) and not force.question and not _STRONG.search(words):
-            return "inform", about
-        return ("ask" if _PLANS.search(words) else "propose"), about
-    if force.negated or hypothetical or force.question or re.search(r"\b(ask|get|tell|convince|persuade|let)\b", last):
+    if power in parties.others and power == parties.you:
+        return _readers_deed(found, force, power, about, depends and not force.bargain and not force.closing)
+    if force.negated or depends or force.question or _NOT_SAID.search(last):
         return None
     return "inform", about
+
+
+_NOT_SAID = re.compile(r"\b(?:told|asked) \w+ (?:not )?to\b|\b(ask|asks|asked|get|tell|convince|persuade|let|can|could|should|would|wants?|advise|easy|ok|okay|happy|if)\b")
+_FORBIDS = re.compile(
+    r"\b(?:please|do not|should not|could you|can you|would you|would|appreciate|any chance|by not|to not|not to|never|must not|better not)\b|"
+    r"\bif you\b.* not\b"
+)
+
+
+_FORECAST = re.compile(r"\b(?:when|once|in case|while)\b|\byou (?:have(?! (?:any )?plans?)|had|got|said|(?:should|might|may|could|would|will) be able)\b")
+
+
+def _readers_deed(found: Found, force: Force, power: AgentID, about: dict[str, Any], supposed: bool) -> tuple[str, dict[str, Any]] | None:
+    assert found.spec is not None
+    words, last = force.words, force.last
+    if supposed or _FORECAST.search(last):
+        return None
+    if force.negated and not (force.question and re.search(r"\bare you not\b", last)):
+        forbids = found.spec.verb == "-" and found.spec.unit == UNKNOWN and _FORBIDS.search(last)
+        return ("propose", about_dmz([power], found.places or (found.spec.target,))) if forbids else None
+    stated = re.search(r"(?<!if )\byou (?:are|will)\b", last) and not force.question and not f.STRONG.search(words)
+    if found.kind == "support":
+        return "inform" if stated else "ask", about
+    if stated:
+        return "inform", about
+    heads_there = force.question and re.search(r"\byou(?: still)?(?: are| will)?(?: still)?$", words)
+    if heads_there and not (force.verb.endswith("ing") or re.search(r"\b(?:are|will)\b", words)):
+        heads_there = None
+    return ("ask" if heads_there or f.PLANS.search(words) else "propose"), about
+
+
+_NOT_ALONE = re.compile(r"\b(?:them|him|someone|others)(?: \w+){0,2}$|\byou and (?!i\b|me\b)\w+(?: \w+)?$|\byou guys\b")
+_OTHERS = re.compile(r"\b(?:them|they|he|she|him|someone|others)(?: \w+){0,2}$|\byou and (?!i\b|me\b)\w+(?: \w+)?$|\byou guys\b")
+
+
+def _doer(found: Found, force: Force, asks: bool) -> str:
+    """ME, YOU, a power, or '' where nobody in particular does it."""
+    words, who = force.words, force.who
+    if _NOT_ALONE.search(words) or (force.question and re.search(r"\b(?:do|should|can|could|may|shall) i\b(?!.*\byou\b)", words)):
+        return ""
+    if force.verb.endswith("ing") and re.search(r"\b(?:after|before|from|than|without|me)$", words):
+        return ""
+    free = f.NO_DOER.sub("", words)
+    if found.asked:
+        return _wanted(found, force, asks)
+    if force.verb.endswith("ing") and f.DESCRIBED.search(force.after) and not re.search(r"\b(?:am|are|is|be|about|suggest|recommend)\b", force.last):
+        return ""
+    if who == "WE":
+        return "ME" if re.search(f.GLAD, words) else ""
+    if who:
+        return who
+    if re.search(f.GLAD, words) or (not asks and (words.endswith(":") or re.search(r"\b(fyi|orders|plan)\b", words))):
+        return "ME"
+    noted = not free and not _commands(force.verb)
+    if noted and f.DESCRIBED.search(force.after):
+        return ""
+    if noted and (force.question or re.search(r"\b(?:if you|please)\b", force.after)):
+        return "YOU"
+    return "ME" if (noted and not asks) or (f.IMPLIED_ME.search(free) and not force.question) else "YOU"
+
+
+def _wanted(found: Found, force: Force, asks: bool) -> str:
+    """Of a support or bounce spoken of as a thing: who is to do it."""
+    if found.kind == "order":
+        agreed = _accepts(force) and not asks
+        return force.who if force.who not in ("", "WE", "YOU") else "ME" if agreed else "YOU"
+    if re.search(r"\bi (?:will |can |could |would |am happy to )?(?:give|giving|lend|throw|offer)\b", force.words):
+        return "ME"
+    wants = re.search(r"\b(?:want|need|appreciated?|get|getting|accept|like|use|give|throw|spare|lend|hope|hoping)\b", force.words + force.after)
+    return "YOU" if (asks or force.question or wants) and force.who in ("", "ME", "YOU", "WE") else ""
 
 
 def _commands(verb: str) -> bool:
@@ -192,19 +151,21 @@ def _commands(verb: str) -> bool:
     return KIND.get(verb) in ("MOVE", "SUP", "CON", "HOLD", "KEEP") and not verb.endswith(("ing", "s"))
 
 
-def _own_deed(found: Found, force: Force, hypothetical: bool) -> str | None:
+def _own_deed(found: Found, force: Force, supposed: bool) -> str | None:
     assert found.spec is not None
     if force.negated:
-        return "dmz" if found.spec.verb == "-" and found.spec.unit == UNKNOWN and not hypothetical else "refuse"
-    if hypothetical:
+        if found.spec.verb != "-" or found.spec.unit != UNKNOWN:
+            return "refuse"
+        return None if supposed or re.search(r"\b(?:can|could|able)\b", force.last) else "dmz"
+    if supposed or re.search(r"\bif (?:you and )?i\b|\bwant me to\b|\bmind\b", f"{force.words} {force.after}"):
         return None
     if _accepts(force):
         return "accept"
-    return "promise" if _PROMISE.search(force.words) else "inform"
+    return "promise" if f.PROMISE.search(force.words) or re.search(r"\bwill(?= |$)", force.last) else "inform"
 
 
 def _accepts(force: Force) -> bool:
-    return bool(_ACCEPT_FIRST.search(force.words) or _ACCEPT.search(force.words))
+    return bool(f.ACCEPT_FIRST.search(force.words) or f.ACCEPT.search(force.words))
 
 
 def _read_zone(found: Found, force: Force, parties: Parties) -> tuple[str, dict[str, Any]] | None:
@@ -213,8 +174,8 @@ def _read_zone(found: Found, force: Force, parties: Parties) -> tuple[str, dict[
     kind = _pact_force(found, force)
     if mutual:
         return (kind, about_dmz(parties.pact(found.powers), found.places)) if kind else None
-    power = parties.of(force.who or ("ME" if re.search(_GLAD, force.words) else "YOU"))
-    if power is None or _PAST.search(force.last):
+    power = parties.of(force.who or ("ME" if re.search(f.GLAD, force.words) else "YOU"))
+    if power is None or f.PAST.search(force.last):
         return None
     about = about_dmz([power], found.places)
     if power == parties.author:
@@ -225,19 +186,26 @@ def _read_zone(found: Found, force: Force, parties: Parties) -> tuple[str, dict[
     return None
 
 
+_NOBODY = re.compile(r"\b(?:anyone|anybody|who|has|thought|supposed|was|were|did|had)\b")
+
+
 def _pact_force(found: Found, force: Force) -> str | None:
     """propose, accept, refuse or nothing, of something mutual."""
+    if f.UNMEANT.search(force.words) or _OTHERS.search(force.words) or (_NOBODY.search(force.last) and not f.STRONG.search(force.words)):
+        return None
     if force.negated or re.search(r"\bnot\b", force.after) or (force.words.endswith("no") and found.noun):
-        return "refuse"
-    if _STRONG.search(force.words):
-        return "propose"
-    if _accepts(force) or (_ACCEPT_AFTER.search(force.after) and not force.question):
+        return None if force.who == "YOU" and found.kind != "dmz" else "refuse"
+    reacts = re.search(r"\b(?:too|as well)\b", force.after) or re.search(r"\bi (?:vote|voted|am voting)\b|^voted\b", force.words)
+    if f.STRONG.search(force.words):
+        return "accept" if reacts and not force.question else "propose"
+    if reacts or _accepts(force) or (f.ACCEPT_AFTER.search(force.after) and not force.question):
         return "accept"
-    if _WEAK.search(force.words + ("?" if force.question else "")):
+    if f.WEAK.search(force.words + ("?" if force.question else "")):
         return "propose"
-    if re.search(r"\b(vote|voting) for\b", force.words) and "will" in force.words:
-        return "accept"
-    return "propose" if not force.last and found.kind == "dmz" else None
+    if re.search(r"\b(vote|voting) for\b", force.words):
+        return "accept" if "will" in force.words else "propose"
+    stated = not force.last or (force.who == "WE" and found.kind == "dmz")
+    return "propose" if stated and found.kind in ("dmz", "draw") else None
 
 
 def _read(found: Found, force: Force, parties: Parties) -> list[tuple[str, dict[str, Any]]]:
@@ -245,6 +213,8 @@ def _read(found: Found, force: Force, parties: Parties) -> list[tuple[str, dict[
         read = _read_deed(found, force, parties)
         if read and read[1]["kind"] == "order" and len(found.places) > 1 and found.spec:
             return [(read[0], about_order(read[1]["power"], f"{UNKNOWN} - {place}")) for place in found.places]
+        if read and read[1]["kind"] == "support" and len(found.places) > 1 and found.spec:
+            return [(read[0], about_order(read[1]["power"], join_order(replace(found.spec, target=place)))) for place in found.places]
         return [read] if read else []
     if found.kind == "dmz":
         read = _read_zone(found, force, parties)
@@ -254,7 +224,13 @@ def _read(found: Found, force: Force, parties: Parties) -> list[tuple[str, dict[
         return []
     if found.kind == "draw":
         return [(kind, {"kind": "draw"})]
-    return [(kind, about_alliance(parties.pact(found.powers, found.places), foe)) for foe in found.places or (None,)]
+    powers = parties.pact(found.powers, found.places)
+    of_others = parties.author not in powers or len(powers) < 2 or force.who in set(POWERS) - {parties.you}
+    together = force.who in ("", "YOU") and force.question and re.search(r"\b(?:interested in|up for|down for|fancy|want to|how about)\b", force.words)
+    both = not found.deed or force.who == "WE" or together or re.search(r"\byou (?:\w+ )?and (?:i|me)\b|\bwith (?:you|me)\b", f"{force.words} {force.after}")
+    if of_others or not both:
+        return []
+    return [(kind, about_alliance(powers, foe)) for foe in found.places or (None,)]
 
 
 def meaning(text: str, author: AgentID, readers: frozenset[AgentID]) -> tuple[dict[str, Any], ...]:
@@ -275,16 +251,32 @@ def meaning(text: str, author: AgentID, readers: frozenset[AgentID]) -> tuple[di
     return tuple(acts[:MAX_ACTS])
 
 
+def _called(sentence: Sequence[Token], others: tuple[AgentID, ...]) -> list[Token]:
+    """'England move to Syria' with the comma that belongs behind a reader's name in front of a command."""
+    for i, token in enumerate(sentence[:2]):
+        rest = [t for t in sentence[i + 1 : i + 3] if t.word not in ("please", "just")][:1]
+        if token.kind == "POWER" and token.value in others and rest and _commands(rest[0].word):
+            return [*sentence[: i + 1], Token("WORD", ","), *sentence[i + 1 :]]
+    return list(sentence)
+
+
+def _goes_on(between: Sequence[Token]) -> bool:
+    """Whether what follows is said with the force of what came before: '… and move Vienna to Trieste'."""
+    joined = any(t.word in ("and", "then") for t in between)
+    return all(t.word in _JOINTS or len(t.word) < 2 or (joined and t.kind in ("MOVE", "PUT")) for t in between)
+
+
+_JOINTS = {"and", "then", "also", "or", "to", "with"}
+
+
 def _sentence(sentence: Sequence[Token], author: AgentID, others: tuple[AgentID, ...]) -> list[tuple[str, dict[str, Any]]]:
-    s = Sentence(sentence)
-    called = next(
-        (t.value for i, t in enumerate(sentence[:3]) if t.kind == "POWER" and t.value in others and s.word(i + 1) in (",", ":")), None
-    )
+    s = Sentence(_called(sentence, others))
+    called = next((t.value for i, t in enumerate(s.t[:3]) if t.kind == "POWER" and t.value in others and s.word(i + 1) in (",", ":")), None)
     parties = Parties(author, others, called)
     founds: list[Found] = []
     i = 0
     while i < len(s.t) and len(founds) < MAX_ACTS:
-        found = s.find(i)
+        found = find(s, i)
         if found:
             founds.append(found)
         i = found.end if found else i + 1
@@ -292,11 +284,9 @@ def _sentence(sentence: Sequence[Token], author: AgentID, others: tuple[AgentID,
     start, previous = 0, None
     for n, found in enumerate(founds):
         end = founds[n + 1].start if n + 1 < len(founds) else len(s.t) - 1
-        force = _force(s, found, start, end)
-        if previous and not re.search(r"[a-z]{2}", re.sub(r"\b(and|then|also|or|to|with)\b", "", force.words)) and not found.owner:
-            force = Force(
-                previous.who, previous.words, previous.last, force.after, force.verb, previous.negated != found.negated, force.question
-            )
+        force = force_of(s, found, start, end)
+        if previous and not found.owner and _goes_on(s.t[start : found.start]):
+            force = replace(previous, after=force.after, negated=previous.negated != found.negated)
         read += _read(found, force, parties)
         start, previous = found.end, force
     return read

@@ -48,18 +48,22 @@ def _kinds(table: Mapping[str, str]) -> dict[str, str]:
 KIND = _kinds({
     "UNIT": "army armies fleet fleets unit units piece pieces troop troops force forces",
     "ME": "i me my mine myself", "YOU": "you your yours yourself", "WE": "we us our ours both ourselves neither",
-    "TO": "to into onto > →", "AT": "in at on from of", "WITH": "with by",
+    "TO": "to into onto > → towards toward", "AT": "in at on from of", "WITH": "with by",
     "SUP": "support supports supporting back backing", "HOLD": "hold holds holding", "CON": "convoy convoys convoying",
     "MOVE": "move moves moving order orders ordering send sends sending go goes going take takes taking attack attacks attacking enter "
             "enters entering bring brings bringing march marches marching sail sails sailing advance push pushing head heading retake "
-            "invade tap occupy occupies grab walk step",
+            "cut cuts cutting retakes retaking invade invading tap taps tapping hit hits hitting cover covers covering occupy occupies occupying grab "
+            "grabbing nab walk walking step drop set get gets getting come coming open opening aim aiming jump sneak "
+            "sneaking slip slipping poke poking",
+    "BOUNCE": "bounce bounces bouncing",
+    "PUT": "put puts putting",
     "KEEP": "keep keeping stay staying stays leave leaving leaves make making remain remains keeps",
-    "DMZ": "dmz dmzs dmzed demilitarised demilitarized demilitarise demilitarize demilitarizing demilitarising",
+    "DMZ": "dmz dmzs dmzed dmzing demilitarised demilitarized demilitarise demilitarize demilitarizing demilitarising",
     "FREE": "empty neutral unoccupied vacant",
     "ALLY": "ally allies allied alliance",
-    "DRAW": "draw draws", "FOE": "against versus vs",
+    "DRAW": "draw draws drawing", "FOE": "against versus vs",
     "AUX": "will would should shall can could might may must is are am be been being do does planning also then just able afraid want "
-           "wants try trying attempt please which that",
+           "wants try trying attempt attempting please which that",
     "NEG": "not never refuse refuses decline declining reject unable cannot nor",
     "PAST": "moved supported went attacked took held convoyed bounced asked told did was were had thanks thank helped entered",
 })
@@ -77,13 +81,18 @@ class Token:
     word: str
     value: str = ""
 
+# Alliances that players call by a nickname, as the initials of their powers; "IR" and "AIR" are read as such themselves.
+_PACTS = {"western triple": "efg", "wt": "efg", "central triple": "agi", "ct": "agi", "juggernaut": "rt", "jugg": "rt", "wintergreen": "ir"}
+_INITIALS = {power[0].lower(): power for power in _POWERS.values()}
 
 _SHORT_FORMS = [(re.compile(pattern), by) for pattern, by in (
     (r"[\u2018\u2019\u02bc`\u00b4]", "'"), (r"[\u2010-\u2015\u2212]", "-"), (r"\bcan'?t\b|\bcannot\b", "can not"),
     (r"\bwon'?t\b", "will not"), (r"\bshan't\b", "shall not"), (r"n't\b", " not"),
-    (r"\b(do|does|did|is|are|would|could|should|have|has)nt\b", r"\1 not"), (r"'ll\b", " will"), (r"\bill\b(?= )", "i will"),
-    (r"\byoull\b", "you will"), (r"'m\b", " am"), (r"\bim\b", "i am"), (r"'re\b", " are"), (r"'ve\b", " have"), (r"'d\b", " would"),
-    (r"\blet'?s\b", "let us"), (r"\bgonna\b", "going to"), (r"\bwanna\b", "want to"), (r"\bpl[sz]\b", "please"), (r"\bu\b", "you"),
+    (r"\b(do|does|did|is|are|was|were|would|could|should|have|has)nt\b", r"\1 not"), (r"'ll\b", " will"), (r"\bill\b(?= )", "i will"),
+    (r"\b(you|they|we)ll\b", r"\1 will"), (r"\b(you|they)re\b", r"\1 are"), (r"\bid\b(?= )", "i would"), (r"'m\b", " am"),
+    (r"\bim\b", "i am"), (r"'re\b", " are"), (r"'ve\b", " have"), (r"'d\b", " would"),
+    (r"\blet'?s\b", "let us"), (r"\bgonna\b", "going to"), (r"\bwanna\b", "want to"), (r"\bw/o\b", "without"), (r"\bw/", "with "),
+    (r"\bhow bout\b", "how about"), (r"\b(to|in|will|should)(?: \1\b)+", r"\1"), (r"\bpl[sz]\b", "please"), (r"\bu\b", "you"),
     (r"\bur\b", "your"), (r"\b(it|that|what|here|there|who)'s\b", r"\1 is"), (r"'s?\b|'", " 's "), (r"\bst\.\s?p", "st p"),
     (r"\bst\s?pete\b", "st pete"), (r"~n~", " . "), (r"(?<=\d)\.(?=\d)", " "), (r"-+>", "-"), (r"\bd\.m\.z\.?", "dmz"),
     (r"demilitari[sz]ed zone", "dmz"), (r"\bno doubt\b|\bno worries\b", " "),
@@ -91,21 +100,39 @@ _SHORT_FORMS = [(re.compile(pattern), by) for pattern, by in (
     (r"\bwhy do not (we|you)\b", r"how about \1"), (r"\bnot (?:only|just)\b", " "), (r"\b(can|could|would|will) not you\b", r"\1 you"),
     (r"\b(can|could|would|will|do) you not\b", r"\1 you"), (r"\bno (?:problem|prob)\b", "sure"), (r"\bwithout (?:doubt|fail)\b", " "),
     (r"\bif not\b", " "),
-    (r"\bteam(?:ing)? up\b|\b(?:join|joining|combine) forces\b|\b(?:work|working|fight|fighting|band) together\b", "ally"),
-    (r"\bgeneral draw\b|\b\w+-way draw\b", "draw"),
+    (r"\b(?:stay|remain|be|become) (?:allied|allies)\b", "ally"), (r"\bteam(?:ing)? up\b|\b(?:join|joining|combine) forces\b|\b(?:work|working|fight|fighting|band) together\b", "ally"),
+    (r"\bgeneral draw\b|\b\w+[- ]way draw\b", "draw"), (r"\b(?:would|do|will) not mind\b", "would like"),
+    (r"\bif you (?:went|moved)\b", "if you go"), (r"\bif you (?:took|entered)\b", "if you take"),
+    (r"\bif you (support|attack|convoy|bounce)(?:e?d)\b", r"if you \1"),
     (r"\bstay(?:ing)? (?:in place|put|where (?:it|you|i) (?:is|are|am))\b|\bwhere it is\b|\bin place\b", "hold"),
     (r"\bout of\b|\bclear of\b|\boff of\b|\baway from\b", "outof"), (r"\bkeep(?:ing)? off\b|\bavoid(?:ing)?\b", "keep outof"),
-    (r"\b(get|getting|take|taking|move|moving|go|going|come|coming|be|bring|bringing|right|fall|falling|are|is|put|pull) back\b", r"\1"),
+    (r"\bback(?:ing)?\b(?! (?:me|you|my|your|up)\b)", " "),
     (r"\b(?:the|a|an|that|this|your|his|her|their|first|next|nice|bad) (?:move|attack|push)\b(?= (?:to|on|into|against|in)\b)", "deed"),
-    (r"\bsupport[ -]hold(?:ing)?\b", "support"), (r"\bsupport-move\b", "support"),
+    (r"\bsupport[ -]hold(?:ing)? (me|you)\b", r"holding \1"), (r"\bsupport[ -]hold(?:ing)?\b", "support"), (r"\bsupport-move\b", "support"),
 )]
 _WAR = re.compile(r"\b(?:at|of|declar\w+|go(?:ing|es)? to|the|this|to) war\b(?! ?[-/])|"
-                  r"\ba war\b(?! ?(?:-|to |h\b|s\b|hold|support))|\bwar (?=with|on |against|between)")
+                  r"(?<! s )\ba war\b(?! ?(?:-|to |h\b|s\b|hold|support))|\bwar (?=with|on |against|between)")
+
+
+_BY_INITIALS = re.compile(r"\b(?!(?:ARE|IF|GET|AGE|ATE|ART|EAT|FAR|FAT|FIT|TIE|TEA|RAT)\b)(?=[AEFGIRT]{2,3}\b)(?:([AEFGIRT])(?!\w?\1))+\b")
+_BY_NICKNAME = re.compile(r"\b(?:" + "|".join(_PACTS) + r")\b")
+_PACT = "pactof"  # written in front of the initials
+
+
+def _named_pacts(text: str) -> str:
+    """'Want to AIR?' → 'want to pactofair?': pacts named by initials, while capitals still say something."""
+    spoken = _BY_INITIALS.sub(lambda m: m[0] if m[0].lower() in _FIRST else f" {_PACT}{m[0].lower()} ", text) if re.search("[a-z]", text) else text
+    return _BY_NICKNAME.sub(lambda m: f" {_PACT}{_PACTS[m[0]]} ", spoken.lower())
+
+
+def partners(letters: str) -> tuple[str, ...]:
+    """'air' → the three powers of those initials."""
+    return tuple(_INITIALS[c] for c in letters if c in _INITIALS)
 
 
 def tokens(text: str) -> list[Token]:
     """The words of a text as tokens; places, coasts and powers found; articles dropped."""
-    plain = unicodedata.normalize("NFKC", text).lower()
+    plain = _named_pacts(unicodedata.normalize("NFKC", text))
     for pattern, by in _SHORT_FORMS:
         plain = pattern.sub(by, plain)
     words = re.findall(r"[a-z]+|'s|[-./(),;:!?>\n→]", _WAR.sub(" battle ", plain))
@@ -129,6 +156,8 @@ def _token(words: Sequence[str], i: int) -> tuple[Token, int]:
         return _coasted(words, code, j)
     if word in _POWERS:
         return Token("POWER", word, _POWERS[word]), i + 1
+    if word.startswith(_PACT):
+        return Token("ALLY", "alliance", word.removeprefix(_PACT)), i + 1
     return Token(KIND.get(word, "WORD"), word, _UNIT.get(word, "?") if KIND.get(word) == "UNIT" else ""), i + 1
 
 

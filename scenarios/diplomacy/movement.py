@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from scenarios.diplomacy.orders import Occupants, Order
 
@@ -36,11 +37,13 @@ class Situation:
     move_supports: Mapping[str, Sequence[str]]  # mover → its supporters
     hold_supports: Mapping[str, Sequence[str]]
     against: Mapping[str, str]  # supporter → province its support is directed to
+    allowed: Mapping[str, Sequence[str]]  # mover to an occupied province → its supporters that may help to dislodge who is there
+    defences: Mapping[str, Sequence[str]]  # mover that meets another head-to-head → its supporters that count against that one
 
 
-def settle(situation: Situation) -> Known:
-    """Every decision of the situation, answered."""
-    known: Known = {}
+def settle(situation: Situation, given: Mapping[str, bool] = MappingProxyType({})) -> Known:
+    """Every decision of the situation, answered; those `given` are taken as they are."""
+    known: Known = dict(given)
     pending = [f"{army}~" for army in situation.chains] + list(situation.against) + list(situation.moves)
     while pending := _follow(situation, known, pending):
         core = _first_circle(situation, known, pending)
@@ -137,36 +140,37 @@ def _arrives(s: Situation, known: Known, mover: str) -> bool | None:
     under_way = _under_way(s, known, mover)
     if under_way is False:
         return False
-    target, supporters = s.moves[mover], s.move_supports.get(mover, _NONE)
+    target = s.moves[mover]
+    if under_way and target not in s.units and len(s.arrivals[target]) == 1:
+        return True  # nobody there and nobody else comes: most moves
+    supporters = s.move_supports.get(mover, _NONE)
     least, most = _strength(known, supporters) if supporters else (1, 1)
     bar, high_bar = 0, 0  # what must be exceeded: at least, at most
     occupant = s.units.get(target)
     if occupant is not None:
         leaves = known.get(target) if target in s.moves and mover not in s.opposite else False
         if leaves is not True:
-            least, most_if_it_stays = _attack_on(s, known, mover, occupant[0], supporters)
+            least, most_if_it_stays = _attack_on(s, known, mover, occupant[0])
             held, high_bar = _hold(s, known, target, mover)
             if leaves is False:
                 most, bar = most_if_it_stays, held
     for rival in s.arrivals[target]:
         if rival != mover:
             low, high = _prevent(s, known, rival)
-            bar, high_bar = max(bar, low), max(high_bar, high)
+            bar, high_bar = (low if low > bar else bar), (high if high > high_bar else high_bar)
     if most <= bar:
         return False
     return True if least > high_bar and under_way else None
 
 
-def _attack_on(s: Situation, known: Known, mover: str, owner: str, supporters: Sequence[str]) -> tuple[int, int]:
+def _attack_on(s: Situation, known: Known, mover: str, owner: str) -> tuple[int, int]:
     """Attack strength against a unit that stays: no power dislodges its own unit or helps to."""
-    if s.units[mover][0] == owner:
-        return 0, 0
-    return _strength(known, [supporter for supporter in supporters if s.units[supporter][0] != owner])
+    return (0, 0) if s.units[mover][0] == owner else _strength(known, s.allowed.get(mover, _NONE))
 
 
 def _hold(s: Situation, known: Known, province: str, attacker: str) -> tuple[int, int]:
     """Strength of a unit that stays: its defence if it meets the attacker head-to-head, else its hold strength (1 for a failed mover)."""
-    return _strength(known, (s.move_supports if attacker in s.opposite else s.hold_supports).get(province, _NONE))
+    return _strength(known, (s.defences if attacker in s.opposite else s.hold_supports).get(province, _NONE))
 
 
 def _prevent(s: Situation, known: Known, rival: str) -> tuple[int, int]:
@@ -223,7 +227,11 @@ def situation_of(units: Occupants, orders: Mapping[str, Order], routes: Mapping[
             (move_supports if order.target else hold_supports).setdefault(origin, []).append(province)
             against[province] = (order.target or origin)[:3]
     landings = {province: orders[province].target or "" for province in moves}
-    return Situation(units, moves, landings, arrivals, routes, opposite, move_supports, hold_supports, against)
+    allowed = {
+        mover: [supporter for supporter in supporters if units[supporter][0] != units[moves[mover]][0]]
+        for mover, supporters in move_supports.items() if moves[mover] in units
+    }
+    return Situation(units, moves, landings, arrivals, routes, opposite, move_supports, hold_supports, against, allowed, move_supports)
 
 
 def matches(order: Order, other: Order | None) -> bool:

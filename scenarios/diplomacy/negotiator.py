@@ -1,13 +1,17 @@
 """The negotiator: what to say and what to order, from the world's evaluation and from what others have said and done.
 
 Pure functions over notes, a JSON value owned by the policy (see `notes.py`). In each turn: hear (promises are noted, broken ones cost
-trust), intend (scores of all legal orders → a distribution per unit), speak (answers first, then proposals that would help), move.
+trust), intend, speak, move. `intend` first scores all legal orders, then decides what to say, then scores again under the deals that it
+means to keep: so the intent on record before the words holds what an honest promise says, and does not hold what a lie says.
 Agreements enter the scores through `Stance`; trust decides how far one counts on them, and whom one attacks.
+
+A policy may add its own judgement: a `Head` gives points to an order or an act, on top of the world's evaluation. Without one (None)
+the world's evaluation decides alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,17 +19,20 @@ import numpy as np
 from agents.types import JSON, Observation
 from scenarios.diplomacy import press
 from scenarios.diplomacy.board import Board, adjustment_count, board_from_json
+from scenarios.diplomacy.channels import EVERYONE
 from scenarios.diplomacy.evaluation import scores
 from scenarios.diplomacy.extractor import meaning
 from scenarios.diplomacy.map import POWERS
 from scenarios.diplomacy.notes import add, agree, begin_phase, fresh, judge, resolve
 from scenarios.diplomacy.orders import legal_orders
 from scenarios.diplomacy.planning import draw, draw_other, intent, other_phase_intent
-from scenarios.diplomacy.proposals import Seat, candidates, stance_of
+from scenarios.diplomacy.proposals import Option, Plans, Seat, options
 from sociallm.conversation import AgentID, Channel
 
 ACTS_PER_TURN = 2
+LEAST = 1.5  # points below which a thing is not worth saying
 Said = tuple[Channel, dict[str, Any]]
+Head = Callable[[Sequence[JSON]], Sequence[float]]  # options (order texts, or acts) → points for each, added to the world's own
 
 
 class DiplomacyLanguage:
@@ -44,36 +51,27 @@ class DiplomacyLanguage:
                 found = _note(found, act, message.author, observation.agent, board)
         return found
 
-    def intend(self, observation: Observation, notes: JSON, rng: np.random.Generator) -> tuple[JSON, JSON]:
-        """({unit: {order: probability}}, notes); in a retreat or adjustment phase by unit, 'BUILD' or 'REMOVE'."""
+    def intend(self, observation: Observation, notes: JSON, rng: np.random.Generator, head: Head | None = None) -> tuple[JSON, JSON]:
+        """({unit: {order: probability}}, notes with what to say); in a retreat or adjustment phase by unit, 'BUILD' or 'REMOVE'."""
         seat = _seat(observation, notes)
         legal = legal_orders(seat.board, seat.power)
-        stance = stance_of(seat)
         if seat.board.phase != "M":
-            return other_phase_intent(seat.board, seat.power, legal, stance), notes
-        return intent(scores(seat.board, seat.power, stance, legal)), notes
+            return other_phase_intent(seat.board, seat.power, legal, seat.stance), notes
+        plans = _plans(seat, legal, head)
+        if not observation.may_write:
+            return plans, notes
+        found = _decided(seat, plans, rng, head)
+        if found["agreed"] != seat.notes["agreed"]:  # what it has just promised, and means, is now part of its plan
+            plans = _plans(Seat(seat.power, seat.board, observation, found), legal, head)
+        return plans, found
 
     def speak(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[Sequence[Said], JSON]:
-        """At most two acts: answers to what is pending, then the most useful proposals."""
-        seat = _seat(observation, notes)
-        if seat.board.phase != "M" or not observation.may_write:
+        """What `intend` decided to say: answers to what is pending, then what is most useful, two acts at most."""
+        if not notes or not notes.get("saying"):
             return (), notes
-        said: list[Said] = []
-        found = dict(seat.notes)
-        kinds: set[str] = set()
-        for other, act in candidates(seat, intent, rng):
-            channel, key = seat.channel(other), f"{other}:{_key(act)}"
-            kind = act["act"] + act["about"]["kind"]
-            if channel is None or channel in {c for c, _ in said}:  # one after another: the next one knows of the first
-                continue
-            if key in found["said"] or (kind in kinds and act["act"] not in ("accept", "refuse")):
-                continue
-            said.append((channel, act))
-            kinds.add(kind)
-            found = _committed(add(found, "said", key), act, seat.power)
-            if len(said) == ACTS_PER_TURN:
-                break
-        return said, found
+        channels = {channel.name: channel for channel in observation.may_write}
+        said = [(channels[entry["channel"]], entry["act"]) for entry in notes["saying"] if entry["channel"] in channels]
+        return said, {**notes, "saying": []}
 
     def word(self, act: JSON, speaker: AgentID) -> Sequence[str]:
         """Texts that perform the act, the plainest first."""
@@ -102,6 +100,44 @@ def _seat(observation: Observation, notes: JSON) -> Seat:
     return Seat(observation.agent, _board(observation), observation, fresh(notes))
 
 
+def _plans(seat: Seat, legal: Mapping[str, Sequence[str]], head: Head | None) -> dict[str, dict[str, float]]:
+    """The intent: a distribution per unit from the world's scores, with a head's points added."""
+    scored = scores(seat.board, seat.power, seat.stance, legal)
+    if head is not None:
+        scored = {unit: dict(zip(found, map(sum, zip(found.values(), head(list(found)), strict=True)), strict=True)) for unit, found in scored.items()}
+    return intent(scored)
+
+
+def _decided(seat: Seat, plans: Plans, rng: np.random.Generator, head: Head | None) -> dict[str, Any]:
+    """Notes with what to say now and what it commits to: the options of most worth, one for each channel, one new thing of a kind."""
+    found = {**seat.notes, "saying": []}
+    kinds: set[str] = set()
+    for option in _weighed(options(seat, plans, rng), head):
+        channel, act = seat.channel(option.other), option.act
+        kind, answer = act["act"] + act["about"]["kind"], act["act"] in ("accept", "refuse")
+        if channel is None or option.worth < LEAST or any(entry["channel"] == channel.name for entry in found["saying"]):
+            continue  # in one channel one after another: the next thing said knows of the first
+        if f"{option.other}:{_key(act)}" in found["said"] or (kind in kinds and not answer):
+            continue
+        if channel == EVERYONE:
+            act = {**act, "to": sorted(EVERYONE.readers - {seat.power})}
+        kinds.add(kind)
+        found = add(add(found, "saying", {"channel": channel.name, "act": dict(act)}), "said", f"{option.other}:{_key(act)}")
+        found = _committed(found, {**act, "to": [option.other]}, seat.power, option.meant)
+        if len(found["saying"]) == ACTS_PER_TURN:
+            break
+    return found
+
+
+def _weighed(found: Sequence[Option], head: Head | None) -> list[Option]:
+    """The options in order of their worth, with a head's points added."""
+    if head is None or not found:
+        return list(found)
+    points = head([dict(option.act) for option in found])
+    weighed = [Option(o.other, o.act, o.worth + p, o.meant) for o, p in zip(found, points, strict=True)]
+    return sorted(weighed, key=lambda option: -option.worth)
+
+
 def _key(act: Mapping[str, Any]) -> str:
     about = act["about"]
     return " ".join([act["act"], about["kind"], about.get("power", ""), about.get("order", ""), ",".join(about.get("provinces", ()))])
@@ -115,6 +151,8 @@ def _note(notes: Mapping[str, Any], act: Mapping[str, Any], author: AgentID, me:
     about = resolve(act["about"], board)
     kind, found = act["act"], dict(notes)
     if kind in ("propose", "ask"):
+        if about["kind"] != "draw" and me not in about.get("powers", (about.get("power"),)):
+            return found  # said in public to somebody else
         return add(found, "pending", {"from": author, "act": kind, "about": about})
     if kind == "refuse":
         return found
@@ -129,15 +167,15 @@ def _note(notes: Mapping[str, Any], act: Mapping[str, Any], author: AgentID, me:
     return agree(found, author, me, about, board.name, firm=kind != "inform")
 
 
-def _committed(notes: Mapping[str, Any], act: Mapping[str, Any], me: AgentID) -> dict[str, Any]:
-    """Notes after an act of one's own."""
+def _committed(notes: Mapping[str, Any], act: Mapping[str, Any], me: AgentID, meant: bool) -> dict[str, Any]:
+    """Notes after an act of one's own; `meant` is False where it is a lie."""
     found, about = dict(notes), act["about"]
     phase = found["phase"]
     for other in act["to"]:
         if act["act"] in ("propose", "ask"):
             found = add(found, "offers", {"with": other, "about": about})
         elif act["act"] in ("accept", "promise"):
-            found = agree(found, me, other, about, phase)
+            found = agree(found, me, other, about, phase, meant=meant)
             if act["act"] == "accept" and about["kind"] in ("dmz", "alliance") and len(about["powers"]) > 1:
                 found = agree(found, other, me, about, phase)
         if act["act"] in ("accept", "refuse", "inform"):

@@ -4,8 +4,9 @@
  "trust": {power: 0..1},                                       0.5 where nothing is known
  "pending": [{"from", "act", "about"}],                        proposals and requests not yet answered
  "offers": [{"with", "about"}],                                what I proposed or asked for in this phase
- "agreed": [{"by", "with", "about", "since", "firm"}],         who committed to what, towards whom
- "said": [text]}                                               what I have said in this phase, not to say it twice
+ "agreed": [{"by", "with", "about", "since", "firm"}],         who committed to what, towards whom; "meant": false where I lied
+ "said": [text],                                               what I have said in this phase, not to say it twice
+ "saying": [{"channel", "act"}]}                               what I have decided to say now
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import Any
 
 from agents.types import JSON
 from scenarios.diplomacy.board import Board
+from scenarios.diplomacy.commitments import entered, kept, matches
 from scenarios.diplomacy.map import POWERS
 from scenarios.diplomacy.orders import legal_orders
 from sociallm.conversation import AgentID
 
-LIMITS = {"pending": 24, "offers": 24, "agreed": 48, "said": 48, "stood": 75}  # entries kept, the newest
+LIMITS = {"pending": 24, "offers": 24, "agreed": 48, "said": 48, "stood": 75, "saying": 8}  # entries kept, the newest
+HONESTY = 0.8  # of a seat of which YAML does not say it
 KEPT, BROKEN, HELPED, ATTACKED, FADE = 0.1, -0.3, 0.05, -0.15, 0.02
 DMZ_PHASES = 3  # movement phases for which a DMZ is meant
 
@@ -36,20 +39,15 @@ def add(notes: Mapping[str, Any], key: str, entry: JSON) -> dict[str, Any]:
     return {**notes, key: ([e for e in notes[key] if e != entry] + [entry])[-LIMITS[key] :]}
 
 
-def agree(notes: Mapping[str, Any], by: AgentID, other: AgentID, about: Mapping[str, Any], phase: str, firm: bool = True) -> dict[str, Any]:
-    """Notes after `by` has committed itself towards `other`; `firm` if it was more than news."""
+def agree(
+    notes: Mapping[str, Any], by: AgentID, other: AgentID, about: Mapping[str, Any], phase: str, firm: bool = True, meant: bool = True
+) -> dict[str, Any]:
+    """Notes after `by` has committed itself towards `other`; `firm` if it was more than news, `meant` unless I lied."""
     same = [d for d in notes["agreed"] if d["by"] == by and d["with"] == other and d["about"] == about]
     if same:
         return dict(notes)
-    return add(notes, "agreed", {"by": by, "with": other, "about": dict(about), "since": phase, "firm": firm})
-
-
-def matches(pattern: str, order: str) -> bool:
-    """Whether an order is what a text spoke of: '?' stands for any word; coasts and VIA may be left out."""
-    words, have = pattern.removesuffix(" VIA").split(), order.removesuffix(" VIA").split()
-    return len(words) == len(have) and all(
-        w == "?" or w == h or (len(w) == 3 and h.startswith(w + "/")) for w, h in zip(words, have, strict=True)
-    )
+    deal = {"by": by, "with": other, "about": dict(about), "since": phase, "firm": firm}
+    return add(notes, "agreed", deal if meant else {**deal, "meant": False})
 
 
 def resolve(about: Mapping[str, Any], board: Board) -> dict[str, Any]:
@@ -100,14 +98,9 @@ def _faded(trust: float) -> float:
 
 def _kept(about: Mapping[str, Any], orders: Sequence[str], mine: set[str]) -> bool | None:
     """Whether a commitment was kept; None where these orders do not tell."""
-    if about["kind"] in ("order", "support"):
-        return any(matches(about["order"], order) for order in orders) if orders else None
-    entered = {order.split()[3][:3] for order in orders if order.split()[2] == "-"}
-    if about["kind"] == "dmz":
-        return not entered & set(about["provinces"])
     if about["kind"] == "alliance":
-        return False if entered & mine else None
-    return None
+        return False if entered(orders) & mine else None
+    return kept(about, orders)
 
 
 def begin_phase(notes: Mapping[str, Any], me: AgentID, board: Board) -> dict[str, Any]:

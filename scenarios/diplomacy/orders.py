@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from scenarios.diplomacy.board import Board, adjustment_count, open_homes
 from scenarios.diplomacy.convoys import landings, routes
 from scenarios.diplomacy.map import COASTS, KINDS, PLACES, fleet_neighbours, neighbours, reach
+from scenarios.diplomacy.rules import STANDARD, Rules
 
 Occupants = Mapping[str, tuple[str, str, str]]  # province → (power, 'A' or 'F', place) of the unit in it
 
@@ -24,6 +25,7 @@ _FORM = re.compile(
 )
 _LONGEST = 60  # characters; 'F STP/NC S F NWY/NC - STP/NC' has 28
 _PLACE_SET = frozenset(PLACES)
+_SEAS = frozenset(province for province, kind in KINDS.items() if kind == "sea")
 _KINDS = {"H": "hold", "B": "build", "D": "remove", "-": "move", "R": "retreat", "S": "support", "C": "convoy"}
 
 
@@ -43,11 +45,10 @@ class Order:
     target: str | None = None
     other: str | None = None
     via: bool = False
+    province: str = field(init=False, compare=False, repr=False)  # of the ordered unit; '' for a waived build
 
-    @property
-    def province(self) -> str:
-        """The province of the ordered unit; '' for a waived build."""
-        return self.unit[2:5]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "province", self.unit[2:5])
 
 
 def parse_order(text: str) -> Order:
@@ -99,7 +100,7 @@ def occupants(board: Board) -> dict[str, tuple[str, str, str]]:
 
 def fleets_at_sea(units: Occupants) -> frozenset[str]:
     """Seas with a fleet in them: the only ones that can carry an army."""
-    return frozenset(province for province in units if KINDS[province] == "sea")
+    return _SEAS.intersection(units)
 
 
 def arrival_place(kind: str, place: str, target: str) -> str | None:
@@ -125,7 +126,9 @@ def can_go(unit: tuple[str, str, str], target: str, fleets: frozenset[str], with
 
 # ---- legality -----------------------------------------------------------------------------------------------------
 
-def check_movement(order: Order, power: str, units: Occupants, fleets: frozenset[str]) -> tuple[Order, str]:
+def check_movement(
+    order: Order, power: str, units: Occupants, fleets: frozenset[str], rules: Rules = STANDARD
+) -> tuple[Order, str]:
     """(the order with coasts settled, '') if it is legal, otherwise (it as it was, why not)."""
     unit = units.get(order.province)
     if unit is None or unit[1] != order.unit[0]:
@@ -140,7 +143,7 @@ def check_movement(order: Order, power: str, units: Occupants, fleets: frozenset
     if order.kind == "support":
         return order, _why_no_support(order, unit, units, fleets)
     if order.kind == "convoy":
-        return order, _why_no_convoy(order, unit, units, fleets)
+        return order, _why_no_convoy(order, unit, units, fleets, rules)
     return order, f"a {order.kind} order has no place in a movement phase; hold, move, support or convoy"
 
 
@@ -180,7 +183,7 @@ def _why_no_support(order: Order, unit: tuple[str, str, str], units: Occupants, 
     return ""
 
 
-def _why_no_convoy(order: Order, unit: tuple[str, str, str], units: Occupants, fleets: frozenset[str]) -> str:
+def _why_no_convoy(order: Order, unit: tuple[str, str, str], units: Occupants, fleets: frozenset[str], rules: Rules) -> str:
     assert order.other is not None and order.target is not None
     sea = unit[2][:3]
     if unit[1] != "F" or sea not in fleets:
@@ -188,7 +191,7 @@ def _why_no_convoy(order: Order, unit: tuple[str, str, str], units: Occupants, f
     other = units.get(order.other[2:5])
     if other is None or other[1] != "A" or order.other[0] != "A":
         return f"there is no army {order.other[2:5]} to carry"
-    if order.target[:3] in landings(order.other[2:5], fleets).get(sea, ()):
+    if rules.needless_convoys == "taken" or order.target[:3] in landings(order.other[2:5], fleets).get(sea, ()):
         return ""
     return f"no route from {order.other[2:5]} to {order.target[:3]} needs the fleet in {sea}"
 

@@ -1,4 +1,4 @@
-"""Patterns over the tokens of one sentence: orders, supports, DMZs, alliances and draws talked about, whatever is said of them."""
+"""Patterns over the tokens of one sentence: the orders and supports talked about, whatever is said of them. Pacts: `pacts`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class Found:
     powers: tuple[str, ...] = ()  # POWER values, ME, YOU or WE, as far as the pattern itself names them
     owner: str = ""  # who owns the unit ordered: ME, YOU or a power
     negated: bool = False
+    asked: bool = False  # a support or a bounce wanted of the reader: 'any chance of support into Rumania', 'let us bounce in Galicia'
+    deed: bool = False  # an assault on a power: an alliance only if author and reader do it together
     noun: bool = False  # a thing ('a DMZ in Galicia'), not a deed ('stay out of Galicia')
 
 
@@ -41,6 +43,12 @@ class UnitRef:
         if self.place != "?" and kind == "?":
             kind = {"sea": "F", "land": "A"}.get(KINDS[self.place[:3]], "F" if "/" in self.place else "?")
         return f"{kind} {self.place}"
+
+
+_CARRIED = {"move", "moves", "moving", "send", "sends", "sending", "order", "orders", "ordering", "bring", "brings", "bringing"}
+_TOWARDS = {"get", "gets", "getting", "come", "coming", "open", "opening", "set", "aim", "aiming", "drop"}  # 'get Smyrna' orders nothing
+
+_FOR = {"come", "coming", "aim", "aiming"}
 
 
 class Sentence:
@@ -71,7 +79,8 @@ class Sentence:
             at = self.skip(i + 1, words=("in", "at", "on", "from", "of", "that", "is", "currently", "outof"), most=3)
             if self.kind(at) == "PLACE":
                 return UnitRef(self.t[i].value, self.t[at].value, owner, at + 1)
-            return UnitRef(self.t[i].value, "?", owner, i + 1) if owner or self.word(i) in ("army", "fleet", "unit") else None
+            known = owner or self.word(i) in ("army", "fleet", "unit", "armies", "fleets")
+            return UnitRef(self.t[i].value, "?", owner, i + 1) if known else None
         if self.kind(i) == "PLACE":
             if self.kind(i + 1) == "UNIT":
                 return UnitRef(self.t[i + 1].value, self.t[i].value, owner, i + 2)
@@ -83,7 +92,7 @@ class Sentence:
             return self.kind(i), i + 1
         if self.kind(i) == "POWER" and (self.word(i + 1) == "'s" or self.kind(i + 1) in ("UNIT", "PLACE")):
             return self.t[i].value, i + 1 + (self.word(i + 1) == "'s")
-        if self.word(i) in ("his", "her", "their", "its", "one", "that", "this"):
+        if self.word(i) in ("his", "her", "their", "its", "one", "that", "this") or (self.word(i) == "a" and self.kind(i + 1) == "UNIT"):
             return "", i + 1
         return "", i
 
@@ -101,9 +110,9 @@ class Sentence:
 
     # patterns ---------------------------------------------------------------------------------------------------------
 
-    def find(self, i: int) -> Found | None:
-        """What starts at token i, the longest-standing patterns first."""
-        for pattern in (self.alliance, self.draw, self.dmz, self.support, self.convoy, self.helped, self.move):
+    def deed(self, i: int) -> Found | None:
+        """The order or support that starts at token i, the longest-standing patterns first."""
+        for pattern in (self.support, self.convoy, self.helped, self.bounce, self.put, self.move):
             found = pattern(i)
             if found:
                 return found
@@ -134,16 +143,51 @@ class Sentence:
         return self.helping("C", i, j + 1, first, negated)
 
     def helped(self, i: int) -> Found | None:
-        """'help you into Rumania', 'get you into Rumania'."""
-        if self.word(i) in HELP and self.kind(i + 1) in ("ME", "YOU"):
-            j = self.skip(i + 2, ("MOVE",), most=1)
-            j = self.skip(j, ("TO",), most=2)
-            if self.kind(j) == "PLACE" and j > i + 2:
-                return Found("support", i, j + 1, Spec(UNKNOWN, "S", UNKNOWN, self.t[j].value))
-        return None
+        """'help you into Rumania', 'help me get in Rumania'; and the noun: 'support into Rumania', 'a support to Rumania'."""
+        helps = self.word(i) in HELP
+        if not helps and (self.kind(i) != "SUP" or self.word(i - 1) in ("cut", "cuts", "cutting", "his", "their", "potential")):
+            return None  # support given already, or cut
+        whom = self.kind(i + 1) in ("ME", "YOU") and helps
+        j = self.skip(i + 1 + whom, ("MOVE",), ("to",), most=2)
+        j = self.skip(j, ("TO",), ("in",), most=2)
+        if self.kind(j) != "PLACE" or j == i + 1 + whom:
+            return None
+        noun = not whom and not self.word(i).endswith(("ing", "s"))
+        return Found("support", i, j + 1, Spec(UNKNOWN, "S", UNKNOWN, self.t[j].value), asked=noun)
+
+    def bounce(self, i: int) -> Found | None:
+        """'bounce in Galicia', 'bounce Russia out of Sweden', 'bounce Galicia', 'a Galicia bounce': a move there."""
+        if self.kind(i) == "PLACE" and self.kind(i + 1) == "BOUNCE":
+            return Found("order", i, i + 2, Spec(UNKNOWN, "-", "", self.t[i].value), asked=True)
+        if self.kind(i) != "BOUNCE":
+            return None
+        j = self.skip(i + 1, ("POWER", "ME", "YOU", "WE", "WITH"), ("him", "them", "again", "each", "other", "and"), most=4)
+        alone = any(self.kind(k) == "POWER" or self.word(k) in ("him", "them") for k in range(i + 1, j))
+        j += self.word(j) in ("in", "at", "on", "outof", "over")
+        if self.kind(j) != "PLACE":
+            return None
+        return Found("order", i, j + 1, Spec(UNKNOWN, "-", "", self.t[j].value), asked=not alone)
+
+    def put(self, i: int) -> Found | None:
+        """'put my fleet in Con', 'move Sev in Rumania': a unit and where it goes."""
+        if self.kind(i) not in ("PUT", "MOVE"):
+            return None
+        owner, j = self.owner(i + 1)
+        if self.kind(j) == "UNIT":
+            ref = UnitRef(self.t[j].value, "?", owner, j + 1)
+        elif self.kind(j) == "PLACE":
+            ref = UnitRef("?", self.t[j].value, owner, j + 1)
+        else:
+            return None
+        put = self.kind(i) == "PUT" and self.word(ref.end) in ("in", "to", "into", "at", "on")
+        if not (put or self.word(ref.end) == "into") or self.kind(ref.end + 1) != "PLACE":
+            return None
+        return Found("order", i, ref.end + 2, Spec(ref.text, "-", "", self.t[ref.end + 1].value), owner=ref.owner)
 
     def helping(self, verb: str, start: int, j: int, first: UnitRef | None, negated: bool) -> Found | None:
         """The rest of a support or convoy after its verb: whom, where to, and with what."""
+        if self.word(j) == "with" and self.kind(j + 1) == "PLACE":
+            return None  # 'support with Rumania': whom is not said
         j = (
             self.skip(j, ("HOLD",), ("for", "of", "to", "with", "an", "a", "attack", "on", "movement"), most=3)
             if self.kind(j) != "UNIT"
@@ -151,16 +195,25 @@ class Sentence:
         )
         other = self.unit(j)
         if other is None and self.kind(j) in ("ME", "YOU"):
-            other = UnitRef("?", "?", self.kind(j), self.skip(j + 1, ("WORD",), ("hold", "in", "s"), most=0))
+            other = UnitRef("?", "?", self.kind(j), j + 1)
+            if self.word(j + 1) == "in" and self.kind(j + 2) == "PLACE":
+                return Found("support", start, j + 3, Spec(first.text if first else UNKNOWN, "S", UNKNOWN, self.t[j + 2].value), negated=negated)
+        if other is None and self.kind(j) == "POWER":
+            other = UnitRef("?", "?", self.t[j].value, j + 1)
         if other is None:
             return None
         end = other.end
         move = self.skip(end, ("MOVE", "AUX"), ("'s", "attack", "on", "in"), most=3)
         target = self.target(end) or self.target(move)
+        if target is None and self.kind(end) == "PLACE" and other.place != "?":
+            target = self.t[end].value, end + 1  # notation without a dash: 'War S Ukr Mos'
         if target is None and self.kind(move) == "PLACE" and move > end and any(self.kind(k) == "MOVE" for k in range(end, move)):
             target = self.t[move].value, move + 1
+        goals: tuple[str, ...] = ()
         if target:
             goal, end = target
+            if other.text == UNKNOWN and self.kind(end) != "TO":
+                goals, end = self.places(end - 1)  # 'support you into Constantinople and Serbia'
         else:
             goal, end = "", self.skip(end, ("HOLD",), ("to",), most=2) if "HOLD" in (self.kind(end), self.kind(end + 1)) else end
         if verb == "C" and not goal:
@@ -176,18 +229,25 @@ class Sentence:
             kind = by.text
         helped = other.text if verb == "S" or other.kind != "?" else f"A {other.place}"
         spec = Spec(kind, verb, helped, goal)
-        return Found("support" if verb == "S" else "order", start, end, spec, owner=by.owner if by else "", negated=negated)
+        return Found("support" if verb == "S" else "order", start, end, spec, goals if verb == "S" else (), owner=by.owner if by else "", negated=negated)
 
     def move(self, i: int) -> Found | None:
         kind = self.kind(i)
+        if kind == "HOLD" and self.kind(i + 1) in ("ME", "YOU") and self.word(i + 2) == "in" and self.kind(i + 3) == "PLACE":
+            return Found("support", i, i + 4, Spec(UNKNOWN, "S", UnitRef("?", self.t[i + 3].value, "", 0).text))  # 'holding you in Rumania'
         if kind in ("HOLD", "KEEP"):
             return self.held(i)
-        if kind == "MOVE":
+        trying = self.word(i) in ("try", "trying") and (self.kind(i + 1) == "PLACE" or (self.word(i + 1) == "for" and self.kind(i + 2) == "PLACE"))
+        if kind == "MOVE" or trying:
             return self.going(i)
+        if kind == "CON" and self.word(i - 1) != "a" and self.kind(i + 1) == "TO" and self.kind(i + 2) == "PLACE":
+            return Found("order", i, i + 3, Spec(UNKNOWN, "-", "", self.t[i + 2].value, True))
         ref = self.unit(i)
-        if not ref:
-            return None
-        j = self.skip(ref.end, ("AUX", "NEG", "MOVE"), most=6)
+        if not ref or any(self.word(k).startswith(("build", "built")) for k in (i - 2, i - 1)):
+            return None  # 'build a fleet to …'
+        j = self.skip(ref.end, ("AUX", "NEG", "MOVE"), ("has", "have", "need", "needs"), most=6)
+        if self.word(j) == "to" and self.kind(j + 1) in ("AUX", "MOVE") and self.kind(j + 2) == "PLACE":  # 'use the army to take Galicia'
+            return Found("order", i, j + 3, Spec(ref.text, "-", "", self.t[j + 2].value), owner=ref.owner)
         if self.word(j) == "to" and self.kind(j + 1) in ("AUX", "MOVE"):  # 'my army is going to move to Galicia'
             j = self.skip(j + 1, ("AUX", "NEG", "MOVE"), most=4)
         negated = any(self.kind(k) == "NEG" for k in range(ref.end, j))
@@ -215,11 +275,16 @@ class Sentence:
 
     def going(self, i: int) -> Found | None:
         """'move to Galicia', 'take Rumania with my army in Budapest'; no unit said: '? ? - GAL'."""
-        j = self.skip(i + 1, ("MOVE",), ("to", "into", "in", "back", "over", "on"), most=3)
+        j = self.skip(i + 1, ("MOVE", "TO"), ("in", "over", "on", "for", "after", "at", "up", "down", "of", "through"), most=3)
+        pointed = self.kind(j - 1) == "TO" or self.word(j - 1) == "in" or (self.word(j - 1) == "for" and self.word(i) in _FOR)
+        if (self.word(i) in _CARRIED and j == i + 1) or (self.word(i) in _TOWARDS and not pointed):
+            return None
         if self.kind(j) != "PLACE" or (self.kind(j + 1) in ("TO", "UNIT", "HOLD", "SUP", "CON") and self.word(j + 1) != "to"):
             return None
         if self.target(j + 1):  # 'move Vienna to Galicia': the unit pattern reads it from its place on
             return None
+        if self.word(j + 1) == "or" and self.kind(j + 2) == "PLACE" and not any(self.kind(n) == "NEG" for n in range(i - 3, i)):
+            return None  # 'Berlin or Munich' is left open
         places, k = self.places(j)
         if len(places) > 1 and self.kind(k) not in ("TO", "HOLD", "SUP", "CON", "AUX"):
             return Found("order", i, k, Spec(UNKNOWN, "-", "", places[0]), places)
@@ -227,12 +292,14 @@ class Sentence:
         via, ref = end > j + 1, None
         if self.word(end) in ("from", "with", "using"):
             ref = self.unit(end + 1)
+            if ref and self.word(ref.end) == "or":
+                ref = None
         text = ref.text if ref else UNKNOWN
         return Found(
             "order", i, ref.end if ref else end, Spec(text, "-", "", self.t[j].value, via), places[:1], owner=ref.owner if ref else ""
         )
 
-    # dmz, alliance, draw ----------------------------------------------------------------------------------------------
+    # lists ------------------------------------------------------------------------------------------------------------
 
     def places(self, i: int) -> tuple[tuple[str, ...], int]:
         """'Galicia, Ukraine and Rumania' → codes and the token after."""
@@ -249,91 +316,8 @@ class Sentence:
             return (), i
         powers: list[str] = []
         j = i + 1
-        while self.kind(j) in ("POWER", "ME", "YOU", "WE") or (powers and self.word(j) in (",", "and", "of")):
+        while j <= i + 14 and (self.kind(j) in ("POWER", "ME", "YOU", "WE") or (powers and self.word(j) in (",", "and", "of"))):
             if self.kind(j) in ("POWER", "ME", "YOU", "WE"):
                 powers.append(self.t[j].value or self.kind(j))
             j += 1
         return tuple(powers), j if powers else i
-
-    def dmz(self, i: int) -> Found | None:
-        kind = self.kind(i)
-        if kind == "DMZ":
-            powers, j = self.between(i + 1)
-            j = self.skip(j, words=("in", "at", "of", "over", "for", "covering", "on", "around", ":", "be", "zone", "across"), most=2)
-            places, end = self.places(j)
-            late, after = self.between(end)
-            return Found("dmz", i, after if late else end, places=places, powers=powers or late, noun=True) if places else None
-        if kind == "PLACE" or (kind in ("KEEP", "MOVE") and self.kind(i + 1) == "PLACE"):
-            places, j = self.places(i if kind == "PLACE" else i + 1)
-            k = self.skip(j, ("AUX", "NEG", "KEEP"), ("as", "a", "an", "become", "stays"), most=5)
-            if self.kind(k) in ("DMZ", "FREE") and not (self.kind(k) == "FREE" and kind == "PLACE" and k == j):
-                negated = any(self.kind(n) == "NEG" for n in range(j, k))
-                verb = kind != "PLACE" and self.kind(k) == "FREE"
-                return Found("dmz", i, k + 1, places=places, negated=negated, noun=not verb)
-            return None
-        if kind == "KEEP":
-            j = self.skip(i + 1, ("ME", "YOU", "WE", "UNIT"), ("all", "each", "other", "your", "well"), most=4)
-            if self.word(j) == "outof":
-                places, end = self.places(j + 1)
-                return Found("dmz", i, end, places=places) if places else None
-        return None
-
-    def alliance(self, i: int) -> Found | None:
-        foes: list[str] = []
-        if self.kind(i) == "ALLY":
-            if self.word(i) == "ally" and any(self.word(k) in ("a", "an", "your", "my", "his") for k in range(max(0, i - 2), i)):
-                return None  # 'a bad ally' is somebody, not a pact
-            powers, j = self.between(i + 1)
-            end = j
-            j = self.skip(j, words=("together", "this", "turn", "year", "right", "now", "up"), most=3)
-            if self.kind(j) == "FOE" and self.kind(j + 1) == "POWER":
-                foes, end = [self.t[j + 1].value], j + 2
-                if self.word(end) == "and" and self.kind(end + 1) == "POWER":
-                    foes, end = [*foes, self.t[end + 1].value], end + 2
-            late, end = self.between(end) if not powers and self.word(end) == "between" else ((), end)
-            return Found("alliance", i, end, places=tuple(foes), powers=powers or late, noun=self.word(i) == "alliance")
-        if (
-            self.kind(i) == "MOVE"
-            and self.word(i).startswith(("attack", "take"))
-            and self.kind(i + 1) == "POWER"
-            and self.word(i + 2) == "together"
-        ):
-            return Found("alliance", i, i + 3, places=(self.t[i + 1].value,))
-        return None
-
-    def draw(self, i: int) -> Found | None:
-        if self.kind(i) != "DRAW":
-            return None
-        before = (
-            self.word(i - 1) in ("a", "to", "us", "we", "for", "no", "not", "can", "all", "accept", "propose", "")
-            or self.kind(i - 1) == "AUX"
-            or i == 0
-        )
-        after = self.kind(i + 1) in ("END", "AUX") or self.word(i + 1) in (
-            "now",
-            "vote",
-            "time",
-            "this",
-            "here",
-            "together",
-            "with",
-            "and",
-            "in",
-            "if",
-            ",",
-            ".",
-            "!",
-            "?",
-            "works",
-            "sounds",
-            "at",
-            "too",
-            ")",
-            ";",
-            ":",
-            "but",
-            "so",
-            "between",
-            "-",
-        )
-        return Found("draw", i, i + 1, noun=True) if before and after else None

@@ -20,6 +20,7 @@ from sociallm.conversation import AgentID
 
 BEST = 6  # orders kept for each unit in an intent
 TEMPERATURE = 1.0
+LIKELY = 0.0002  # what a support or convoy may ask of its partner at least: more than a promised unit gives to breaking its word
 
 
 def intent(scored: Mapping[str, Mapping[str, float]], temperature: float = TEMPERATURE) -> dict[str, dict[str, float]]:
@@ -75,13 +76,13 @@ def _together(order: str, chances: Mapping[str, Mapping[str, float]], chosen: Ma
     other = parsed.other or ""
     if parsed.kind in ("support", "convoy") and other in chances:
         fitting = _fitting(parsed)
-        if other not in chosen and fitting[0] in chances[other]:
+        if other not in chosen and chances[other].get(fitting[0], 0.0) >= LIKELY:
             found[other] = fitting[0]
         elif other not in chosen or not _matched(order, chosen):
             return None
     if parsed.via:
         wanted = f"C {parsed.unit} - {parsed.target}"
-        able = [unit for unit, orders in chances.items() if f"{unit} {wanted}" in orders and _alone(unit, parsed)]
+        able = [unit for unit, orders in chances.items() if orders.get(f"{unit} {wanted}", 0.0) >= LIKELY and _alone(unit, parsed)]
         if not any(chosen.get(unit) == f"{unit} {wanted}" for unit in able):
             free = [unit for unit in able if unit not in chosen]
             if not free:

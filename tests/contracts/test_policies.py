@@ -14,7 +14,7 @@ from scenarios.table import make_environment
 from sociallm.checkpoint import SHIPPED
 
 PLUGINS = ("tests.sandbox.toy",)
-BREAKERS = {"rogue", "crashing", "slow"}  # the toy world's policies that break the contract, or wait, on purpose
+BREAKERS = {"rogue", "crashing", "slow", "leaving"}  # the toy world's policies that break the contract, or wait, on purpose
 NAMES = sorted(set(policies(PLUGINS)) - BREAKERS)
 
 

@@ -91,6 +91,18 @@ def test_all_that_leaves_a_world_has_a_json_form(name):
 
 
 @pytest.mark.parametrize("name", worlds(PLUGINS))
+def test_a_state_that_went_through_json_text_goes_on_as_the_state_itself(name):
+    environment = made(name)
+    for step, (state, window, _) in enumerate(played(environment, 6)):
+        back = environment.from_json(json.loads(json.dumps(environment.to_json(state))))
+        assert back == state and environment.window(back) == window
+        for agent in environment.agents:  # in the order of the keys too: a policy may go through a view as it stands
+            assert json.dumps(environment.observe(back, agent)) == json.dumps(environment.observe(state, agent))
+        outcomes = [environment.step(s, dict.fromkeys(window.agents), np.random.default_rng(step)) for s in (state, back)]
+        assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize("name", worlds(PLUGINS))
 def test_no_move_can_break_a_world(name):
     environment = made(name)
     steps = sum(1 for _ in played(environment, 3, lambda agent, step: HOSTILE_MOVES[(step + len(agent)) % len(HOSTILE_MOVES)]))

@@ -19,51 +19,18 @@ from scenarios.diplomacy.board import (
     board_from_json,
     board_hash,
     board_to_json,
+    fork,
     initial_board,
 )
-from scenarios.diplomacy.map import COASTS, HOME_CENTERS, KINDS, PLACES, POWERS, SUPPLY_CENTERS, fleet_neighbours, reach
+from scenarios.diplomacy.map import HOME_CENTERS, PLACES, POWERS, SUPPLY_CENTERS, fleet_neighbours, reach
 from scenarios.diplomacy.orders import Order, OrderError, check_movement, fleets_at_sea, format_order, legal_orders, occupants, parse_order
+from scenarios.diplomacy.positions import random_board, random_orders
+from scenarios.diplomacy.rules import STANDARD, WEBDIPLOMACY, Rules
 
 SEEDS = range(150)
 
 
 # ---- random positions ----------------------------------------------------------------------------------------------
-
-def random_board(rng: random.Random) -> Board:
-    """A crowd around one province, so that units meet; up to seven powers."""
-    near = {rng.choice(sorted(KINDS))}
-    for _ in range(rng.choice((2, 2, 3))):
-        near |= {q for p in near for place in COASTS.get(p, (p,)) for kind in "AF" for q in reach(kind, place)}
-    powers = POWERS[: rng.choice((2, 3, 7))]
-    units: dict[str, list[str]] = {power: [] for power in POWERS}
-    for province in sorted(near):
-        if rng.random() < 0.75:
-            kind = "F" if KINDS[province] == "sea" else "A" if KINDS[province] == "land" else rng.choice("AAF")
-            place = rng.choice(COASTS.get(province, (province,))) if kind == "F" else province
-            units[rng.choice(powers)].append(f"{kind} {place}")
-    return Board(year=1901, season="S", phase="M", units={p: tuple(u) for p, u in units.items()}, centers={})
-
-
-def random_orders(board: Board, rng: random.Random) -> dict[str, list[str]]:
-    """Legal orders that mostly concern each other: moves first, then supports and convoys of those moves."""
-    options = {unit: (power, orders) for power in POWERS for unit, orders in legal_orders(board, power).items()}
-    chosen: dict[str, str] = {}
-    for unit, (_, orders) in options.items():
-        moves = [order for order in orders if " - " in order and order.startswith(f"{unit} -")]
-        carried = [order for order in moves if order.endswith("VIA")]
-        if moves and rng.random() < 0.6:
-            chosen[unit] = rng.choice(carried if carried and rng.random() < 0.6 else moves)
-    moving = {order.removesuffix(" VIA") for order in chosen.values()}
-    for unit, (_, orders) in options.items():
-        if unit not in chosen:
-            fitting = [order for order in orders if order.partition(" S ")[2] in moving or order.partition(" C ")[2] in moving]
-            convoys = [order for order in fitting if " C " in order]
-            chosen[unit] = rng.choice(convoys if convoys and rng.random() < 0.7 else fitting or orders)
-    found: dict[str, list[str]] = {power: [] for power in POWERS}
-    for unit, (power, _) in options.items():
-        found[power].append(chosen[unit])
-    return found
-
 
 def positions() -> list[tuple[Board, dict[str, list[str]]]]:
     found = []
@@ -427,3 +394,55 @@ def test_a_position_from_outside_is_checked(change: dict, why: str) -> None:
 def test_the_game_begins_with_everyone_at_home() -> None:
     assert initial_board().centers == dict(HOME_CENTERS)
     assert {p: len(units) for p, units in initial_board().units.items()} == {p: 4 if p == "RUSSIA" else 3 for p in POWERS}
+
+
+# ---- the options of the rules --------------------------------------------------------------------------------------
+
+def moved(rules: Rules, units: dict[str, tuple[str, ...]], orders: dict[str, list[str]]) -> set[str]:
+    board = Board(year=1901, season="S", phase="M", units=units, centers={})
+    return {unit for own in adjudicate(board, orders, rules).board.units.values() for unit in own}
+
+
+def test_an_army_that_says_via_walks_only_where_the_rules_let_it() -> None:
+    units = {"FRANCE": ("A PIC",), "ENGLAND": ("F ENG",)}
+    idle = {"FRANCE": ["A PIC - BRE VIA"], "ENGLAND": ["F ENG H"]}
+    assert moved(STANDARD, units, idle) == {"A PIC", "F ENG"}
+    assert moved(Rules(land_route="unordered"), units, idle) == {"A BRE", "F ENG"}
+
+
+def test_a_fleet_of_the_same_power_shows_intent_only_where_the_rules_say_so() -> None:
+    """DATC 6.G.1's swap: by convoy the two pass each other, on land they meet head-to-head."""
+    units = {"FRANCE": ("A BRE", "F ENG"), "ENGLAND": ("A PIC",)}
+    swap = {"FRANCE": ["A BRE - PIC", "F ENG C A BRE - PIC"], "ENGLAND": ["A PIC - BRE"]}
+    with_army = Board(year=1901, season="S", phase="M", units=units, centers={})
+    assert adjudicate(with_army, swap).board.units["ENGLAND"] == ("A BRE",)
+    assert adjudicate(with_army, swap, Rules(convoy_intent="explicit")).board.units["ENGLAND"] == ("A PIC",)
+
+
+def test_a_convoy_that_no_route_needs_is_illegal_or_without_effect() -> None:
+    units = {"ENGLAND": ("A YOR", "F ENG", "F NTH")}
+    orders = {"ENGLAND": ["A YOR - BEL VIA", "F ENG C A YOR - BEL", "F NTH C A YOR - BEL"]}
+    board = Board(year=1901, season="S", phase="M", units=units, centers={})
+    strict, lax = adjudicate(board, orders), adjudicate(board, orders, WEBDIPLOMACY)
+    assert [text for _, text, _ in strict.illegal] == ["F ENG C A YOR - BEL"]
+    assert not lax.illegal and lax.results["ENGLAND", "F ENG C A YOR - BEL"] == "fails"
+    assert strict.board == lax.board
+
+
+def test_who_goes_in_civil_disorder_depends_on_the_rules() -> None:
+    """France owns Norway alone. F NWY is at 0 from it, A PAR at 4 (NTH, ENG, PIC, PAR); from home A PAR is at 0 and F NWY at 3 (NTH, ENG, BRE)."""
+    board = Board(year=1901, season="W", phase="A", units={"FRANCE": ("A PAR", "F NWY")}, centers={"FRANCE": ("NWY",)})
+    assert adjudicate(board, {}).disbanded == (("FRANCE", "A PAR"),)
+    assert adjudicate(board, {}, Rules(removals="home centres")).disbanded == (("FRANCE", "F NWY"),)
+
+
+def test_an_option_that_is_none_is_told_so() -> None:
+    with pytest.raises(ValueError, match=r"rules\.removals: got '1971', expected 'owned centres' or 'home centres'"):
+        Rules(removals="1971")
+
+
+def test_a_fork_is_equal_and_shares_nothing_mutable() -> None:
+    board = initial_board()
+    other = fork(board)
+    assert other == board and hash(other) == hash(board)
+    assert other.units is not board.units and other.centers is not board.centers

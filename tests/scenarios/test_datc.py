@@ -13,6 +13,7 @@ import pytest
 from scenarios.diplomacy.adjudicator import Resolution, adjudicate
 from scenarios.diplomacy.board import Board, Dislodged
 from scenarios.diplomacy.map import POWERS
+from scenarios.diplomacy.rules import Rules
 
 DATA = Path(os.environ.get("SOCIALLM_DATA") or Path(__file__).resolve().parents[2].parent / "shared" / "data")
 CASES_FILE = DATA / "datc" / "cases.jsonl"
@@ -63,6 +64,22 @@ def test_case_comes_out_as_the_datc_says(case: dict[str, Any]) -> None:
         board = board_of(step, step)
         assert (found.board.units, found.board.dislodged, found.board.contested) == (board.units, board.dislodged, board.contested)
         found = check(step, found.board)
+
+
+OTHERWISE = {  # option → the cases that end in another position under it; all others are as under the author's preferences
+    "land_route": ("unordered", {"6.G.8"}),
+    "convoy_intent": ("explicit", {"6.G.1", "6.G.5", "6.G.6", "6.G.9", "6.G.11"}),
+    "removals": ("home centres", {"6.J.6", "6.J.10", "6.J.11"}),
+    "needless_convoys": ("taken", set()),
+}
+
+
+@pytest.mark.parametrize("option", OTHERWISE)
+def test_an_option_changes_the_cases_about_it_and_no_other(option: str) -> None:
+    choice, expected = OTHERWISE[option]
+    rules = Rules(**{option: choice})
+    changed = {name(c) for c in CASES if adjudicate(board_of(c, c), c["orders"], rules).board != adjudicate(board_of(c, c), c["orders"]).board}
+    assert changed == expected
 
 
 def test_all_164_cases_and_the_second_position_of_6_j_9_are_there() -> None:

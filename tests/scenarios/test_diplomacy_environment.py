@@ -7,7 +7,7 @@ import json
 import pytest
 
 from scenarios.diplomacy.board import Board, Dislodged, board_from_json, board_hash, initial_board
-from scenarios.diplomacy.environment import EVERYONE, MAX_ORDERS, PAIRS, Options, State, make, read_move
+from scenarios.diplomacy.environment import BRIEFING, EVERYONE, MAX_ORDERS, PAIRS, Options, State, make, read_move
 from scenarios.diplomacy.map import HOME_CENTERS, POWERS
 from tests.scenarios.table_play import play, stream
 
@@ -132,7 +132,7 @@ def test_rewards_are_the_centres_won_and_lost_in_the_fall():
 def test_eighteen_centres_end_the_game():
     won = ("BUL", *(c for p in ("TURKEY", "RUSSIA", "AUSTRIA", "ITALY", "GERMANY") for c in HOME_CENTERS[p]))
     board = position(season="F", centers={"TURKEY": won}, units={"TURKEY": ("A GRE",), "FRANCE": ("A PAR",)})
-    outcome = make(Options(last_year=1950)).step(State(board, round=2), {}, RNG)
+    outcome = make(Options(last_year=1950, press_rounds=2)).step(State(board, round=2), {}, RNG)
     assert len(outcome.state.board.centers["TURKEY"]) == 18 and outcome.done
 
 
@@ -166,3 +166,13 @@ def test_rules_rerun_on_the_told_moves_give_the_same_boards():
 def test_options_out_of_range_are_named(options, name):
     with pytest.raises(ValueError, match=f"environment.{name}: got .*, expected"):
         make(Options(**options))
+
+
+def test_the_share_of_a_game_behind_grows_with_years_and_press_rounds():
+    world = make(Options(last_year=1902, press_rounds=2))  # two years of two seasons of three windows
+    spring, fall = position(), position(season="F")
+    behind = [
+        State(spring, round=BRIEFING), State(spring), State(spring, round=1), State(spring, round=2), State(position(phase="R")), State(fall),
+        State(fall, round=2), State(position(season="W", phase="A")), State(position(year=1902)), State(position(year=1903)),
+    ]  # fmt: skip
+    assert [round(world.share(state) * 12, 9) for state in behind] == [0, 0, 1, 2, 3, 3, 5, 6, 6, 12]
