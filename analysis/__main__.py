@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from sandbox.log import printable
 
     try:
-        return chosen.command(chosen)
+        code: int = chosen.command(chosen)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # `report … | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except AnalysisError as error:
         print(printable(str(error)), file=sys.stderr)
         return 2
@@ -24,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m analysis", description="Tables and plots from the folders of runs.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    report = commands.add_parser("report", help="write metrics.csv, plots and report.md into a run's folder")
+    report = commands.add_parser("report", help="what came out of a run: printed, and as metrics.csv, plots and report.md in its folder")
     report.add_argument("run", type=Path, metavar="RUN")
     report.set_defaults(command=_report)
     watch = commands.add_parser("watch", help="compare surprise with and without states over watched games")
@@ -38,7 +44,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _report(chosen: argparse.Namespace) -> int:
     from analysis.report import report
-    print(f"report: {report(chosen.run)}")
+    from sandbox.log import printable
+
+    path, lines = report(chosen.run)
+    print("\n".join([*lines, printable(f"report: {path}")]))
     return 0
 
 

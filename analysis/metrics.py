@@ -1,4 +1,4 @@
-"""What a run's log says, as tables: messages, supply centres, promises, surprise; and all of it as one tidy table.
+"""What a run's log says, as tables: messages, supply centres, surprise. Promises and alliances are in `promises.py`, trust in `trust.py`.
 
 Every function takes the events of a run (`read_run`) and gives a DataFrame; a log without such events gives an empty one.
 """
@@ -11,14 +11,16 @@ from typing import Any
 
 import pandas as pd
 
-from sandbox.log import Event, LogError, read_events
+from sandbox.log import Event, LogError
+from sandbox.record import logged_message
+from sandbox.sealed import events_of
+from sociallm.conversation import Message
 
-TIDY = ["step", "time", "metric", "agent", "value"]
 # How much of the reader's memory was there when a message was read: the key in a memory record, and its name in a table.
 STATES: Mapping[str, str] = {
     "surprise": "both states", "surprise_no_int": "interlocutor emptied", "surprise_no_own": "own emptied", "surprise_no_states": "both emptied",
 }
-BINDING = frozenset({"promise", "accept"})  # acts that bind their author to an order
+WORDED = ("model", "grammar")  # who words the messages of agents that could have SociaLLM do it
 
 
 class AnalysisError(ValueError):
@@ -27,15 +29,12 @@ class AnalysisError(ValueError):
 
 def read_run(run: Path, torn: Callable[[str], None] | None = None) -> tuple[Event, ...]:
     """The events of a run folder, checked. Raises `AnalysisError` in one line; a torn last record is told to `torn`."""
-    path = run / "events.jsonl"
-    if not path.is_file():
-        raise AnalysisError(f"{path}: no log there; name the folder of a run (the last line that `python -m sandbox run` printed)")
     try:
-        events = tuple(read_events(path, torn))
+        events = tuple(events_of(run, torn))
     except (LogError, OSError) as error:
         raise AnalysisError(str(error)) from None
     if not events:
-        raise AnalysisError(f"{path}: the log is empty; the run ended before its first step")
+        raise AnalysisError(f"{run}: the log is empty; the run ended before its first step")
     return events
 
 
@@ -51,50 +50,23 @@ def centres(events: Sequence[Event]) -> pd.DataFrame:
     rows = []
     for event, happened in outcomes(events, "adjudication"):
         phase, owned = happened.get("phase"), happened.get("centers")
-        if not isinstance(phase, str) or not phase[1:5].isdecimal() or not isinstance(owned, dict):
+        if not isinstance(phase, str) or not phase[1:5].isdecimal() or not isinstance(owned, dict) or not all(isinstance(held, list) for held in owned.values()):
             raise AnalysisError(f"record {event.seq}: an adjudication needs \"phase\" like F1901M and \"centers\"; the log is not of this version")
         rows += [(event.step, event.time, phase, int(phase[1:5]), power, len(held)) for power, held in sorted(owned.items())]
     return pd.DataFrame(rows, columns=["step", "time", "phase", "year", "agent", "centres"])
 
 
 def centres_by_year(events: Sequence[Event]) -> pd.DataFrame:
-    """Supply centres at the end of each year: years down, powers across; a power no longer listed owns none."""
-    table = centres(events).drop_duplicates(["year", "agent"], keep="last").pivot(index="year", columns="agent", values="centres")
-    return table.fillna(0).astype(int)
+    """Supply centres at the end of each year: years down, powers across; a power no longer listed owns none.
 
-
-def promises(events: Sequence[Event]) -> pd.DataFrame:
-    """One row a binding act of Diplomacy press: was it kept in the author's next orders for movement?
-
-    Binding is a promise or an acceptance, as its author meant it (the act in the log, not a reading of the text), of an order or a support
-    of the author's own, or of a demilitarised zone the author stays out of. The same promise said twice in a phase counts once.
+    The year before the first is what a power began with; a year that was cut short before its fall is left out, centres change hands then.
     """
-    rows, open_acts = [], {}
-    for event in events:
-        act = event.data.get("act") if event.kind == "message" else None
-        if isinstance(act, dict) and act.get("act") in tuple(BINDING) and isinstance(act.get("about"), dict):
-            about = act["about"]
-            if _binds(about, event.agent):
-                open_acts[event.agent, repr(sorted(about.items()))] = (event, about)
-        for _, happened in outcomes([event], "adjudication"):
-            if str(happened.get("phase")).endswith("M") and isinstance(happened.get("orders"), dict):
-                rows += [(e.step, e.time, e.agent, about["kind"], _kept(about, happened["orders"].get(e.agent) or [])) for e, about in open_acts.values()]
-                open_acts = {}
-    return pd.DataFrame(rows, columns=["step", "time", "agent", "kind", "kept"])
-
-
-def _binds(about: Mapping[str, Any], author: str | None) -> bool:
-    if about.get("kind") in ("order", "support"):
-        return about.get("power") == author and isinstance(about.get("order"), str) and "?" not in about["order"]  # a unit left open could be any
-    powers, provinces = about.get("powers"), about.get("provinces")
-    return about.get("kind") == "dmz" and isinstance(powers, list) and author in powers and isinstance(provinces, list)
-
-
-def _kept(about: Mapping[str, Any], orders: Sequence[str]) -> bool:
-    if about["kind"] == "dmz":
-        entered = {str(order).split(" - ")[1][:3] for order in orders if order.count(" ") >= 3 and order.split()[2] == "-"}
-        return not any(province in entered for province in about["provinces"] if isinstance(province, str))
-    return about["order"] in orders
+    table = centres(events)
+    if table.empty:
+        return table.pivot(index="year", columns="agent", values="centres")
+    began = table[table["phase"] == table["phase"].iloc[0]].assign(year=int(table["year"].iloc[0]) - 1) if table["phase"].iloc[0].startswith("S") else table[:0]
+    ended = table[~table["phase"].str.startswith("S")]
+    return pd.concat([began, ended]).drop_duplicates(["year", "agent"], keep="last").pivot(index="year", columns="agent", values="centres").fillna(0).astype(int)
 
 
 def surprises(events: Sequence[Event]) -> pd.DataFrame:
@@ -126,23 +98,6 @@ def nats_per_token(surprise: pd.DataFrame) -> dict[str, float]:
     return {key: float(table[key].sum() / table["tokens"].sum()) for key in table.columns[1:]} if table["tokens"].sum() > 0 else {}
 
 
-def tidy(events: Sequence[Event]) -> pd.DataFrame:
-    """All measures of a run, one value a row: step, time, metric, agent, value."""
-    sent, owned, bound, read = messages(events), centres(events), promises(events), surprises(events)
-    parts = [_long(sent.assign(messages=1, worded_by_model=(sent["by"] == "model").astype(int)), "author", ["messages", "characters", "worded_by_model"]),
-             _long(owned, "agent", ["centres"]), _long(bound.rename(columns={"kept": "promise_kept"}), "agent", ["promise_kept"]),
-             _long(read, "reader", [key for key in ("tokens", *STATES) if key in read])]
-    scalar = [(e.step, e.time, e.kind, e.agent, float(need(e, "reward", (int, float))) if e.kind == "reward" else 1.0)
-              for e in events if e.kind in ("reward", "fault")]
-    table = pd.concat([part for part in (*parts, pd.DataFrame(scalar, columns=TIDY)) if len(part)] or [pd.DataFrame(columns=TIDY)])
-    return table.sort_values("step", kind="stable", ignore_index=True)
-
-
-def _long(table: pd.DataFrame, agent: str, metrics: Sequence[str]) -> pd.DataFrame:
-    long = table.melt(id_vars=["step", "time", agent], value_vars=list(metrics), var_name="metric", value_name="value")
-    return long.rename(columns={agent: "agent"}).astype({"value": float})[TIDY]
-
-
 def outcomes(events: Sequence[Event], what: str) -> Iterator[tuple[Event, Mapping[str, Any]]]:
     """(event, what happened) for everything of one kind that the world said happened."""
     for event in events:
@@ -150,6 +105,14 @@ def outcomes(events: Sequence[Event], what: str) -> Iterator[tuple[Event, Mappin
             for happened in need(event, "events", list):
                 if isinstance(happened, dict) and happened.get("what") == what:
                     yield event, happened
+
+
+def message_of(event: Event) -> Message:
+    """The message of a message event."""
+    try:
+        return logged_message(event)
+    except (KeyError, TypeError, ValueError) as error:
+        raise AnalysisError(f"record {event.seq} (message): {type(error).__name__}: {error!s:.60}; the log is damaged or not of this version") from None
 
 
 def need(event: Event, key: str, kind: Any) -> Any:

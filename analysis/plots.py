@@ -1,13 +1,15 @@
 """Figures of a run. Each function takes tables of `analysis.metrics` and gives a Figure; `save` writes it. No window is opened.
 
+Agents differ in colour, in line and in marker, their initial where it is their own, so that a print in black and white can be read.
 Names come from outside: `label` makes one harmless before it is drawn.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,12 +17,15 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from analysis.metrics import STATES, by_message
 from sandbox.log import printable
 
 LEGEND_AT_MOST = 20  # names; more would cover the plot
 WINDOW = 25  # messages in a running mean
+LINES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)), (0, (10, 2)), (0, (1, 1)), (0, (6, 2, 1.5, 2, 1.5, 2)))
+MARKERS = "osD^vP*Xh<>pd8"
 
 
 def label(name: str) -> str:
@@ -40,40 +45,66 @@ def save(figure: Figure, path: Path) -> None:
 
 def plot_centres(years: pd.DataFrame) -> Figure:
     """Supply centres at the end of each year, one line a power (`metrics.centres_by_year`)."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    colours = _colours(list(years.columns))
+    drawn = styles(list(years.columns))
     for offset, power in enumerate(years.columns):
-        shift = (offset - (len(years.columns) - 1) / 2) * 0.04  # equal lines would hide each other
-        axes.plot(years.index, years[power] + shift, marker="o", markersize=4, color=colours[power], label=label(power))
-    axes.set(title="Supply centres at the end of each year", xlabel="year", ylabel="centres", ylim=(-0.5, max(8, int(years.to_numpy().max()) + 1)))
-    axes.set_xticks(years.index, [str(year) for year in years.index])
+        shift = offset - (len(years.columns) - 1) / 2  # equal lines would hide each other, and their letters too
+        alive = years[power].where(years[power].shift(fill_value=1) > 0)  # up to the year in which the last one is lost
+        axes.plot(years.index + shift * 0.55 / len(years.columns), alive + shift * 0.05, **drawn[power], label=f"{label(power)}  {int(years[power].iloc[-1])}")
+    axes.set(title="Supply centres at the end of each year", xlabel="year", ylabel="supply centres owned", ylim=(-0.5, max(8, int(years.to_numpy().max()) + 1)))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    shown = years.index[:: -(-len(years) // 12)]
+    axes.set_xticks(shown, ["start" if year == years.index[0] and len(years) > 1 else str(year) for year in shown])
+    axes.grid(axis="y", color="0.9")
     _legend(axes, len(years.columns))
     return figure
 
 
 def plot_messages(sent: pd.DataFrame) -> Figure:
     """Who wrote to whom as a matrix, and how many messages each had written by when (`metrics.messages`)."""
-    figure = Figure(figsize=(12, 4.8), layout="constrained")
+    figure = Figure(figsize=(13, 5), layout="constrained")
     matrix, over_time = figure.subplots(1, 2)
     agents, counts = who_to_whom(sent)
-    shown = matrix.imshow(counts, cmap="Blues", vmin=0)
+    shown = matrix.imshow(counts, cmap="Greys", vmin=0, vmax=max(1, counts.max()))
     figure.colorbar(shown, ax=matrix, label="messages")
-    matrix.set_xticks(range(len(agents) + 1), [*map(label, agents), "several"], rotation=45, ha="right")
-    matrix.set_yticks(range(len(agents)), list(map(label, agents)))
+    name_axes(matrix, agents, [*agents, "several"])
+    rule(matrix, len(agents), len(agents) + 1)
     matrix.set(title="Who wrote to whom", xlabel="to", ylabel="from")
     if len(agents) <= LEGEND_AT_MOST:
         for (row, column), count in np.ndenumerate(counts):
             if count:
                 matrix.text(column, row, str(int(count)), ha="center", va="center", fontsize=8, color="white" if count > counts.max() / 2 else "black")
-    colours = _colours(agents)
-    hours = (sent["time"] - sent["time"].min()) / 3_600_000
+    drawn = styles(agents)
+    minutes = (sent["time"] - sent["time"].min()) / 60_000
     for agent in agents:
-        mine = hours[sent["author"] == agent]
-        over_time.step([0, *mine, hours.max()], [0, *range(1, len(mine) + 1), len(mine)], where="post", color=colours[agent], label=label(agent))
-    over_time.set(title="Messages written", xlabel="hours since the first message", ylabel="messages so far")
+        mine = minutes[sent["author"] == agent]
+        times, total = [0, *mine, minutes.max()], [0, *range(1, len(mine) + 1), len(mine)]
+        over_time.step(times, total, where="post", **drawn[agent], markevery=max(1, len(times) // 6), label=f"{label(agent)}  {len(mine)}")
+    over_time.set(title="Messages written", xlabel="simulated minutes since the first message", ylabel="messages so far")
+    over_time.yaxis.set_major_locator(MaxNLocator(integer=True))
+    over_time.grid(axis="y", color="0.9")
     _legend(over_time, len(agents))
     return figure
+
+
+def name_axes(matrix: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
+    """Agents' names beside and below a matrix; none where there are too many to read."""
+    if len(columns) > LEGEND_AT_MOST + 1:
+        matrix.set_xticks([])
+        matrix.set_yticks([])
+        return
+    matrix.set_yticks(range(len(rows)), list(map(label, rows)))
+    matrix.set_xticks(range(len(columns)), list(map(label, columns)), rotation=45, ha="right", rotation_mode="anchor")
+
+
+def rule(matrix: Axes, rows: int, columns: int) -> None:
+    """Thin lines between the cells of a matrix."""
+    if columns <= LEGEND_AT_MOST + 1:
+        matrix.set_xticks(np.arange(columns - 1) + 0.5, minor=True)
+        matrix.set_yticks(np.arange(rows - 1) + 0.5, minor=True)
+        matrix.grid(which="minor", color="0.85")
+        matrix.tick_params(which="minor", length=0)
 
 
 def who_to_whom(sent: pd.DataFrame) -> tuple[list[str], np.ndarray]:
@@ -94,18 +125,25 @@ def plot_surprise(surprise: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     table = by_message(surprise)
     rolling = table.rolling(WINDOW, min_periods=min(5, len(table))).sum()
-    for key in table.columns[1:]:
-        axes.plot(range(1, len(table) + 1), rolling[key] / rolling["tokens"], label=STATES[key], linewidth=1.2)
+    for line, key in zip(LINES, table.columns[1:], strict=False):
+        axes.plot(range(1, len(table) + 1), rolling[key] / rolling["tokens"], label=STATES[key], linewidth=1.2, linestyle=line)
     axes.set(title="What a reader did not expect", xlabel="message", ylabel=f"nats per token, last {WINDOW} messages")
     _legend(axes, len(table.columns) - 1)
     return figure
 
 
-def _colours(agents: Sequence[str]) -> dict[str, tuple[float, float, float, float]]:
+def styles(agents: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+    """How each agent's line is drawn: colour, line, marker (its initial, where no other agent has the same)."""
     palette = colormaps["tab10" if len(agents) <= 10 else "tab20"]
-    return {agent: palette(i % palette.N) for i, agent in enumerate(agents)}
+    initials = [agent[:1] for agent in agents]
+    lettered = len(set(initials)) == len(agents) and all(letter.isascii() and letter.isalpha() for letter in initials)
+    return {
+        agent: {"color": palette(i % palette.N), "linestyle": LINES[i % len(LINES)], "linewidth": 1.4, "markersize": 8,
+                "marker": f"$\\mathrm{{{initials[i]}}}$" if lettered else MARKERS[i % len(MARKERS)]}
+        for i, agent in enumerate(agents)
+    }  # fmt: skip
 
 
 def _legend(axes: Axes, entries: int) -> None:
     if 0 < entries <= LEGEND_AT_MOST:
-        axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=4)

@@ -1,27 +1,22 @@
-"""The report of one run: metrics.csv, plots/*.png and report.md, written into the run's folder from its log alone."""
+"""The report of one run: metrics.csv, plots/*.png with their tables as CSV, and report.md, written into the run's folder from its log alone."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.metrics import (
-    STATES,
-    AnalysisError,
-    centres_by_year,
-    messages,
-    nats_per_token,
-    outcomes,
-    promises,
-    read_run,
-    surprises,
-    tidy,
-)
+from analysis.metrics import STATES, WORDED, AnalysisError, centres_by_year, messages, nats_per_token, outcomes, read_run, surprises
+from analysis.pact_plots import plot_alliances, plot_promises, plot_trust
 from analysis.plots import plot_centres, plot_messages, plot_surprise, save
+from analysis.promises import alliances, by_pair, phases, promises, verdicts
+from analysis.summary import summary
+from analysis.tidy import tidy
+from analysis.trust import TRUST, trust
 from sandbox.log import Event, printable
 
 # Everything that Markdown, or a viewer that links bare addresses, could read as more than text.
@@ -29,39 +24,106 @@ _MARKS = re.compile(r"[\\`*_{}\[\]#!~$:@^]|(?<=www)\.", re.IGNORECASE)
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"})  # safe in a viewer that knows no backslashes too
 
 
-def report(run: Path) -> Path:
-    """Write the report into the folder and give the path of report.md. Raises `AnalysisError`, before anything is written, if the log is damaged."""
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a run, each worked out once. `missing` says in a line what could not be worked out."""
+
+    messages: pd.DataFrame
+    years: pd.DataFrame
+    phases: tuple[str, ...]
+    promises: pd.DataFrame
+    alliances: pd.DataFrame
+    trust: pd.DataFrame
+    surprises: pd.DataFrame
+    missing: tuple[str, ...] = ()
+
+
+def tables(events: Sequence[Event]) -> Tables:
+    """All tables of these events. Raises `AnalysisError` if the log is damaged."""
+    sent, years, game = messages(events), centres_by_year(events), phases(events)
+    missing: tuple[str, ...] = ()
+    try:
+        trusted = trust(events)
+    except AnalysisError as error:  # a game under other rules still has the rest
+        trusted, missing = pd.DataFrame(columns=TRUST), (str(error),)
+    return Tables(sent, years, tuple(phase.name for phase in game if phase.name), verdicts(promises(game)), alliances(game), trusted, surprises(events), missing)
+
+
+def report(run: Path) -> tuple[Path, list[str]]:
+    """Write the report into the folder; the path of report.md, and what came out, in lines for a terminal.
+
+    Raises `AnalysisError`, before anything is written, if the log is damaged.
+    """
     torn: list[str] = []
     events = read_run(run, torn.append)
-    table, figures = tidy(events), _figures(events)
-    text = _markdown(run.name, events, [name for name, _ in figures], torn)
+    found = tables(events)
+    measures, figures = tidy(events, found.promises, found.trust), _figures(found)
+    lines = summary(found.messages, found.years, found.promises, found.alliances)
+    text = _markdown(run.name, events, found, [name for name, _ in figures], torn)
     try:
-        table.to_csv(run / "metrics.csv", index=False)
+        _csv(measures, run / "metrics.csv")
         for name, figure in figures:
-            save(figure, run / "plots" / name)
+            save(figure, run / "plots" / f"{name}.png")
+        for name, frame in _frames(found).items():
+            _csv(frame, run / "plots" / f"{name}.csv")
         (run / "report.md").write_text(text, encoding="utf-8")
     except OSError as error:
         raise AnalysisError(f"{run}: cannot write the report ({error.strerror}); is the folder writable?") from None
-    return run / "report.md"
+    return run / "report.md", [*found.missing, *lines]
 
 
-def _figures(events: Sequence[Event]) -> list[tuple[str, Figure]]:
-    """(file name, figure) of every plot this run has something for."""
-    years, sent, read = centres_by_year(events), messages(events), surprises(events)
-    return ([("centres.png", plot_centres(years))] if len(years) else []) + ([("messages.png", plot_messages(sent))] if len(sent) else []) + (
-        [("surprise.png", plot_surprise(read))] if len(read) else [])
+def _figures(found: Tables) -> list[tuple[str, Figure]]:
+    """(name, figure) of every plot this run has something for."""
+    drawn = [
+        ("centres", len(found.years), lambda: plot_centres(found.years)),
+        ("alliances", len(found.alliances), lambda: plot_alliances(found.alliances, found.phases)),
+        ("promises", len(found.promises), lambda: plot_promises(found.promises)),
+        ("trust", len(found.trust), lambda: plot_trust(found.trust)),
+        ("messages", len(found.messages), lambda: plot_messages(found.messages)),
+        ("surprise", len(found.surprises), lambda: plot_surprise(found.surprises)),
+    ]
+    return [(name, draw()) for name, rows, draw in drawn if rows]
 
 
-def _markdown(name: str, events: Sequence[Event], plots: Sequence[str], torn: Sequence[str]) -> str:
-    sent, read = messages(events), surprises(events)
+def _frames(found: Tables) -> Mapping[str, pd.DataFrame]:
+    """The tables behind the plots, by name; those without rows are left out."""
+    every = {"centres": found.years.reset_index(), "alliances": found.alliances, "promises": found.promises, "trust": found.trust,
+             "messages": found.messages, "surprise": found.surprises}  # fmt: skip
+    return {name: frame for name, frame in every.items() if len(frame)}
+
+
+def _csv(frame: pd.DataFrame, path: Path) -> None:
+    """A table as CSV. Text is made safe for a terminal and for a spreadsheet, which would run a cell that begins like a formula."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    safe = frame.rename(columns=_cell)
+    for column in safe.columns[[not pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind) for kind in safe.dtypes]]:
+        safe[column] = safe[column].map(_cell)
+    safe.to_csv(path, index=False)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, (tuple, list, frozenset)):
+        value = " ".join(map(str, value))
+    if not isinstance(value, str):
+        return value
+    shown = printable(value)
+    return f"'{shown}" if shown[:1] in ("=", "+", "-", "@") else shown
+
+
+def _markdown(name: str, events: Sequence[Event], found: Tables, plots: Sequence[str], torn: Sequence[str]) -> str:
+    sent, read = found.messages, found.surprises
     steps = len({e.step for e in events})
     lines = [f"# {markdown(name)}", "", f"{_ended(events)} {steps} steps, {len(sent)} messages, {sum(e.kind == 'fault' for e in events)} faults."]
     lines += [f"Recorded game: {markdown(str(game.get('game')))}." for _, game in outcomes(events, "game")]
     if torn:
         lines.append("The last record of the log is torn and was left out.")
-    agents = by_agent(events)
+    lines += [f"{markdown(what)}." for what in found.missing]
+    agents = by_agent(events, found)
     if len(agents):
         lines += ["", *table(agents)]
+    pairs = by_pair(found.promises)
+    for title, frame in (("Promises about the next orders, by pair:", pairs), ("Alliances:", found.alliances.drop(columns=["step", "time"]))):
+        lines += ["", title, "", *table(frame)] if len(frame) else []
     measured = nats_per_token(read)
     if measured:
         with_states = measured["surprise"]
@@ -69,14 +131,14 @@ def _markdown(name: str, events: Sequence[Event], plots: Sequence[str], torn: Se
                   *table(pd.DataFrame([(STATES[key], f"{value:.4f}", f"{with_states - value:+.4f}") for key, value in measured.items()],
                                       columns=["memory", "nats per token", "both states less this"]))]
     for plot in plots:
-        lines += ["", f"![{plot.removesuffix('.png')}](plots/{plot})"]
-    lines += ["", "All values: `metrics.csv`. What happened: `events.jsonl`."]
+        lines += ["", f"![{plot}](plots/{plot}.png)"]
+    lines += ["", "The table of each plot lies beside it as CSV. All values: `metrics.csv`. What happened: `events.jsonl`."]
     return "\n".join(lines) + "\n"
 
 
-def by_agent(events: Sequence[Event]) -> pd.DataFrame:
+def by_agent(events: Sequence[Event], found: Tables) -> pd.DataFrame:
     """One row an agent: what it wrote, who worded it, centres, promises, reward; columns without a value in the run are left out."""
-    sent, years, bound = messages(events), centres_by_year(events), promises(events)
+    sent, years, bound = found.messages, found.years, found.promises
     rewards = [(e.agent, float(e.data["reward"])) for e in events if e.kind == "reward" and e.agent]
     agents = sorted({name for readers in sent["readers"] for name in readers} | set(sent["author"]) | set(years.columns) | {a for a, _ in rewards})
     rows = []
@@ -84,7 +146,7 @@ def by_agent(events: Sequence[Event]) -> pd.DataFrame:
         mine, kept = sent[sent["author"] == agent], bound[bound["agent"] == agent]["kept"]
         rows.append({
             "agent": agent, "messages": len(mine), "characters": int(mine["characters"].sum()),
-            "worded by the model": f"{(mine['by'] == 'model').mean():.0%}" if len(mine) and not sent["by"].isin(("", "world")).all() else None,
+            "worded by the model": f"{(mine['by'] == 'model').mean():.0%}" if len(mine) and sent["by"].isin(WORDED).any() else None,
             "centres": int(years[agent].iloc[-1]) if agent in years else None,
             "promises kept": f"{int(kept.sum())} of {len(kept)}" if len(kept) else None,
             "reward": f"{sum(r for a, r in rewards if a == agent):g}" if rewards else None,

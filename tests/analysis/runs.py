@@ -27,9 +27,9 @@ def memory(id, reader, tokens, surprise, no_int, no_states, step=0):
         "message": id, "reader": reader, "tokens": tokens, "surprise": surprise, "surprise_no_int": no_int, "surprise_no_states": no_states})
 
 
-def adjudication(phase, centers, orders=None, step=0):
+def adjudication(phase, centers, orders=None, step=0, units=None):
     return Event(kind="outcome", step=step, time=step, data={"done": False, "events": [
-        {"what": "adjudication", "phase": phase, "orders": orders or {}, "results": {}, "centers": centers, "units": {}}]})
+        {"what": "adjudication", "phase": phase, "orders": orders or {}, "results": {}, "centers": centers, "units": units or {}}]})
 
 
 def end(ended="done", step=9):

@@ -3,56 +3,26 @@
 import pandas as pd
 import pytest
 
-from analysis import metrics
+from analysis import metrics, tidy
 from analysis.metrics import AnalysisError
 from analysis.plots import who_to_whom
+from analysis.promises import phases, promises
+from analysis.report import tables
+from analysis.trust import trust
 from sandbox.log import Event
 from tests.analysis.runs import adjudication, end, memory, message, write_run
-
-SUPPORT = {"kind": "support", "power": "ITALY", "order": "A VEN S A TYR - TRI"}
-MOVE = {"kind": "order", "power": "ITALY", "order": "A ROM - APU"}
-DMZ = {"kind": "dmz", "powers": ["AUSTRIA", "ITALY"], "provinces": ["TYR"]}
-
-
-def says(id, act, about, author="ITALY", step=0):
-    return message(id, author, ["AUSTRIA", "ITALY"], step=step, act={"act": act, "to": ["AUSTRIA"], "about": about}, by="model")
 
 
 def test_centres_of_a_year_are_those_after_its_last_adjudication_and_the_eliminated_own_none():
     events = [adjudication("S1901M", {"FRANCE": ["PAR"], "ITALY": ["ROM"]}), adjudication("F1901M", {"FRANCE": ["PAR", "SPA"], "ITALY": ["ROM"]}),
               adjudication("W1901A", {"FRANCE": ["PAR", "SPA"], "ITALY": ["ROM"]}), adjudication("F1902M", {"FRANCE": ["PAR", "SPA", "ROM"]})]
     years = metrics.centres_by_year(events)
-    assert years.to_dict() == {"FRANCE": {1901: 2, 1902: 3}, "ITALY": {1901: 1, 1902: 0}}
+    assert years.to_dict() == {"FRANCE": {1900: 1, 1901: 2, 1902: 3}, "ITALY": {1900: 1, 1901: 1, 1902: 0}}
 
 
-def test_a_promise_is_kept_if_the_very_order_is_given_in_the_next_movement():
-    kept = adjudication("S1901M", {}, {"ITALY": ["A VEN S A TYR - TRI", "A ROM H"]})
-    found = metrics.promises([says("0", "promise", SUPPORT), says("1", "promise", MOVE), says("2", "accept", SUPPORT), kept])
-    assert sorted(zip(found["kind"], found["kept"], strict=True)) == [("order", False), ("support", True)]
-    assert len(metrics.promises([says("0", "promise", SUPPORT)])) == 0  # no orders followed: nothing is known
-
-
-def test_a_promise_binds_for_one_movement_and_not_for_a_retreat():
-    retreat, first, second = (adjudication(phase, {}, {"ITALY": orders}) for phase, orders in (("S1901R", []), ("F1901M", ["A ROM - APU"]), ("S1902M", ["A ROM H"])))
-    assert list(metrics.promises([says("0", "promise", MOVE), retreat, first, second])["kept"]) == [True]
-
-
-@pytest.mark.parametrize(("orders", "kept"), [(["A VEN - TYR"], False), (["A VEN - TRI", "A TYR H", "A BOH S A MUN - TYR"], True), ([], True), (["F X - SPA/NC"], True)])
-def test_a_dmz_is_kept_if_the_author_does_not_move_in(orders, kept):
-    assert list(metrics.promises([says("0", "accept", DMZ), adjudication("S1901M", {}, {"ITALY": orders})])["kept"]) == [kept]
-
-
-@pytest.mark.parametrize("said", [
-    says("0", "propose", DMZ), says("0", "ask", SUPPORT), says("0", "promise", SUPPORT, author="AUSTRIA"), says("0", "promise", {"kind": "draw"}),
-    says("0", "promise", SUPPORT | {"order": "? ? S A TYR - TRI"}), says("0", "promise", DMZ, author="RUSSIA"), message("0", "ITALY", ["AUSTRIA", "ITALY"], act=None)])
-def test_what_binds_nobody_is_no_promise(said):
-    assert len(metrics.promises([said, adjudication("S1901M", {}, {"ITALY": [], "AUSTRIA": [], "RUSSIA": []})])) == 0
-
-
-@pytest.mark.parametrize("change", [{"powers": 5}, {"provinces": 7}, {"provinces": None}, {"powers": {"ITALY": 1}}, {"kind": "order"}, {"kind": "order", "power": "ITALY", "order": 5}])
-def test_a_policys_own_idea_of_an_act_breaks_no_report(change):
-    assert len(metrics.promises([says("0", "promise", DMZ | change), adjudication("S1901M", {}, {"ITALY": []})])) == 0
-    assert len(metrics.promises([says("0", ["promise"], DMZ)])) == 0
+def test_a_year_cut_short_in_spring_is_no_year():
+    events = [adjudication("S1901M", {"FRANCE": ["PAR"]}), adjudication("F1901M", {"FRANCE": ["PAR", "SPA"]}), adjudication("S1902M", {"FRANCE": ["PAR", "SPA"]})]
+    assert metrics.centres_by_year(events).to_dict() == {"FRANCE": {1900: 1, 1901: 2}}
 
 
 def test_surprise_is_the_mean_over_readers_then_per_token_over_messages():
@@ -67,20 +37,24 @@ def test_a_run_without_measurement_has_no_surprise():
     assert metrics.nats_per_token(metrics.surprises([message("a", "X", ["X", "Y"])])) == {}
 
 
+def tidied(events):
+    return tidy.tidy(events, promises(phases(events)), trust(events))
+
+
 def test_tidy_holds_one_value_a_row_and_sums_back_to_the_counts():
     events = [message("a", "X", ["X", "Y"], text="hey", by="model"), message("b", "Y", ["X", "Y"], text="yo", step=1, by="grammar"), memory("a", "Y", 3, 1.0, 2.0, 3.0),
-              adjudication("F1901M", {"X": ["PAR"]}, step=2), Event(kind="reward", step=2, time=2, agent="X", data={"reward": -1}),
+              Event(kind="reward", step=2, time=2, agent="X", data={"reward": -1}),
               Event(kind="fault", step=3, time=3, agent="Y", data={"what": "x", "why": "y"})]
-    table = metrics.tidy(events)
+    table = tidied(events)
     assert list(table.columns) == ["step", "time", "metric", "agent", "value"] and table["step"].is_monotonic_increasing
     sums = table.groupby("metric")["value"].sum().to_dict()
     assert sums == {"messages": 2, "characters": 5, "worded_by_model": 1, "tokens": 3, "surprise": 1, "surprise_no_int": 2, "surprise_no_states": 3,
-                    "centres": 1, "reward": -1, "fault": 1}
-    assert table[table["metric"] == "centres"].iloc[0].to_dict() == {"step": 2, "time": 2, "metric": "centres", "agent": "X", "value": 1.0}
+                    "reward": -1, "fault": 1}
+    assert table[table["metric"] == "reward"].iloc[0].to_dict() == {"step": 2, "time": 2, "metric": "reward", "agent": "X", "value": -1.0}
 
 
 def test_an_empty_run_is_an_empty_table():
-    assert list(metrics.tidy([end()]).columns) == metrics.TIDY and len(metrics.tidy([end()])) == 0
+    assert list(tidied([end()]).columns) == tidy.TIDY and len(tidied([end()])) == 0
 
 
 def test_who_wrote_to_whom_counts_a_message_to_several_once():
@@ -98,7 +72,7 @@ def test_who_wrote_to_whom_counts_a_message_to_several_once():
     Event(kind="outcome", step=0, time=0, data={"events": {}}), adjudication("soon", {}), adjudication("F1901M", None)])
 def test_a_log_of_another_shape_is_named_by_its_record(bad):
     with pytest.raises(AnalysisError, match="record -1"):
-        metrics.tidy([bad])
+        tables([bad])
 
 
 def test_a_missing_empty_or_changed_log_is_one_line(tmp_path):
@@ -122,4 +96,4 @@ def test_a_torn_last_record_is_told_and_left_out(tmp_path):
 
 
 def test_tidy_values_are_numbers(tmp_path):
-    assert pd.api.types.is_float_dtype(metrics.tidy([message("a", "X", ["X", "Y"])])["value"])
+    assert pd.api.types.is_float_dtype(tidied([message("a", "X", ["X", "Y"])])["value"])

@@ -8,14 +8,15 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.plots import label
-from analysis.report import by_agent, markdown
+from analysis.report import by_agent, markdown, tables
 from sandbox.log import Event
 from tests.analysis.runs import adjudication, end, message, watched, write_run
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PROMISE = {"act": "promise", "to": ["FRANCE"], "about": {"kind": "order", "power": "ITALY", "order": "A ROM H"}}
-GAME = [message("a", "FRANCE", ["FRANCE", "ITALY"], text="hi", by="model"), message("b", "ITALY", ["FRANCE", "ITALY"], text="yes", by="grammar", act=PROMISE),
-        message("c", "ITALY", ["FRANCE", "ITALY"], text="sure", by="model"), adjudication("F1901M", {"FRANCE": ["PAR", "BRE"], "ITALY": ["ROM"]}, {"ITALY": ["A ROM H"]}, step=1),
+HELD = {"units": {"FRANCE": ["A PAR"], "ITALY": ["A ROM"]}, "step": 1}
+GAME = [message("a", "FRANCE", ["FRANCE", "ITALY"], text="hi", by="model"), message("b", "ITALY", ["FRANCE", "ITALY"], text="I promise to hold my army in Rome.", by="grammar", act=PROMISE),
+        message("c", "ITALY", ["FRANCE", "ITALY"], text="sure", by="model"), adjudication("F1901M", {"FRANCE": ["PAR", "BRE"], "ITALY": ["ROM"]}, {"FRANCE": ["A PAR H"], "ITALY": ["A ROM H"]}, **HELD),
         Event(kind="reward", step=1, time=1, agent="FRANCE", data={"reward": 1.0}), Event(kind="reward", step=1, time=1, agent="ITALY", data={"reward": 0.0}), end()]
 
 
@@ -27,13 +28,14 @@ def test_a_game_gives_metrics_two_plots_and_a_table(tmp_path, capsys):
     run = write_run(tmp_path / "game", GAME)
     assert main(["report", str(run)]) == 0
     assert {p.name for p in run.iterdir()} == {"events.jsonl", "metrics.csv", "plots", "report.md"}
-    assert {p.name for p in (run / "plots").iterdir()} == {"centres.png", "messages.png"}
-    assert all(p.read_bytes().startswith(PNG) and p.stat().st_size > 5_000 for p in (run / "plots").iterdir())
+    assert {p.name for p in (run / "plots").iterdir()} == {f"{name}.{kind}" for name in ("centres", "messages", "promises") for kind in ("png", "csv")}
+    assert all(p.read_bytes().startswith(PNG) and p.stat().st_size > 5_000 for p in (run / "plots").glob("*.png"))
     lines = (run / "report.md").read_text().splitlines()
     assert "Ended: done. 3 steps, 3 messages, 0 faults." in lines
     table = [cells(line) for line in lines if line.startswith("| ") and not line.startswith("| ---")]
     assert table == [["agent", "messages", "characters", "worded by the model", "centres", "promises kept", "reward"],
-                     ["FRANCE", "1", "2", "100%", "2", "–", "1"], ["ITALY", "2", "7", "50%", "1", "1 of 1", "0"]]
+                     ["FRANCE", "1", "2", "100%", "2", "–", "1"], ["ITALY", "2", "38", "50%", "1", "1 of 1", "0"],
+                     ["agent", "to", "promises", "kept", "broken", "not meant"], ["ITALY", "FRANCE", "1", "1", "0", "0"]]
     assert f"report: {run / 'report.md'}" in capsys.readouterr().out
 
 
@@ -42,13 +44,13 @@ def test_metrics_are_tidy_csv(tmp_path):
     main(["report", str(run)])
     rows = list(csv.DictReader((run / "metrics.csv").open()))
     assert {"step": "1", "time": "1", "metric": "centres", "agent": "FRANCE", "value": "2.0"} in rows
-    assert sum(float(r["value"]) for r in rows if r["metric"] == "characters") == 9
+    assert sum(float(r["value"]) for r in rows if r["metric"] == "characters") == 40
 
 
 def test_a_watched_game_gives_messages_and_surprise(tmp_path):
     run = write_run(tmp_path / "w", watched("game_1_X_Y.json", [("ITALY", ["FRANCE", "ITALY"], 4, [(2.0, 3.0, 4.0)])] * 7))
     assert main(["report", str(run)]) == 0
-    assert {p.name for p in (run / "plots").iterdir()} == {"messages.png", "surprise.png"}
+    assert {p.name for p in (run / "plots").iterdir()} == {"messages.png", "messages.csv", "surprise.png", "surprise.csv"}
     table = [cells(line) for line in (run / "report.md").read_text().splitlines() if line.startswith("| ") and not line.startswith("| ---")]
     assert ["both states", "0.5000", "+0.0000"] in table and ["both emptied", "1.0000", "-0.5000"] in table
     assert "Recorded game: game_1_X_Y.json." in (run / "report.md").read_text().replace("\\", "")
@@ -91,7 +93,8 @@ def test_labels_are_short_and_without_mathematics():
 
 
 def test_agents_that_only_read_are_in_the_table():
-    assert list(by_agent([message("a", "X", ["X", "Y"])])["agent"]) == ["X", "Y"]
+    events = [message("a", "X", ["X", "Y"])]
+    assert list(by_agent(events, tables(events))["agent"]) == ["X", "Y"]
 
 
 @pytest.mark.parametrize("spoil", ["missing", "damaged", "unwritable"])

@@ -1,0 +1,64 @@
+"""What came out of a run, as a few lines for a terminal: centres by year, alliances, promises, words. Everything shown is made printable."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.metrics import WORDED
+from analysis.promises import by_pair
+from sandbox.log import printable
+from scenarios.diplomacy.map import POWERS
+
+LINES = 12  # of a list; the rest is in the tables
+COLUMNS = 11  # years, evenly spread; so many fit a terminal
+
+
+def summary(sent: pd.DataFrame, years: pd.DataFrame, bound: pd.DataFrame, made: pd.DataFrame) -> list[str]:
+    """The lines, from the tables of `metrics.messages`, `metrics.centres_by_year`, `promises.promises` and `promises.alliances`."""
+    lines = []
+    if len(years):
+        places = sorted({round(i * (len(years) - 1) / (COLUMNS - 1)) for i in range(COLUMNS)}) if len(years) > COLUMNS else range(len(years))
+        heads = ["start" if i == 0 and len(years) > 1 else str(years.index[i]) for i in places]
+        rows = [("centres", *heads), *((_name(power), *(str(years[power].iloc[i]) for i in places)) for power in years.columns)]
+        lines += ["".join([f"{row[0]:<12}", *(f"{cell:>6}" for cell in row[1:])]) for row in rows[: LINES * 2]] + _more(len(rows) - LINES * 2)
+        lines += alliance_lines(made) + promise_lines(bound) if len(sent) else []
+    return [*lines, message_line(sent)]
+
+
+def alliance_lines(made: pd.DataFrame) -> list[str]:
+    """How many alliances were made, and each with its end."""
+    broken = int((made["ended"] == "broken").sum())
+    lines = [f"alliances: {len(made)} made, {broken} broken"]
+    for one in made.iloc[:LINES].itertuples():
+        against = f" against {one.against}" if one.against else ""
+        end = {"broken": f"broken in {one.ended_phase} by {one.broken_by}, moving to {one.where}", "eliminated": "ended, a partner was eliminated"}
+        lines.append(printable(f"  {one.first} + {one.second}{against}, made in {one.phase}: {end.get(one.ended, 'held')}"))
+    return lines + _more(len(made) - LINES)
+
+
+def promise_lines(bound: pd.DataFrame) -> list[str]:
+    """How many promises were made and kept, and who broke one to whom."""
+    whom = bound.assign(to=bound["to"].map(lambda to: to if len(to) < 2 else ("EVERYBODY" if len(to) == len(POWERS) - 1 else "+".join(to),)))
+    pairs = by_pair(whom)
+    faithless = pairs[pairs["broken"] > 0].sort_values(["broken", "not meant"], ascending=False, kind="stable")
+    lines = [f"promises: {len(bound)} about the next orders, {int(bound['kept'].sum())} kept, {int((~bound['kept'].astype(bool)).sum())} broken"]
+    for agent, to, made, kept, broken, unmeant in faithless.iloc[:LINES].itertuples(index=False):
+        lies = f", {unmeant} of them not meant when said" if unmeant else ""
+        lines.append(printable(f"  {agent} to {to}: {made} made, {kept} kept, {broken} broken{lies}"))
+    return lines + _more(len(faithless) - LINES)
+
+
+def message_line(sent: pd.DataFrame) -> str:
+    """How many messages, and who worded them."""
+    worded = sent[sent["by"].isin(WORDED)]
+    share = f", {(worded['by'] == 'model').mean():.0%} worded by the model" if len(worded) else ""
+    return f"messages: {len(sent)}{share}"
+
+
+def _name(name: str) -> str:
+    shown = printable(name)
+    return shown if len(shown) <= 11 else shown[:10] + "…"
+
+
+def _more(left: int) -> list[str]:
+    return [f"  … and {left} more"] if left > 0 else []
