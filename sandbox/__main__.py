@@ -1,4 +1,4 @@
-"""python -m sandbox run | log. Nothing heavy is imported before a command needs it, so that --help answers at once."""
+"""python -m sandbox run | resume | fork | replay | log | bench. What is heavy is imported by the command that needs it: --help answers at once."""
 
 from __future__ import annotations
 
@@ -7,41 +7,64 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox.interrupt import Interrupted
+
+if TYPE_CHECKING:
+    from sandbox.log import Event
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="python -m sandbox", description="Agents that talk, act and remember each other, all on record.")
-    commands = top.add_subparsers(dest="command", required=True, metavar="run | log")
+    commands = top.add_subparsers(dest="command", required=True, metavar="run | resume | fork | replay | log | bench")
     run = commands.add_parser("run", help="run a scenario", description="Run a scenario; the last line names its folder.")
     run.add_argument("file", help="a scenario, such as scenarios/diplomacy.yaml")
     run.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, such as seed=7 environment.last_year=1902")
     run.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="a Python module with more WORLDS or POLICIES")
+    run.add_argument("--tasks", type=int, default=1, metavar="N", help="of a sweep such as seed=1,2,3: so many runs at a time, as Ray tasks")
+    resume = commands.add_parser("resume", help="go on with a run that was stopped or killed", description="Go on with a run to its end.")
+    fork = commands.add_parser("fork", help="go on from a step of a run, with something changed", description=(
+        "A new run that begins with the log of another up to a step, and goes on from there. Erasures, cuts and withheld messages may be "
+        "given more than once."))  # fmt: skip
+    replay = commands.add_parser("replay", help="check a log against the rules", description="Schedule and rules again, on the logged moves.")
+    for command in (resume, fork, replay):
+        command.add_argument("run", type=Path, help="the folder of the run")
+        command.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="as the run was begun")
+    fork.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change from that step on")
+    fork.add_argument("--at", type=int, metavar="STEP", help="the first step that is played anew")
+    fork.add_argument("--erase", action="append", default=[], metavar="A:B", help="take B out of A's memory; or A:B:own, A:B:int, A:B:notes")
+    fork.add_argument("--cut", action="append", default=[], metavar="CHANNEL", help="nothing more is said in this channel")
+    fork.add_argument("--withhold", action="append", default=[], metavar="MESSAGE", help="a message, by its id, is never sent")
+    fork.add_argument("--policy", action="append", default=[], metavar="SEAT=POLICY", help="another policy takes the seat")
     log = commands.add_parser("log", help="print the log of a run", description="Print the events of a run, one a line.")
     log.add_argument("run", help="the folder of a run, or its events.jsonl")
     log.add_argument("--kind", action="append", help="only events of this kind (may be given more than once)")
     log.add_argument("--agent", help="only events of this agent")
+    log.add_argument("--pair", nargs=2, metavar=("A", "B"), help="only what one wrote and the other read; deliveries and memories too")
     log.add_argument("--channel", help="only messages of this channel, and their deliveries and memories")
     log.add_argument("--step", type=int, help="only events of this step")
     log.add_argument("--json", action="store_true", help="print the records as they stand")
+    bench = commands.add_parser("bench", help="what the engine and the rules cost", description="Measure; one JSON object is printed last.")
+    bench.add_argument("--json", action="store_true", help="print the object alone")
+    bench.add_argument("--small", action="store_true", help="tiny sizes: whether it runs, not how fast")
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. What the user got wrong is one line on stderr and exit code 2."""
     given, rest = parser().parse_known_args(arguments)  # known: argparse gives up on a key=value that stands behind an option
-    if given.command == "run" and all("=" in word and not word.startswith("-") for word in rest):
+    if given.command in ("run", "fork") and all("=" in word and not word.startswith("-") for word in rest):
         given.overrides += rest
     elif rest:
         parser().error(f"unrecognized arguments: {' '.join(rest)}; settings are changed as key=value, as in seed=7")
     try:
-        if given.command == "run":
-            from sandbox.command import run
+        if given.command == "bench":
+            from sandbox.bench import main as bench
 
-            return run(given.file, given.overrides, tuple(given.plugin))
-        return show(given)
+            return bench(given.small, given.json)
+        return show(given) if given.command == "log" else act(given)
     except (KeyboardInterrupt, Interrupted):  # asked twice, or while the report was made: what is on disk stays as it is
         print("sandbox: stopped at once", file=sys.stderr)
         return 130
@@ -57,28 +80,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
+def act(given: argparse.Namespace) -> int:
+    """What writes to a run's folder or makes one, and replay."""
+    from sandbox.command import fork, replay, resume, run
+
+    if given.command == "run":
+        return run(given.file, given.overrides, tuple(given.plugin), given.tasks)
+    if given.command == "fork":
+        from sandbox.fork import Wish
+
+        wish = Wish(
+            at=given.at, overrides=tuple(given.overrides), erase=tuple(given.erase), cut=tuple(given.cut), withhold=tuple(given.withhold),
+            policy=tuple(given.policy),
+        )  # fmt: skip
+        return fork(given.run, tuple(given.plugin), wish)
+    return (resume if given.command == "resume" else replay)(given.run, tuple(given.plugin))
+
+
 def _ours(error: Exception) -> bool:
     """Whether an error was written for the user: by the guard, the log or the file system, not by a defect."""
-    return isinstance(error, OSError) or type(error).__name__ in ("ConfigError", "LogError")
+    return isinstance(error, OSError) or type(error).__name__ in ("ConfigError", "LogError", "RunError", "StateError")
 
 
 def show(given: argparse.Namespace) -> int:
     """Print the events that were asked for."""
-    from sandbox.log import KINDS, LogError, describe, encode, read_events
+    from sandbox.log import KINDS, LogError, describe, encode
+    from sandbox.sealed import events_of
 
     if unknown := set(given.kind or ()) - set(KINDS):
         raise LogError(f"--kind {', '.join(sorted(unknown))}: unknown; expected one of {', '.join(KINDS)}")
-    path = Path(given.run)
-    path = path / "events.jsonl" if path.is_dir() else path
-    if not path.is_file():
-        raise LogError(f"{path}: no log there; give the folder that a run named in its last line")
     shown = 0
-    in_channel: set[str] = set()  # ids of the messages of the channel asked for
-    for event in read_events(path, torn=lambda what: print(f"sandbox: {what}", file=sys.stderr)):
-        if given.channel is not None:
-            if event.kind == "message" and event.data.get("channel") == given.channel:
-                in_channel.add(event.data["id"])
-            elif event.kind not in ("delivery", "memory") or event.data.get("message") not in in_channel:
+    chosen: set[str] = set()  # ids of the messages of the channel or the pair asked for
+    for event in events_of(Path(given.run), torn=lambda what: print(f"sandbox: {what}", file=sys.stderr)):
+        if given.channel is not None or given.pair:
+            if event.kind == "message" and _asked(given, event):
+                chosen.add(event.data["id"])
+            elif event.kind not in ("delivery", "memory") or event.data.get("message") not in chosen:
                 continue
         if (given.kind and event.kind not in given.kind) or (given.agent and event.agent != given.agent):
             continue
@@ -89,6 +126,13 @@ def show(given: argparse.Namespace) -> int:
     if not shown:
         print("sandbox: no event matches; names of agents and channels are as in the messages", file=sys.stderr)
     return 0
+
+
+def _asked(given: argparse.Namespace, message: Event) -> bool:
+    """Whether a message is of the channel, and between the two, that were asked for."""
+    both = set(given.pair or ())
+    between = not both or (message.agent in both and both - {message.agent} <= set(message.data["readers"]))
+    return between and given.channel in (None, message.data["channel"])
 
 
 if __name__ == "__main__":

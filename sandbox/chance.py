@@ -7,14 +7,46 @@ process, and adding an agent to a run leaves the streams of all the others as th
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
+from numpy.random.bit_generator import ISpawnableSeedSequence
 
 WORLD = "<world>"  # the owner of the environment's own streams; no agent may have this name
 
+WORDS = np.dtype("<u8")
+
+
+class Digest(ISpawnableSeedSequence):
+    """A SHA-256 as a seed. numpy's SeedSequence would only mix its bits once more, which costs ten times the rest of making a stream."""
+
+    def __init__(self, digest: bytes):
+        self.digest, self._children = digest, 0
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
+        """The digest itself, of which PCG64 takes all 256 bits; for a generator that takes other words, a SHAKE-256 of it."""
+        if dtype is np.uint64 and n_words == 4:
+            return np.frombuffer(self.digest, WORDS).astype(np.uint64, copy=False)
+        dtype = np.dtype(dtype)
+        size = n_words * dtype.itemsize
+        return np.frombuffer(hashlib.shake_256(self.digest).digest(size), dtype.newbyteorder("<")).astype(dtype, copy=False)
+
+    def spawn(self, n_children: int) -> list[Digest]:
+        """Seeds of further streams: other ones in each call, as numpy has it."""
+        first = self._children
+        self._children += n_children
+        return [Digest(hashlib.sha256(self.digest + i.to_bytes(8, "little")).digest()) for i in range(first, self._children)]
+
 
 def stream(seed: int, owner: str, purpose: str, step: int) -> np.random.Generator:
-    """The generator of one owner, for one purpose, at one step. Philox would do as well; PCG64 is numpy's default."""
-    name = f"{seed}\x00{owner}\x00{purpose}\x00{step}".encode("utf-8", "surrogatepass")
-    words = np.frombuffer(hashlib.sha256(name).digest(), dtype="<u4")
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([int(word) for word in words])))
+    """The generator of one owner, for one purpose, at one step."""
+    return np.random.Generator(np.random.PCG64(Digest(_digest(seed, owner, purpose, step))))  # type: ignore[arg-type]  # numpy's stub knows no seed but its own
+
+
+def draw(seed: int, owner: str, purpose: str, step: int, low: int, high: int) -> int:
+    """One whole number of [low, high), for whoever needs no more than that: each is as likely as another to one part in 2^192 · (high - low)."""
+    return low + (int.from_bytes(_digest(seed, owner, purpose, step), "little") * (high - low) >> 256)
+
+
+def _digest(seed: int, owner: str, purpose: str, step: int) -> bytes:
+    return hashlib.sha256(f"{seed}\x00{owner}\x00{purpose}\x00{step}".encode("utf-8", "surrogatepass")).digest()

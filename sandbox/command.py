@@ -1,6 +1,6 @@
-"""The command `run`: setting → folder → hosts → play → sealed log → report. Everything that a run leaves behind is written here.
+"""The commands `run`, `resume`, `fork` and `replay`: setting → folder → hosts → play → sealed log → report.
 
-A policy, host or world that breaks ends the run: a `fault` event says what broke, an `end` event seals the log, and one line
+A policy or a world that breaks ends the run: a `fault` event says what broke, an `end` event seals the log, and one line
 tells the user. Going on without an agent would make another experiment of it.
 """
 
@@ -18,56 +18,124 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from sandbox.config import Setting, load
-from sandbox.folder import make_folder, seal
-from sandbox.hosts import AgentFault
+from sandbox.changes import NOTHING, Changes
+from sandbox.config import Setting, cells, load
+from sandbox.folder import held, make_folder, read_manifest, seal
+from sandbox.fork import Wish
+from sandbox.fork import fork as make_fork
+from sandbox.host import AgentFault
+from sandbox.hosts import Executor
 from sandbox.interrupt import Halt, Interrupted
-from sandbox.log import Event, EventLog, Fsync, LogError
+from sandbox.log import Event, EventLog, Fsync, LogError, Written
 from sandbox.progress import Progress
-from sandbox.run import executor, play
+from sandbox.replay import replay as replay_run
+from sandbox.resume import Standing, reopened
+from sandbox.run import Moment, executor, play, snapshot_of, start
+from sandbox.snapshot import FINAL, RunError, number, prune, save_snapshot
+from sandbox.sweep import sweep
 
 CODES = {"done": 0, "fault": 1}
 
 
-def run(path: str, overrides: Sequence[str], plugins: Sequence[str]) -> int:
-    """Run a scenario from its file to its folder; the exit code. Raises `ConfigError` before anything is written."""
+def run(path: str, overrides: Sequence[str], plugins: Sequence[str], tasks: int = 1) -> int:
+    """Run a scenario, or every cell of a sweep; the exit code. Raises `ConfigError` before anything is written."""
+    swept = cells(overrides)
+    if len(swept) > 1:
+        return sweep(path, swept, plugins, tasks, run_cell)
+    code, folder = run_cell(path, overrides, plugins)
+    if folder is not None:
+        print(folder)
+    return code
+
+
+def run_cell(path: str, overrides: Sequence[str], plugins: Sequence[str]) -> tuple[int, Path | None]:
+    """(exit code, folder) of one run."""
     with Halt() as halt:
         try:
             setting = load(path, overrides, plugins)
         except Interrupted:
-            return 128 + (halt.signal or signal.SIGINT)
-        began = datetime.now(UTC)
-        folder = make_folder(setting, began, secrets.token_hex(3))
-        fsync: Fsync = cast(Fsync, setting.config.log.fsync)  # one of the three: the configuration was held against them
-        log = EventLog(folder / "events.jsonl", fsync=fsync, clock=time.time)
-        ended = _played(setting, folder, log, halt)
+            return 128 + (halt.signal or signal.SIGINT), None
+        folder = make_folder(setting, datetime.now(UTC), secrets.token_hex(3))
+        with held(folder):
+            return _conduct(setting, folder, None, NOTHING, halt), folder
+
+
+def resume(folder: Path, plugins: Sequence[str]) -> int:
+    """Go on with a run that was stopped, killed, or could not write; the exit code. Raises `RunError`, `ConfigError`, `LogError`."""
+    manifest = read_manifest(folder)
+    if manifest["ended"] == "done":
+        print(f"{folder}: the run is done; there is nothing to resume")
+        return 0
+    with Halt() as halt, held(folder):
         try:
-            log.close()
-            manifest = seal(folder, setting, began, datetime.now(UTC), ended)
-        except OSError as error:  # a full disk
-            print(f"sandbox: {folder}: not sealed ({error.strerror}); its log holds {log.count} records; free some room, run again", file=sys.stderr)
-            return CODES["fault"]
+            setting, standing, manifest = reopened(folder, tuple(plugins))
+        except Interrupted:
+            return 128 + (halt.signal or signal.SIGINT)
+        changes = Changes.of_json(manifest["fork"]) if "fork" in manifest else NOTHING
+        code = _conduct(setting, folder, standing, changes, halt)
+    print(folder)
+    return code
+
+
+def fork(run: Path, plugins: Sequence[str], wish: Wish) -> int:
+    """Make a fork of a run and play it to its end; the exit code. Raises `RunError`, `ConfigError`, `LogError`, `StateError`."""
+    return resume(make_fork(run, tuple(plugins), wish, secrets.token_hex(3)), plugins)
+
+
+def replay(run: Path, plugins: Sequence[str]) -> int:
+    """Hold a run's log against the rules, and say so. Raises `LogError` at the first difference."""
+    done = replay_run(run, tuple(plugins))
+    before = f" (from step {done.since}, where this fork began)" if done.since else ""
+    cut = "; the log ends within a step" if done.partial else ""
+    counts = f"{done.steps} steps, {done.moves} moves and {done.messages} messages"
+    print(f"{run}: {counts} replayed{before}: every record is as the rules have it{cut}")
+    return 0
+
+
+def _conduct(setting: Setting, folder: Path, standing: Standing | None, changes: Changes, halt: Halt) -> int:
+    """Play a run to its end, or on to it, seal it, and say what came of it; the exit code."""
+    fsync: Fsync = cast(Fsync, setting.config.log.fsync)  # one of the three: the configuration was held against them
+    written: Written | None = standing.written if standing else None
+    log = EventLog(folder / "events.jsonl", fsync=fsync, clock=time.time, written=written)
+    if standing and standing.finished:  # killed while it was sealed
+        ended: dict[str, Any] = {"ended": "done", "why": None}
+    else:
+        ended = _played(setting, folder, log, standing, changes, halt)
+    try:
+        log.close()
+        manifest = seal(folder, datetime.now(UTC), ended)
+    except OSError as error:  # a full disk
+        print(
+            f"sandbox: {folder}: not sealed ({error.strerror}); its log holds {log.count} records; free some room, then: "
+            f"python -m sandbox resume {folder}", file=sys.stderr,
+        )  # fmt: skip
+        return CODES["fault"]
     if setting.config.plots:
         _report(folder)
     counts = ", ".join(f"{manifest[what]} {what}" for what in ("steps", "messages", "faults"))
     print(f"{ended['ended']}: {counts}, log {manifest['log_sha256'][:12]}")
-    print(folder)
+    if ended["ended"] == "interrupted":
+        plugins = "".join(f" --plugin {name}" for name in setting.cast.plugins)
+        print(f"sandbox: to go on: python -m sandbox resume {folder}{plugins}", file=sys.stderr)
     return CODES.get(ended["ended"], 128 + (halt.signal or signal.SIGINT))
 
 
-def _played(setting: Setting, folder: Path, log: EventLog, halt: Halt) -> dict[str, Any]:
+def _played(setting: Setting, folder: Path, log: EventLog, standing: Standing | None, changes: Changes, halt: Halt) -> dict[str, Any]:
     """Play, and end the log with how it ended and why."""
     why: str | None = None
     try:
-        with executor(setting) as hosts, Progress(sys.stderr, time.monotonic) as told:
+        with executor(setting, _tell) as hosts, Progress(sys.stderr, time.monotonic, getattr(setting.environment, "share", None)) as told:
+            if standing and standing.saved:
+                hosts.load(standing.saved)
             halt.playing = True
-            done = play(setting, hosts, log, folder, told, halt)
+            keep = Keeper(setting, folder, log, hosts, changes)
+            done = play(setting, hosts, log, standing.now if standing else start(setting), told, halt, keep, changes)
             ended = "done" if done else "interrupted"
     except (Interrupted, KeyboardInterrupt):
         ended = "interrupted"
     except SystemExit:  # Ray's own answer to SIGTERM while it starts
         ended, halt.signal = "interrupted", halt.signal or signal.SIGTERM
-    except (AgentFault, LogError) as error:
+    except (AgentFault, LogError, RunError) as error:
         ended, why = "fault", str(error)
     except Exception as error:  # the world or the sandbox itself broke: the log is sealed all the same, the trace kept
         ended, why = "fault", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}; the trace is in {folder / 'fault.txt'}"
@@ -75,15 +143,33 @@ def _played(setting: Setting, folder: Path, log: EventLog, halt: Halt) -> dict[s
             (folder / "fault.txt").write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
     if ended == "interrupted":
         why = signal.Signals(halt.signal or signal.SIGINT).name
+    if ended == "fault":
+        print(f"sandbox: {why}", file=sys.stderr)
     try:
-        if ended == "fault":
-            print(f"sandbox: {why}", file=sys.stderr)
-            log.append(Event(kind="fault", step=log.step, time=log.time, data={"what": "run", "why": why}))
-        log.append(Event(kind="end", step=log.step, time=log.time, data={"ended": ended, "why": why}))
+        if not log.repeating:  # else the file holds more than this session came to, and its own end is not written in the midst of it
+            if ended == "fault":
+                log.append(Event(kind="fault", step=log.step, time=log.time, data={"what": "run", "why": why}))
+            log.append(Event(kind="end", step=log.step, time=log.time, data={"ended": ended, "why": why}))
     except (LogError, OSError) as error:  # a full disk: what is in the log stays whole, its end stands in the manifest alone
         ended, why = "fault", why or str(error)
         print(f"sandbox: the log could not be ended ({error}); it holds {log.count} records", file=sys.stderr)
     return {"ended": ended, "why": why}
+
+
+class Keeper:
+    """Takes the snapshots of a run: what is there of the moment, the log and the hosts."""
+
+    def __init__(self, setting: Setting, folder: Path, log: EventLog, hosts: Executor, changes: Changes):
+        self._setting, self._log, self._hosts = setting, log, hosts
+        self._folder, self._base = folder / "snapshots", number(changes.since - 1)  # a fork's first one stands for what it began with
+
+    def __call__(self, now: Moment, last: bool) -> None:
+        save_snapshot(self._folder, FINAL if last else number(now.step), snapshot_of(self._setting, self._log, self._hosts, now))
+        prune(self._folder, but=self._base)
+
+
+def _tell(what: str) -> None:
+    print(f"sandbox: {what}", file=sys.stderr, flush=True)
 
 
 def _report(folder: Path) -> None:
@@ -92,3 +178,5 @@ def _report(folder: Path) -> None:
     if child.returncode:
         last = (child.stderr.strip().splitlines() or ["it said nothing"])[-1]
         print(f"sandbox: the report could not be made ({last}); try python -m analysis report {folder}", file=sys.stderr)
+    else:
+        print("\n".join(child.stdout.strip().splitlines()[:-1]))  # its last line names the folder, as ours will

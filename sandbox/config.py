@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
+import math
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,12 +32,13 @@ from omegaconf.errors import OmegaConfBaseException
 from agents.policies import make_policy, policies, policy
 from sandbox.chance import WORLD
 from sandbox.guard import PLAIN_INTERPOLATION, ConfigError, Document, bad_key, bad_value, checked
-from sandbox.hosts import Cast
+from sandbox.host import Cast
 from sandbox.schema import RunConfig, limits
 from scenarios.environment import Environment
 from scenarios.table import world, worlds
 
 __all__ = ["ConfigError", "RunConfig", "Setting", "load"]
+MOST_CELLS = 10_000
 DEFAULTS = ["sandbox_schema", "_self_"]
 
 
@@ -65,8 +68,11 @@ class Source:
         return ConfigError(f"{self.document.where(key)}: {what}")
 
 
-def load(path: Path | str, overrides: Sequence[str] = (), plugins: Sequence[str] = ()) -> Setting:
-    """The setting of a run. Nothing is written or started. Raises `ConfigError`, one line."""
+def load(path: Path | str, overrides: Sequence[str] = (), plugins: Sequence[str] = (), ours: bool = False) -> Setting:
+    """The setting of a run. Nothing is written or started. Raises `ConfigError`, one line.
+
+    `ours`: the file is the config.yaml of a run that is to go on, whose place was chosen when it began.
+    """
     document = checked(Path(path))
     changes = [_override(text) for text in overrides]
     source = Source(document=document, overridden={key: text for key, _, text in changes})
@@ -88,7 +94,7 @@ def load(path: Path | str, overrides: Sequence[str] = (), plugins: Sequence[str]
         made = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:  # a reference to a value of another type, or ???
         raise source.wrong(tuple(str(error.full_key or "").split(".")), _first_line(error)) from None
-    config = _complete(made, source, tuple(plugins))
+    config = _complete(made, source, tuple(plugins), ours)
     environment = _environment(config, source, tuple(plugins))
     cast = _cast(config, environment, source, tuple(plugins))
     return Setting(
@@ -120,6 +126,22 @@ def _override(text: str) -> tuple[tuple[str, ...], Any, str]:
         if what:
             raise wrong(what)
     return key, value, text
+
+
+def cells(overrides: Sequence[str]) -> list[tuple[str, ...]]:
+    """The overrides of every cell of a sweep, by Hydra's own grammar: `seed=1,2,3`, `choice(a,b)`, `range(0,4)`. Without one: one cell."""
+    choices: list[list[str]] = []
+    for text in overrides:
+        try:
+            parsed = OverridesParser.create().parse_override(text)
+            swept = parsed.is_sweep_override()
+            given = [f"{parsed.get_key_element()}={value}" for value in parsed.sweep_string_iterator()] if swept else [text]
+        except (HydraException, ValueError, RecursionError) as error:
+            raise ConfigError(f"override {text!r:.120}: {_first_line(error)}; expected key=value, or key=1,2,3 for several runs") from None
+        choices.append(given)
+    if (count := math.prod(map(len, choices))) > MOST_CELLS:
+        raise ConfigError(f"this sweep has {count} runs, at most {MOST_CELLS} are taken; give fewer values")
+    return list(itertools.product(*choices))
 
 
 def _fit(kind: type, tree: Mapping[Any, Any], at: tuple[str, ...], source: Source) -> None:
@@ -173,9 +195,9 @@ def _check_interpolations(composed: DictConfig, source: Source) -> None:
             raise source.wrong(key, f"{'.'.join(key)} needs {value[2:-1]}, which is not set; add {value[2:-1]}=VALUE to the command")
 
 
-def _complete(config: Any, source: Source, plugins: tuple[str, ...]) -> RunConfig:
+def _complete(config: Any, source: Source, plugins: tuple[str, ...], ours: bool) -> RunConfig:
     """The configuration with the options of its world and policies checked and filled in."""
-    _within(config, source)
+    _within(config, source, ours)
     known_worlds, known_policies = _tables(plugins)
     name = config.environment.get("name")
     if name is None:
@@ -277,8 +299,8 @@ def _checkpoint(config: RunConfig, cast: Cast, source: Source) -> str | None:
         raise source.wrong(("policies", name, "checkpoint"), f"policies.{name}.checkpoint: {_first_line(error)}") from None
 
 
-def _within(config: RunConfig, source: Source) -> None:
-    for key, value, good, expected in limits(config, chosen_by_user=("run_dir",) in source.overridden):
+def _within(config: RunConfig, source: Source, ours: bool) -> None:
+    for key, value, good, expected in limits(config, chosen_by_user=ours or ("run_dir",) in source.overridden):
         if not good:
             raise source.wrong(key, f"{'.'.join(key)} is {_shown(value)}; expected {expected}{_nearest(str(value), expected.split())}")
 

@@ -1,42 +1,54 @@
 """The folder of a run: what it began with, what it is made of, how it ended.
 
     config.yaml          the configuration, unresolved      events.jsonl         the log
-    overrides.yaml       what the command line changed      conversations.jsonl  all that was said, ready for training
-    manifest.json        versions, hashes, seed, ending     snapshots/final/     the world and every agent's memory at the end
+    overrides.yaml       what the command line changed      events.parquet       the same in columns, once it has ended
+    manifest.json        versions, hashes, seed, ending     conversations.jsonl  all that was said, ready for training
+    snapshots/           the exact state after some steps, and at the end (final): what resume and fork go on from
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from sandbox.config import Setting
+from agents.policies import policies
+from sandbox.config import Setting, load
 from sandbox.log import VERSION as LOG_VERSION
-from sandbox.log import canonical_hash, read_events
+from sandbox.log import Event, canonical_hash, read_events
 from sandbox.record import conversation
+from sandbox.sealed import seal_log
+from sandbox.snapshot import RunError, sync_folder
+from scenarios.table import worlds
 from sociallm.conversation import write_conversations
 
-VERSION = 1
+VERSION = 2
 PACKAGES = ("social-sandbox", "torch", "ray", "mesa", "hydra-core", "numpy", "tokenizers", "safetensors")
 
 
 def make_folder(setting: Setting, now: datetime, unique: str) -> Path:
     """A new folder for one run, with its configuration and a manifest that says it has begun."""
     folder = Path(setting.config.run_dir) / setting.config.name / f"{now:%Y%m%d-%H%M%S}-{unique}"
+    fill_folder(folder, setting, begun(setting, now))
+    return folder
+
+
+def fill_folder(folder: Path, setting: Setting, manifest: Mapping[str, Any]) -> None:
+    """The files of a run that has not begun. The manifest comes last: without it there is nothing to resume."""
     (folder / "snapshots").mkdir(parents=True)
     (folder / "config.yaml").write_text(setting.unresolved, encoding="utf-8")
     # JSON is YAML: one quoted text a line
     lines = "".join(f"- {json.dumps(text)}\n" for text in setting.overrides) or "[]\n"
     (folder / "overrides.yaml").write_text(lines, encoding="utf-8")
-    _write_manifest(folder, begun(setting, now) | {"ended": None})
-    return folder
+    write_manifest(folder, manifest)
 
 
 def begun(setting: Setting, now: datetime) -> dict[str, Any]:
@@ -44,31 +56,127 @@ def begun(setting: Setting, now: datetime) -> dict[str, Any]:
     config = setting.config
     checkpoint = {"name": setting.cast.checkpoint, "sha256": setting.checkpoint_sha256} if setting.cast.checkpoint else None
     return {
-        "v": VERSION, "name": config.name, "seed": config.seed, "begun": now.isoformat(timespec="seconds"),
+        "v": VERSION, "name": config.name, "seed": config.seed, "begun": now.isoformat(timespec="seconds"), "ended": None, "resumed": [],
         "environment": config.environment["name"], "seats": dict(setting.cast.seats), "plugins": list(setting.cast.plugins),
         "executor": config.executor, "hosts": config.hosts if config.executor == "ray" else 1, "log_version": LOG_VERSION,
-        "config_sha256": hashlib.sha256(setting.unresolved.encode()).hexdigest(), "checkpoint": checkpoint,
-        "python": platform.python_version(), "machine": platform.machine(), "versions": {name: _version(name) for name in PACKAGES},
+        "config_sha256": hashlib.sha256(setting.unresolved.encode()).hexdigest(), "checkpoint": checkpoint, "machine": platform.machine(),
+    } | made_of(setting)  # fmt: skip
+
+
+def made_of(setting: Setting) -> dict[str, Any]:
+    """Versions and plug-in code: what must be the same for a run to go on as it began."""
+    plugins = setting.cast.plugins
+    mine = {*plugins, *(module for table in (worlds, policies) for name, module in table(plugins).items() if table().get(name) != module)}
+    return {
+        "python": platform.python_version(), "versions": {name: _version(name) for name in PACKAGES},
+        "plugin_sha256": {name: _source(name) for name in sorted(mine)},
     }  # fmt: skip
 
 
-def seal(folder: Path, setting: Setting, began: datetime, now: datetime, ended: Mapping[str, Any]) -> dict[str, Any]:
-    """Write what follows from the log (conversations, hashes) and the manifest's last word. Returns the manifest."""
+def seal(folder: Path, now: datetime, ended: Mapping[str, Any]) -> dict[str, Any]:
+    """Write what follows from the log (conversations, columns, hashes) and the manifest's last word. Returns the manifest."""
     events = list(read_events(folder / "events.jsonl", torn=lambda _: None))  # the run has told it
     said = conversation(folder.name, events)
     write_conversations(folder / "conversations.jsonl", [said] if said.messages else [])
-    manifest = begun(setting, began) | dict(ended) | {
+    manifest = read_manifest(folder) | dict(ended) | {
         "finished": now.isoformat(timespec="seconds"), "events": len(events), "steps": sum(e.kind == "step" for e in events),
         "messages": len(said.messages), "faults": sum(e.kind == "fault" for e in events), "log_sha256": canonical_hash(events),
+        "files": {"events.parquet": seal_log(folder / "events.parquet", events)},
     }  # fmt: skip
-    _write_manifest(folder, manifest)
+    write_manifest(folder, manifest)
     return manifest
 
 
-def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    whole = folder / "manifest.json.part"
-    whole.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(whole, folder / "manifest.json")
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Put it in the place of the one before, whole or not at all."""
+    part = folder / "manifest.json.part"
+    with open(part, "w", encoding="utf-8") as file:
+        file.write(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, folder / "manifest.json")
+    sync_folder(folder)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run. Raises `RunError`, one line."""
+    path = folder / "manifest.json"
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such folder; give the one that a run named in its last line")
+    try:
+        manifest = json.loads(path.read_bytes())
+        if manifest["v"] not in (1, VERSION):
+            raise RunError(f"{path}: version {manifest['v']!r:.20}, this program knows {VERSION}; use the one that made the run")
+        keys = ("seed", "seats", "plugins", "checkpoint", "config_sha256", "python", "versions", "ended")
+        if missing := [key for key in keys if key not in manifest]:
+            raise RunError(f"{path}: has no {missing[0]!r}; it was not written by this program")
+    except FileNotFoundError:
+        raise RunError(f"{path}: missing, so no run began here; run the scenario again") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        if isinstance(error, RunError):
+            raise
+        raise RunError(f"{path}: not the manifest of a run ({' '.join(str(error).split())[:100]}); restore it, or run again") from None
+    return manifest
+
+
+def setting_of(folder: Path, manifest: Mapping[str, Any], plugins: Sequence[str], overrides: Sequence[str] = ()) -> Setting:
+    """The setting of a run, from its own folder. Raises `ConfigError`, or `RunError` if it is not what the run began with."""
+    if list(plugins) != manifest["plugins"]:  # said again by the user: the name of a module in a folder from elsewhere runs nothing
+        words = " ".join(f"--plugin {name}" for name in manifest["plugins"]) or "no --plugin"
+        raise RunError(f"{folder}: this run was made with {words}; say the same again")
+    config = folder / "config.yaml"
+    setting = load(config, overrides, plugins, ours=True)
+    if hashlib.sha256(config.read_bytes()).hexdigest() != manifest["config_sha256"]:
+        remedy = f"put it back, or change it in a new run: python -m sandbox fork {folder} --at STEP key=value"
+        raise RunError(f"{config}: changed since the run began; {remedy}")
+    return setting
+
+
+def must_match(folder: Path, manifest: Mapping[str, Any], setting: Setting) -> None:
+    """Raises `RunError` if what the run is made of is not what it was: it would not go on as it began."""
+    sha256 = (manifest["checkpoint"] or {}).get("sha256")
+    if setting.checkpoint_sha256 != sha256:
+        raise RunError(f"{folder}: the checkpoint {setting.cast.checkpoint!r} is not the one the run began with (SHA-256 {sha256!s:.12}…); restore it")
+    here = made_of(setting)
+    if here["python"] != manifest["python"]:
+        raise RunError(f"{folder}: begun with Python {manifest['python']}, this is {here['python']}; resume it where it began, or run again")
+    for package, then in manifest["versions"].items():
+        if package in here["versions"] and here["versions"][package] != then:
+            raise RunError(f"{folder}: begun with {package} {then}, here is {here['versions'][package]}; install that one, or run again")
+    for name, then in manifest.get("plugin_sha256", {}).items():
+        if here["plugin_sha256"].get(name) != then:
+            raise RunError(f"{folder}: the plug-in module {name} was changed since the run began; put it back, or run again")
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Nobody else runs in this folder meanwhile. The hold ends with the process, however it ends. Raises `RunError`."""
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"{folder}: another process is running in it; wait for it, or stop it") from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def cut_short(event: Event) -> bool:
+    """Whether an event only says that a run stopped before its end: a session's own mark, taken off when the run goes on."""
+    if event.kind == "fault":
+        return event.agent is None and event.data.get("what") == "run"
+    return event.kind == "end" and event.data.get("ended") != "done"
+
+
+def _source(module: str) -> str | None:
+    with suppress(ImportError, AttributeError, ValueError, OSError):
+        spec = importlib.util.find_spec(module)
+        if spec and spec.origin:
+            return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+    return None
 
 
 def _version(package: str) -> str | None:

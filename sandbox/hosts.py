@@ -1,4 +1,4 @@
-"""Where agents think: a Host holds several agents and one copy of the weights. The only file that imports Ray.
+"""Where agents think: on one host in this process, or on several that are Ray actors. The only file that imports Ray.
 
 An executor deals the agents out over hosts and speaks to them all at once. `LocalExecutor` has one host in this process and
 needs no Ray; `RayExecutor` has n host actors. Both give the same results, value for value: every random stream has a
@@ -16,116 +16,19 @@ import os
 import signal
 import stat
 import threading
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agents.memory import AgentMemory, file_name
-from agents.policies import make_policy
-from agents.types import Action, Observation, Turn
-from sandbox.chance import stream
-from scenarios.table import make_environment
-from sociallm.conversation import AgentID, Message
+from agents.types import Action, Observation
+from sandbox.host import AgentFault, Cast, Host, Saved, Scalars, one_line
+from sociallm.conversation import AgentID, Channel, Message
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from agents.reading import Encoded
-    from sociallm.states import LocalState
-
-Scalars = Mapping[str, Any]
-
-
-class AgentFault(RuntimeError):
-    """A policy, or the host it ran on, broke: which, how and where, in one line."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cast:
-    """Who plays, and what a host must know to play them: plain values only, so that it can be sent."""
-
-    seed: int
-    seats: Mapping[AgentID, str]  # agent → name of its policy
-    policies: Mapping[str, Mapping[str, Any]]  # name of a policy → its options, complete
-    environment: Mapping[str, Any]  # name and options of the world
-    plugins: tuple[str, ...] = ()
-    checkpoint: str | None = None  # None: no policy of this run needs a model
-    threads: int = 1
-
-
-class Host:
-    """Some agents of a run: their policies, their memories, the states of the channels they read, one copy of the weights."""
-
-    def __init__(self, cast: Cast, agents: Sequence[AgentID]):
-        language = make_environment(cast.environment, cast.plugins).language
-        self._cast = cast
-        self._memories = {agent: AgentMemory() for agent in sorted(agents)}
-        names = sorted({cast.seats[agent] for agent in agents})
-        self._reader = None
-        if cast.checkpoint is not None:
-            import torch
-
-            from agents.reading import Reader
-
-            torch.set_num_threads(cast.threads)
-            self._reader = Reader(cast.checkpoint, tuple(cast.seats))
-        self._policies = {name: make_policy(name, cast.policies[name], language, tuple(cast.seats), cast.plugins) for name in names}
-        self._locals: dict[str, LocalState] = {}
-
-    def act(self, observations: Sequence[Observation]) -> dict[AgentID, Action]:
-        """What each observer says and does. Agents of one policy act in one batch."""
-        actions: dict[AgentID, Action] = {}
-        for name, policy in self._policies.items():
-            turns = [self._turn(seen) for seen in observations if self._cast.seats[seen.agent] == name]
-            if not turns:
-                continue
-            who = [turn.observation.agent for turn in turns]
-            try:
-                results = policy.step(turns)
-            except (Exception, SystemExit) as error:  # a policy is foreign code: whatever breaks in it ends the run, in one line
-                raise AgentFault(f"policy {name!r} of {', '.join(who)} raised {_one_line(error)}") from None
-            if not isinstance(results, Sequence) or len(results) != len(turns) or not all(_is_pair(result) for result in results):
-                raise AgentFault(f"policy {name!r} gave {results!r:.80} for {', '.join(who)}; expected an (Action, AgentMemory) each")
-            for agent, (action, memory) in zip(who, results, strict=True):
-                actions[agent], self._memories[agent] = action, memory
-        return actions
-
-    def _turn(self, seen: Observation) -> Turn:
-        locals_ = {c.name: self._locals[c.name] for c in seen.may_write if c.name in self._locals}
-        rng = stream(self._cast.seed, seen.agent, "policy", seen.step)
-        seen = replace(seen, view=deepcopy(seen.view))  # its own: what a policy does to it reaches neither the world nor other agents
-        return Turn(observation=seen, memory=self._memories[seen.agent], rng=rng, channels=locals_)
-
-    def encode(self, messages: Sequence[Message]) -> tuple[LocalState, tuple[Encoded, ...]]:
-        """Of a channel that this host owns: its new state, and what each of its new messages does to those who read it."""
-        assert self._reader is not None
-        name = messages[0].channel.name
-        self._locals[name], encoded = self._reader.encode(self._locals.get(name), messages)
-        return self._locals[name], encoded
-
-    def absorb(self, order: Sequence[Message], measure: bool, *encoded: tuple[LocalState, tuple[Encoded, ...]]) -> list[Scalars]:
-        """Read `order`, message by message; `encoded` has one entry per channel, in the order of the channels' first messages."""
-        assert self._reader is not None
-        names = list(dict.fromkeys(message.channel.name for message in order))
-        queues = {name: iter(entry[1]) for name, entry in zip(names, encoded, strict=True)}
-        self._locals |= {name: entry[0] for name, entry in zip(names, encoded, strict=True)}
-        records: list[Scalars] = []
-        for message in order:
-            readers = {agent: memory for agent, memory in self._memories.items() if message.read_by(agent)}
-            memories, scalars = self._reader.absorb(readers, next(queues[message.channel.name]), measure)
-            self._memories |= memories
-            records += [{"message": message.id, "reader": agent, **scalars[agent]} for agent in sorted(scalars)]
-        return records
-
-    def save(self, folder: str) -> None:
-        """The memories of this host's agents: notes as JSON, states by the reader."""
-        for agent, memory in self._memories.items():
-            notes = json.dumps(memory.notes, sort_keys=True, indent=1)
-            Path(folder, f"{file_name(agent)}.notes.json").write_text(notes + "\n", encoding="utf-8")
-        if self._reader is not None:
-            self._reader.save(self._memories, Path(folder))
+Call = Callable[[], Any]
+TRIES = 3  # how often in a row hosts may die of one call
 
 
 class Executor(Protocol):
@@ -141,8 +44,12 @@ class Executor(Protocol):
         """Everyone reads what was said, in this order; what became of whose states, ordered by message and reader."""
         ...
 
-    def save(self, folder: Path) -> None:
-        """Every agent's memory, into a folder."""
+    def save(self) -> Saved:
+        """Every agent's memory, and the state of every channel."""
+        ...
+
+    def load(self, saved: Saved) -> None:
+        """Go on from there."""
         ...
 
 
@@ -167,44 +74,114 @@ class LocalExecutor:
             return []
         return _in_order(messages, self._host.absorb(messages, measure, *map(self._host.encode, _channels(messages))))
 
-    def save(self, folder: Path) -> None:
-        self._host.save(str(folder))
+    def save(self) -> Saved:
+        return self._host.save(self._host.channels())
+
+    def load(self, saved: Saved) -> None:
+        self._host.load(saved)
+
+    def erase(self, agent: AgentID, other: AgentID, messages: Sequence[Message], parts: Collection[str]) -> None:
+        """Of a fork, which is made in one process: see `Host.erase`."""
+        self._host.erase(agent, other, messages, parts)
 
 
 class RayExecutor:
-    """n host actors, on this machine or on the cluster at `address`."""
+    """n host actors, on this machine or on the cluster at `address`.
 
-    def __init__(self, cast: Cast, hosts: int, address: str | None):
-        self._cast, self._count, self._address = cast, hosts, address
+    A host that dies takes its agents' memories with it, and the others may have finished the call that it did not: so all hosts are
+    made again from what was last saved, and the calls since then are made again, in order, each held against what it gave before.
+    No turn is lost, and none is in a memory twice. Ray's own restarts would give an actor without its memories.
+    """
+
+    def __init__(self, cast: Cast, hosts: int, address: str | None, tell: Callable[[str], None] = lambda _: None):
+        self._cast, self._count, self._address, self._tell = cast, hosts, address, tell
+        self._saved: Saved | None = None
+        self._since: list[tuple[Call, Any]] = []  # calls since `_saved`, each with what it gave
+        self.lost = 0  # hosts that died and were made again
 
     def __enter__(self) -> RayExecutor:
         self._ray, self._started = _start_ray(self._count, self._address)
+        errors = self._ray.exceptions
+        self._deaths = (errors.RayActorError, errors.ObjectLostError, errors.WorkerCrashedError, errors.NodeDiedError)
         self._hosts: list[Any] = []
         try:
-            actor = self._ray.remote(num_cpus=0, max_restarts=0)(Host)  # a restarted host would have lost its agents' memories
-            self._seats = deal(tuple(self._cast.seats), self._count)
-            self._hosts += [actor.remote(self._cast, agents) for agents in self._seats]
-            self._get([host.__ray_ready__.remote() for host in self._hosts])
+            self._make()
+        except self._deaths as error:
+            self.__exit__()
+            raise AgentFault(f"a host died as it began ({str(error).strip().splitlines()[0]}); is it out of memory?") from None
         except BaseException:
             self.__exit__()
             raise
         return self
 
+    def _make(self) -> None:
+        """Hosts as they were when last saved. They spread over the machines that there are."""
+        actor = self._ray.remote(num_cpus=0, max_restarts=0, scheduling_strategy="SPREAD")(Host)
+        self._seats = deal(tuple(self._cast.seats), self._count)
+        self._hosts = [actor.remote(self._cast, agents) for agents in self._seats]
+        self._get([host.__ray_ready__.remote() for host in self._hosts])
+        if self._saved is not None:
+            shared = self._ray.put(self._saved)
+            self._get([host.load.remote(shared) for host in self._hosts])
+
     def __exit__(self, *_: object) -> None:
         if self._started:
             self._ray.shutdown()
         else:
-            for host in self._hosts:
-                self._ray.kill(host)
+            self._kill()
+
+    def _kill(self) -> None:
+        for host in self._hosts:
+            self._ray.kill(host)
 
     def act(self, observations: Sequence[Observation]) -> dict[AgentID, Action]:
-        asked = [[seen for seen in observations if seen.agent in agents] for agents in self._seats]
-        replies = self._get([host.act.remote(seen) for host, seen in zip(self._hosts, asked, strict=True) if seen])
-        return _by_agent({agent: action for reply in replies for agent, action in reply.items()})
+        return self._surely(lambda: self._act(observations))
 
     def deliver(self, messages: Sequence[Message], measure: bool) -> list[Scalars]:
         if self._cast.checkpoint is None or not messages:
             return []
+        return self._surely(lambda: self._deliver(messages, measure))
+
+    def save(self) -> Saved:
+        saved = self._surely(self._save, again=False)
+        self._saved, self._since = saved, []
+        return saved
+
+    def load(self, saved: Saved) -> None:
+        self._saved, self._since = saved, []
+        self._surely(lambda: self._get([host.load.remote(saved) for host in self._hosts]), again=False)
+
+    def _surely(self, call: Call, again: bool = True) -> Any:
+        """What a call gives, whatever hosts die meanwhile. Raises `AgentFault` when they die of the call itself: `TRIES` times in a row."""
+        for attempt in range(TRIES):
+            try:
+                if attempt:
+                    self._repeat()
+                given = call()
+                break
+            except self._deaths as error:
+                what = str(error).strip().splitlines()[0][:160]
+                if attempt == TRIES - 1:
+                    raise AgentFault(f"a host died {TRIES} times in a row ({what}); is it out of memory, or does a policy end its process?") from None
+                self.lost += 1
+                self._tell(f"a host died ({what}); all hosts are made again and go over {len(self._since)} calls")
+        if again:
+            self._since.append((call, given))
+        return given
+
+    def _repeat(self) -> None:
+        self._kill()
+        self._make()
+        for call, before in self._since:
+            if _told(call()) != _told(before):
+                raise AgentFault("a host that was made again acted otherwise than the one that died; does a policy keep something to itself?")
+
+    def _act(self, observations: Sequence[Observation]) -> dict[AgentID, Action]:
+        asked = [[seen for seen in observations if seen.agent in agents] for agents in self._seats]
+        replies = self._get([host.act.remote(seen) for host, seen in zip(self._hosts, asked, strict=True) if seen])
+        return _by_agent({agent: action for reply in replies for agent, action in reply.items()})
+
+    def _deliver(self, messages: Sequence[Message], measure: bool) -> list[Scalars]:
         encoded: dict[str, Any] = {}  # channel name → a reference to its new state and operators: the values never come here
         for said in _channels(messages):
             name = said[0].channel.name
@@ -217,17 +194,37 @@ class RayExecutor:
                 calls.append(host.absorb.remote(order, measure, *(encoded[name] for name in names)))
         return _in_order(messages, [record for reply in self._get(calls) for record in reply])
 
-    def save(self, folder: Path) -> None:
-        self._get([host.save.remote(str(folder.resolve())) for host in self._hosts])
+    def _save(self) -> Saved:
+        known = {name for names in self._get([host.channels.remote() for host in self._hosts]) for name in names}
+        owned: list[list[str]] = [[] for _ in self._hosts]
+        for name in sorted(known):
+            owned[owner(name, self._count)].append(name)
+        parts = self._get([host.save.remote(names) for host, names in zip(self._hosts, owned, strict=True)])
+        return Saved({a: m for p in parts for a, m in p.memories.items()}, {n: c for p in parts for n, c in p.files.items()})
 
     def _get(self, references: list[Any]) -> list[Any]:
         try:
             return self._ray.get(references)
         except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, self._deaths):  # what a call was to be given died with its host
+                raise error.cause from None
             cause = error.cause if isinstance(error.cause, Exception) else error
-            raise AgentFault(str(cause) if isinstance(cause, AgentFault) else f"a host raised {_one_line(cause)}") from None
-        except self._ray.exceptions.RayActorError as error:
-            raise AgentFault(f"a host died ({str(error).splitlines()[0]}); was it killed, or out of memory?") from None
+            raise AgentFault(str(cause) if isinstance(cause, AgentFault) else f"a host raised {one_line(cause)}") from None
+
+
+def in_tasks(calls: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]], most: int) -> Iterator[Any]:
+    """What the calls give, in their order: at most `most` at a time, each a Ray task in a process of its own."""
+    ray, started = _start_ray(most, None)
+    try:
+        task = ray.remote(num_cpus=1, max_retries=0)(_call)
+        yield from (ray.get(reference) for reference in [task.remote(call, given) for call, given in calls])
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _call(call: Callable[..., Any], given: tuple[Any, ...]) -> Any:
+    return call(*given)
 
 
 def deal(agents: Sequence[AgentID], hosts: int) -> list[tuple[AgentID, ...]]:
@@ -257,17 +254,15 @@ def _in_order(messages: Sequence[Message], records: Sequence[Scalars]) -> list[S
     return sorted(records, key=lambda record: (place[record["message"]], record["reader"]))
 
 
-def _is_pair(result: object) -> bool:
-    return isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], AgentMemory)
+def _told(given: Any) -> str:
+    """What a call gave, for comparison: foreign values that have no JSON form count by their type."""
 
+    def plain(value: Any) -> Any:
+        if isinstance(value, (set, frozenset)):
+            return sorted(map(str, value))
+        return vars(value) if isinstance(value, (Action, Message, Channel)) else type(value).__name__
 
-def _one_line(error: BaseException) -> str:
-    """An exception as one line, with the place where it was raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})" if trace else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{place}"
+    return json.dumps(given, default=plain, skipkeys=True)
 
 
 def _start_ray(hosts: int, address: str | None) -> tuple[Any, bool]:
@@ -284,7 +279,11 @@ def _start_ray(hosts: int, address: str | None) -> tuple[Any, bool]:
         return ray, False
     own: dict[str, Any] = {} if address else {"num_cpus": hosts, "object_store_memory": 256 * 2**20, "include_dashboard": False}
     handler = signal.getsignal(signal.SIGTERM)
-    ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, configure_logging=False, **own)
+    try:
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, configure_logging=False, **own)
+    except Exception as error:  # Ray has no type of its own for this: a bare Exception, RuntimeError, ConnectionError, ValueError
+        where = f"at {address}" if address else "on this machine"
+        raise AgentFault(f"Ray did not start {where} ({one_line(error)}); is it too busy, or the address wrong? try again, or executor=local") from None
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)  # Ray puts its own in its place, which exits without sealing the log
     token = Path.home() / ".ray" / "auth_token"

@@ -17,6 +17,10 @@ Kinds, in the order in which one step writes them (DESIGN §10):
     end           how the run ended: {"ended": "done" | "limit" | "interrupted" | "fault", "why"}
 Live, a record is one unbuffered write; a kill at any instant leaves at most one torn line, the last. The canonical log is
 the log without `wall` and `crc`.
+
+A run that goes on after a kill plays the steps since its snapshot again, and hands the log the same events again: those that stand in
+the file already are compared, record by record, and not written a second time. So nothing that was written is taken back, and a
+step of which only a part was written is made whole.
 """
 
 from __future__ import annotations
@@ -28,17 +32,22 @@ import re
 import unicodedata
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any, Literal
 
 from agents.types import JSON
+from sandbox.writing import writer
 from sociallm.conversation import AgentID
 
 VERSION = 1
 KINDS = ("step", "observation", "intent", "message", "delivery", "move", "outcome", "reward", "memory", "intervention", "fault", "end")
 Fsync = Literal["turn", "step", "none"]
+_KINDS = frozenset(KINDS)
+_text = writer(compact=True)
 _CRC = re.compile(rb',"crc":"([0-9a-f]{8})"\}$')
 
 
@@ -50,29 +59,45 @@ class TornLog(UserWarning):
     """The last record of a log was cut short and has been left out."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, init=False)
 class Event:
     """Something that happened. `agent` is None for what the world or the sandbox did; `wall` is outside the canonical log."""
 
     kind: str
     step: int
     time: int
-    agent: AgentID | None = None
-    data: Mapping[str, JSON] = field(default_factory=dict)
-    seq: int = -1  # set by the log
-    wall: float | None = None  # set by the log
+    agent: AgentID | None
+    data: Mapping[str, JSON]
+    seq: int  # set by the log
+    wall: float | None  # set by the log
+
+    def __init__(
+        self, *, kind: str, step: int, time: int, agent: AgentID | None = None, data: Mapping[str, JSON] | None = None, seq: int = -1,
+        wall: float | None = None,
+    ):  # fmt: skip
+        # by hand: a frozen dataclass sets its fields one by one, which takes twice as long, and a run makes two events a turn
+        vars(self).update(kind=kind, step=step, time=time, agent=agent, data={} if data is None else data, seq=seq, wall=wall)
 
 
 def encode(event: Event) -> bytes:
     """The record of an event: one line, checksummed. Raises `LogError` if its data has no JSON form."""
-    if event.kind not in KINDS:
-        raise LogError(f"event kind {event.kind!r} is unknown; expected one of {', '.join(KINDS)}")
-    record = _plain(event) | {"wall": event.wall}
+    return _encoded(event, event.seq, _text(event.wall))
+
+
+def _encoded(event: Event, seq: int, wall: str) -> bytes:
+    """The record under this number: what json.dumps(…, sort_keys=True) gives for all of it, put together here around its data."""
+    kind, step, time = event.kind, event.step, event.time
+    if kind not in _KINDS:
+        raise LogError(f"event kind {kind!r} is unknown; expected one of {', '.join(KINDS)}")
+    if not type(step) is type(time) is int:
+        raise LogError(f"{kind} event: its step {step!r:.40} and time {time!r:.40} must be whole numbers")
     try:
-        body = json.dumps(record, sort_keys=True, allow_nan=False, separators=(",", ":")).encode("ascii")
+        agent = "null" if event.agent is None else encode_basestring_ascii(event.agent)
+        data = _text(event.data)
     except (TypeError, ValueError, RecursionError) as error:
-        raise LogError(f"{event.kind} event of step {event.step}: its data has no JSON form ({error})") from None
-    return body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body[:-1])
+        raise LogError(f"{kind} event of step {step}: its data has no JSON form ({error})") from None
+    body = f'{{"agent":{agent},"data":{data},"kind":"{kind}","seq":{seq},"step":{step},"time":{time},"v":{VERSION},"wall":{wall}'.encode("ascii")
+    return b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
 
 
 def _plain(event: Event) -> dict[str, Any]:
@@ -82,19 +107,43 @@ def _plain(event: Event) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a log holds already when it is opened again: all up to a place, and the lines behind it, which the run is to repeat."""
+
+    records: int = 0
+    content: Any = field(default_factory=hashlib.sha256)  # of the bytes up to there
+    size: int = 0
+    step: int = 0
+    time: int = 0
+    again: Sequence[bytes] = ()
+
+
 class EventLog:
     """The one writer of a run's log. `clock` gives the wall time of a record; `fsync` says when it must be on disk."""
 
-    def __init__(self, path: Path, *, fsync: Fsync, clock: Callable[[], float]):
-        self.path, self._fsync, self._clock, self._seq, self._size = path, fsync, clock, 0, 0
-        self._torn = False
-        self.step = self.time = 0  # of the last event
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+    def __init__(self, path: Path, *, fsync: Fsync, clock: Callable[[], float], written: Written | None = None):
+        """A new log, or with `written` one that goes on. Raises FileExistsError rather than write over one."""
+        self.path, self._fsync, self._clock, self._torn = path, fsync, clock, False
+        before = written or Written()
+        self._seq, self._size, self._content, self._again = before.records, before.size, before.content.copy(), deque(before.again)
+        self.step, self.time = before.step, before.time  # of the last event
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | (0 if written else os.O_CREAT | os.O_EXCL), 0o644)
 
     @property
     def count(self) -> int:
-        """Records written so far."""
+        """Records written so far, or gone over again."""
         return self._seq
+
+    @property
+    def place(self) -> tuple[int, int, str]:
+        """(records, bytes, SHA-256 of these bytes): all that happened so far."""
+        return self._seq, self._size, self._content.hexdigest()
+
+    @property
+    def repeating(self) -> bool:
+        """Whether the file still holds events that the run has not come to again."""
+        return bool(self._again)
 
     def append(self, event: Event) -> None:
         """One event, one write."""
@@ -105,26 +154,63 @@ class EventLog:
         stops the step before any of it is."""
         if self._torn:
             raise LogError(f"{self.path}: record {self._seq} is torn; nothing can be written behind it")
-        if (size := os.fstat(self._file).st_size) > self._size:  # a signal fell between the last write and its count
-            self._seq, self._size = self._seq + 1, size
-        wall = round(self._clock(), 6)
-        numbered = [replace(event, seq=seq, wall=wall) for seq, event in enumerate(events, self._seq)]
-        for event, line in [(event, encode(event)) for event in numbered]:
-            written = os.write(self._file, line)
-            if written != len(line):  # a full disk: what follows would hide the tear in the middle of the file
-                self._torn = True
-                raise LogError(f"{self.path}: only {written} of {len(line)} bytes could be written; is the disk full?")
-            self._seq, self._size = self._seq + 1, self._size + written
-            self.step, self.time = event.step, event.time
-            if self._fsync == "turn":
-                os.fsync(self._file)
-        if self._fsync == "step":
+        self._catch_up()
+        wall = _text(round(self._clock(), 6))
+        events = list(events)
+        lines = [_encoded(event, seq, wall) for seq, event in enumerate(events, self._seq)]
+        known = min(len(self._again), len(lines))
+        done = 0
+        try:
+            while done < known:
+                lines[done] = self._repeated(replace(events[done], seq=self._seq + done), lines[done])
+                done += 1
+            while done < len(lines):
+                self._write(lines[done])
+                done += 1
+        finally:
+            if done:
+                self._count(lines[:done], events[done - 1])
+        if known < len(lines) and self._fsync == "step":
             os.fsync(self._file)
+
+    def _count(self, lines: Sequence[bytes], last: Event) -> None:
+        """Count what now stands in the file, all of it or, when a signal comes, none."""
+        whole, content = b"".join(lines), self._content.copy()
+        content.update(whole)
+        self._seq, self._size, self._content, self.step, self.time = self._seq + len(lines), self._size + len(whole), content, last.step, last.time
+
+    def _catch_up(self) -> None:
+        """Count what a signal cut off from its count: it fell between the last write and the lines behind it."""
+        missed = b"" if self._again else os.pread(self._file, max(0, os.fstat(self._file).st_size - self._size), self._size)
+        self._seq, self._size = self._seq + missed.count(b"\n"), self._size + len(missed)
+        self._content.update(missed)
+
+    def _write(self, line: bytes) -> None:
+        written = os.write(self._file, line)
+        if written != len(line):  # a full disk: what follows would hide the tear in the middle of the file
+            self._torn = True
+            raise LogError(f"{self.path}: only {written} of {len(line)} bytes could be written; is the disk full?")
+        if self._fsync == "turn":
+            os.fsync(self._file)
+
+    def _repeated(self, event: Event, line: bytes) -> bytes:
+        """The line that stands in the file for this event. Raises `LogError` if another event stands there."""
+        logged = self._again[0]
+        if _timeless(logged) != _timeless(line):
+            raise LogError(
+                f"{self.path}:{event.seq + 1}: the run did not repeat itself: logged {describe(_decode(logged[:-1], event.seq, '')):.120} now "
+                f"{describe(event):.120}; has the code, a plug-in or the machine changed? nothing was written"
+            )
+        return self._again.popleft()
 
     def close(self) -> None:
         """Seal: on disk, whatever the policy."""
         os.fsync(self._file)
         os.close(self._file)
+
+
+def _timeless(line: bytes) -> Any:
+    return {key: value for key, value in json.loads(line).items() if key not in ("wall", "crc")}
 
 
 def read_events(path: Path | str, torn: Callable[[str], None] | None = None) -> Iterator[Event]:
@@ -167,8 +253,13 @@ def canonical_hash(events: Path | str | Iterable[Event]) -> str:
     """SHA-256 of the canonical log: equal for two runs exactly if the same things happened in them."""
     digest = hashlib.sha256()
     for event in read_events(events) if isinstance(events, (str, Path)) else events:
-        digest.update(json.dumps(_plain(event), sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n")
+        digest.update(canonical(event))
     return digest.hexdigest()
+
+
+def canonical(event: Event) -> bytes:
+    """The event's line in the canonical log."""
+    return json.dumps(_plain(event), sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def printable(text: str) -> str:

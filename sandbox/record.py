@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from agents.types import Action, Observation
 from sandbox.log import Event
 from sandbox.rights import Fault
 from sandbox.schedule import Slot
+from sandbox.writing import writer
 from scenarios.environment import Outcome, Window
 from sociallm.conversation import AgentID, Channel, Conversation, Message
+
+_text = writer(allow_nan=True)
 
 
 def step_events(
@@ -24,31 +27,36 @@ def step_events(
     moments = {slot.agent: slot.time for slot in slots}
     sent = {message.id: message.time for message in messages}
 
-    def event(kind: str, time: int, agent: AgentID | None = None, **data: Any) -> Event:
+    def event(kind: str, time: int, agent: AgentID | None, data: Mapping[str, Any]) -> Event:
         return Event(kind=kind, step=step, time=time, agent=agent, data=data)
 
     table = [[slot.agent, slot.time, [c.name for c in slot.channels]] for slot in slots]
-    events = [event("step", window.start, start=window.start, end=window.end, move_due=window.move_due, slots=table)]
-    events += [event("observation", seen.time, seen.agent, **reference(seen)) for seen in observations]
-    events += [event("fault", moments[f.agent], f.agent, what=f.what, why=f.why) for f in faults]
+    opened = {"start": window.start, "end": window.end, "move_due": window.move_due, "slots": table}
+    events = [event("step", window.start, None, opened)]
+    events += [event("observation", seen.time, seen.agent, reference(seen)) for seen in observations]
+    events += [event("fault", moments[f.agent], f.agent, {"what": f.what, "why": f.why}) for f in faults]
     for agent, time in moments.items():
         if actions[agent].intent is not None:
-            events.append(event("intent", time, agent, intent=actions[agent].intent))
-    events += [event("message", m.time, m.author, **(dict(wording.get(m.id, {"by": "world"})) | message_data(m))) for m in messages]
-    events += [event("delivery", m.time, None, message=m.id, readers=sorted(m.channel.readers)) for m in messages]
-    events += [event("move", time, agent, move=actions[agent].move) for agent, time in moments.items() if actions[agent].move is not None]
-    events.append(event("outcome", window.end, events=list(outcome.events), done=outcome.done))
-    events += [event("reward", window.end, agent, reward=outcome.rewards[agent]) for agent in sorted(outcome.rewards)]
-    events += [event("memory", sent[record["message"]], record["reader"], **record) for record in memory]
+            events.append(event("intent", time, agent, {"intent": actions[agent].intent}))
+    events += [event("message", m.time, m.author, {**wording.get(m.id, {"by": "world"}), **message_data(m)}) for m in messages]
+    events += [event("delivery", m.time, None, {"message": m.id, "readers": sorted(m.channel.readers)}) for m in messages]
+    for agent, time in moments.items():
+        if actions[agent].move is not None:
+            events.append(event("move", time, agent, {"move": actions[agent].move}))
+    events.append(event("outcome", window.end, None, {"events": list(outcome.events), "done": outcome.done}))
+    events += [event("reward", window.end, agent, {"reward": outcome.rewards[agent]}) for agent in sorted(outcome.rewards)]
+    events += [event("memory", sent[record["message"]], record["reader"], record) for record in memory]
     return events
 
 
 def reference(seen: Observation) -> dict[str, Any]:
     """What an agent saw, without saying it again: ids, names, and a hash of the view."""
-    view = json.dumps(seen.view, sort_keys=True).encode()
-    return {
-        "heard": [m.id for m in seen.heard], "may_write": [c.name for c in seen.may_write], "view": hashlib.sha256(view).hexdigest(),
-    }  # fmt: skip
+    return {"heard": [m.id for m in seen.heard], "may_write": [c.name for c in seen.may_write], "view": _sha256(_text(seen.view))}
+
+
+@lru_cache(maxsize=16)  # what everyone is shown is hashed once
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def message_data(m: Message) -> dict[str, Any]:

@@ -12,10 +12,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from agents.types import JSON, Action, Observation
+from sandbox.writing import writer
 from sociallm.conversation import MAX_TEXT, AgentID, Message, clean
 
 MAX_MESSAGES = 32  # of one agent in one turn
 MAX_JSON = 256 * 1024  # bytes of an intent, a move or one message's wording
+_NOTHING: tuple[()] = ()
+_text = writer()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +31,11 @@ class Fault:
 
 
 def permitted(seen: Observation, action: Action, agents: Collection[AgentID], taken: Collection[str]) -> tuple[Action, tuple[Fault, ...]]:
-    """The part of an action that the rules allow, and the faults. `taken` are the message ids of the run so far."""
+    """The part of an action that the rules allow, and the faults. `agents` are all of the run, `taken` the message ids of it so far."""
     if not isinstance(action, Action):
         return Action(), (Fault(agent=seen.agent, what="action", why=f"expected an Action, got {type(action).__name__}"),)
+    if action.messages is _NOTHING and action.wording is _NOTHING and action.intent is None and seen.move_due and _exact(action.move):
+        return (action, ()) if type(action) is Action else (Action(move=action.move), ())  # most turns of most worlds
     faults: list[Fault] = []
 
     def fault(what: str, why: str) -> None:
@@ -39,17 +44,17 @@ def permitted(seen: Observation, action: Action, agents: Collection[AgentID], ta
     said: list[Message] = []
     wording: list[Mapping[str, JSON]] = []
     ids: set[str] = set()
-    for i, message in enumerate(action.messages if isinstance(action.messages, Sequence) else ()):
+    for i, message in enumerate(action.messages if action.messages and isinstance(action.messages, Sequence) else ()):
         why = f"more than {MAX_MESSAGES} messages in one turn" if i >= MAX_MESSAGES else _why_not(seen, message, agents, taken, ids)
         if why:
             fault("message", why)
         else:
-            said.append(dataclasses.replace(message, text=clean(message.text)))
+            said.append(message if message.text.isascii() else dataclasses.replace(message, text=clean(message.text)))
             wording.append(_wording(action.wording, i, fault))
             ids.add(message.id)
         if i > MAX_MESSAGES:
             break
-    intent, move = (_value(what, value, fault) for what, value in (("intent", action.intent), ("move", action.move)))
+    intent, move = _value("intent", action.intent, fault), _value("move", action.move, fault)
     if move is not None and not seen.move_due:
         fault("move", "no move was due")
         move = None
@@ -69,7 +74,7 @@ def _why_not(seen: Observation, message: Message, agents: Collection[AgentID], t
     own, name = f"{seen.step}:{seen.agent}:", message.id
     if not name.startswith(own) or not name.isprintable() or len(name) > 200 or name in taken or name in ids:
         return f"its id {name!r:.60} is taken, too long, not plain text, or does not begin with {own!r}, so that no agent can take another's"
-    if not isinstance(message.addressees, frozenset) or not message.addressees <= set(agents):
+    if not isinstance(message.addressees, frozenset) or not message.addressees.issubset(agents):
         return f"its addressees are not agents of this run: {message.addressees!r:.120}"
     reply_to = message.reply_to
     if reply_to is not None and not (isinstance(reply_to, str) and (reply_to in taken or reply_to in ids)):
@@ -86,10 +91,17 @@ def _wording(wording: object, i: int, fault) -> Mapping[str, JSON]:
     return value if isinstance(value, dict) else {}
 
 
+def _exact(value: object) -> bool:
+    """Whether a value is a whole number that is as good as its text."""
+    return type(value) is int and -(2**63) < value < 2**63
+
+
 def _value(what: str, value: JSON, fault) -> JSON:
     """The value as it will stand in the log, or None with a fault if it has no JSON form or is too large."""
+    if value is None or _exact(value):
+        return value
     try:
-        text = json.dumps(value, allow_nan=False, sort_keys=True)
+        text = _text(value)
     except (TypeError, ValueError, RecursionError) as error:
         fault(what, f"it has no JSON form ({str(error)[:120]})")
         return None

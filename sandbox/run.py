@@ -2,72 +2,137 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+import dataclasses
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from agents.types import JSON, Observation
 from sandbox.chance import WORLD, stream
+from sandbox.changes import NOTHING, Changes
 from sandbox.config import Setting
 from sandbox.hosts import Executor, LocalExecutor, RayExecutor
 from sandbox.log import EventLog
 from sandbox.record import step_events
 from sandbox.rights import permitted
 from sandbox.schedule import Schedule
-from sandbox.snapshot import save_snapshot
+from sandbox.snapshot import Snapshot
+from scenarios.environment import Outcome, State
 from sociallm.conversation import AgentID, Message
 
-Told = Callable[[int, int, str], None]
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """Where a run stands between two steps. The agents' memories are with the hosts; `taken` grows in place."""
+
+    step: int  # the last one played; -1 before the first
+    time: int
+    done: bool = False  # the world is
+    world: State
+    mailboxes: Mapping[AgentID, tuple[Message, ...]]  # delivered since it last acted
+    taken: set[str]  # ids of all messages so far
 
 
-def executor(setting: Setting) -> Executor:
+Told = Callable[[Moment, Outcome, int], None]
+Keep = Callable[[Moment, bool], None]
+
+
+def executor(setting: Setting, tell: Callable[[str], None] = lambda _: None) -> Executor:
     """Where the agents of a run will think."""
     if setting.config.executor == "local":
         return LocalExecutor(setting.cast)
-    return RayExecutor(setting.cast, setting.config.hosts, setting.config.ray.address)
+    return RayExecutor(setting.cast, setting.config.hosts, setting.config.ray.address, tell)
 
 
-def play(setting: Setting, hosts: Executor, log: EventLog, folder: Path, told: Told, halt: Callable[[], bool]) -> bool:
-    """Play until the world is done (True) or `halt` says so between two steps (False). `told` hears (step, messages, phase)."""
-    config, world = setting.config, setting.environment
-    schedule = Schedule(config.seed, world.agents)
-    state = world.start(stream(config.seed, WORLD, "start", 0))
-    mailboxes: dict[AgentID, tuple[Message, ...]] = dict.fromkeys(world.agents, ())  # delivered since it last acted
-    taken: set[str] = set()
-    for step in itertools.count():
-        window = world.window(state)
-        slots = schedule.next_agents(window, step)
-        observations = [
-            Observation(
-                agent=slot.agent, step=step, time=slot.time, heard=mailboxes[slot.agent], may_write=slot.channels,
-                move_due=window.move_due, view=world.observe(state, slot.agent),
-            )
-            for slot in slots
-        ]  # fmt: skip
-        proposed = hosts.act(observations)
-        checked = {seen.agent: permitted(seen, proposed[seen.agent], world.agents, taken) for seen in observations}
-        actions = {agent: action for agent, (action, _) in checked.items()}
-        faults = [fault for _, found in checked.values() for fault in found]
-
-        outcome = world.step(state, {agent: actions[agent].move for agent in sorted(actions)}, stream(config.seed, WORLD, "step", step))
-        said = [message for slot in slots for message in actions[slot.agent].messages]
-        messages = sorted((*said, *outcome.messages), key=lambda m: m.time)  # stable: one author's messages keep their order
-        taken |= {message.id for message in messages}
-        memory = hosts.deliver(messages, config.measure.surprise)
-        log.commit(step_events(step, window, slots, observations, actions, faults, messages, outcome, memory))
-
-        mailboxes |= {slot.agent: () for slot in slots}
-        for message in messages:
-            for agent in message.channel.readers - {message.author}:
-                mailboxes[agent] += (message,)
-        state = outcome.state
-        told(step, len(taken), phase_of(outcome.events))
-        if outcome.done or halt():
-            save_snapshot(folder / "snapshots" / "final", setting, step, window.end, world.to_json(state), mailboxes, hosts)
-            return outcome.done
-    raise AssertionError("a count never ends")
+def start(setting: Setting) -> Moment:
+    """The moment before the first step."""
+    world = setting.environment.start(stream(setting.config.seed, WORLD, "start", 0))
+    return Moment(step=-1, time=0, world=world, mailboxes=dict.fromkeys(setting.environment.agents, ()), taken=set())
 
 
-def phase_of(events: Sequence[Mapping[str, JSON]]) -> str:
-    """The phase that a step's events name last, for the progress line."""
-    return next((str(e["phase"]) for e in reversed(events) if "phase" in e), "")
+def play(
+    setting: Setting, hosts: Executor, log: EventLog, now: Moment, told: Told, halt: Callable[[], bool], keep: Keep, changes: Changes = NOTHING
+) -> bool:  # fmt: skip
+    """Play on from `now` until the world is done (True) or `halt` says so between two steps (False).
+
+    `told` hears of every step; `keep` takes a snapshot of a moment, and is told whether it is the last. Steps that stand in the log
+    already are played to their end before anything halts.
+    """
+    schedule = Schedule(setting.config.seed, setting.environment.agents)
+    every = setting.config.snapshots.every
+    with seldom_collecting():
+        while not now.done:
+            now, outcome, tokens = step(setting, schedule, hosts, log, now, changes)
+            told(now, outcome, tokens)
+            last = outcome.done or (halt() and not log.repeating)
+            if last or (every and (now.step + 1) % every == 0):
+                keep(now, last)
+            if last:
+                break
+    return now.done
+
+
+@contextmanager
+def seldom_collecting() -> Iterator[None]:
+    """Look for cyclic garbage after 100,000 new values, not after 700: a step makes many, in no cycles, and each look goes through them all."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def step(setting: Setting, schedule: Schedule, hosts: Executor, log: EventLog, before: Moment, changes: Changes) -> tuple[Moment, Outcome, int]:
+    """The next step: observe, act, move, deliver, log. Beside the moment after it: what followed, and how many tokens a model worded."""
+    world, seed, number, taken = setting.environment, setting.config.seed, before.step + 1, before.taken
+    window = changes.window(world.window(before.world), number)
+    slots = schedule.next_agents(window, number)
+    observations = [
+        Observation(
+            agent=slot.agent, step=number, time=slot.time, heard=before.mailboxes[slot.agent], may_write=slot.channels,
+            move_due=window.move_due, view=world.observe(before.world, slot.agent),
+        )
+        for slot in slots
+    ]  # fmt: skip
+    proposed = hosts.act(observations)
+    checked = {seen.agent: permitted(seen, changes.action(proposed[seen.agent]), schedule.names, taken) for seen in observations}
+    actions = {agent: action for agent, (action, _) in checked.items()}
+    faults = [fault for _, found in checked.values() for fault in found]
+
+    moves: dict[AgentID, JSON] = {agent: actions[agent].move for agent in proposed}  # which is ordered by agent
+    outcome = changes.outcome(world.step(before.world, moves, stream(seed, WORLD, "step", number)), number)
+    messages = in_order([message for slot in slots for message in actions[slot.agent].messages], outcome)
+    taken |= {message.id for message in messages}
+    memory = hosts.deliver(messages, setting.config.measure.surprise)
+    log.commit(step_events(number, window, slots, observations, actions, faults, messages, outcome, memory))
+    tokens = sum(n for action in actions.values() for w in action.wording if isinstance(n := w.get("tokens"), int))
+    now = dataclasses.replace(before, mailboxes=delivered(before.mailboxes, [slot.agent for slot in slots], messages))
+    return dataclasses.replace(now, step=number, time=window.end, world=outcome.state, done=outcome.done), outcome, tokens
+
+
+def in_order(said: Sequence[Message], outcome: Outcome) -> list[Message]:
+    """All messages of a step by their times; stable, so one author's messages keep their order."""
+    return sorted((*said, *outcome.messages), key=lambda m: m.time)
+
+
+def delivered(
+    mailboxes: Mapping[AgentID, tuple[Message, ...]], acted: Sequence[AgentID], messages: Sequence[Message]
+) -> dict[AgentID, tuple[Message, ...]]:
+    """The mailboxes after a step: those who acted have heard theirs, then everyone gets what others said."""
+    after = {**mailboxes, **dict.fromkeys(acted, ())}
+    for message in messages:
+        for agent in message.channel.readers - {message.author}:
+            after[agent] += (message,)
+    return after
+
+
+def snapshot_of(setting: Setting, log: EventLog, hosts: Executor, now: Moment) -> Snapshot:
+    """The exact state of a run between two steps."""
+    records, size, content = log.place
+    return Snapshot(
+        step=now.step, time=now.time, done=now.done, seed=setting.config.seed, checkpoint=setting.checkpoint_sha256, seats=dict(setting.cast.seats),
+        world=setting.environment.to_json(now.world), mailboxes={agent: [m.id for m in heard] for agent, heard in now.mailboxes.items()},
+        records=records, log_bytes=size, log_sha256=content, files=hosts.save().as_files(),
+    )  # fmt: skip

@@ -8,12 +8,13 @@ Mesa's event queue holds callbacks weakly (a lambda never runs) and is renamed i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mesa
 
-from sandbox.chance import stream
+from sandbox.chance import draw
 from scenarios.environment import Window
 from sociallm.conversation import AgentID, Channel
 
@@ -39,9 +40,8 @@ class Seat(mesa.Agent):
         self.name = name
 
     def draw(self, window: Window, step: int) -> tuple[int, AgentID]:
-        """A moment of [start, end), from this seat's own stream."""
-        moment = stream(self.model.run_seed, self.name, "schedule", step).integers(window.start, window.end)
-        return int(moment), self.name
+        """A moment of [start, end), by this seat's own chance."""
+        return draw(self.model.run_seed, self.name, "schedule", step, window.start, window.end), self.name
 
 
 class Schedule(mesa.Model):
@@ -50,34 +50,37 @@ class Schedule(mesa.Model):
     def __init__(self, seed: int, agents: Sequence[AgentID]):
         super().__init__(rng=seed)
         self.run_seed = seed
+        self.names = frozenset(agents)
         for name in agents:
             Seat(self, name)
 
     def next_agents(self, window: Window, step: int) -> tuple[Slot, ...]:
         """The acting agents in order of their moments (all different), each with the channels it may write in."""
-        unknown = set(window.agents) - {seat.name for seat in self.agents}
-        if unknown:
+        asked = frozenset(window.agents)
+        if unknown := asked - self.names:
             raise ScheduleError(f"the window at {window.start} ms asks {sorted(unknown)}, who have no seat in this run")
-        if window.agents and window.end - window.start < (asked := len(set(window.agents))):
-            raise ScheduleError(f"the window [{window.start}, {window.end}) ms is too short for {asked} agents; make it longer")
-        acting = self.agents.select(lambda seat: seat.name in window.agents)
+        if window.end - window.start < len(asked):
+            raise ScheduleError(f"the window [{window.start}, {window.end}) ms is too short for {len(asked)} agents; make it longer")
+        acting = self.agents if asked == self.names else self.agents.select(lambda seat: seat.name in asked)
         moments = distinct(sorted(acting.map("draw", window, step)), window.end)
-        writer: dict[str, AgentID] = {}
-        for _, name in moments:
-            for channel in window.channels:
-                if name in channel.readers:
-                    writer.setdefault(channel.name, name)
-        return tuple(
-            Slot(agent=name, time=time, channels=tuple(c for c in window.channels if writer.get(c.name) == name)) for time, name in moments
-        )
+        to_write: dict[AgentID, list[Channel]] = {}
+        order = {name: i for i, (_, name) in enumerate(moments)}
+        for channel in window.channels:
+            if readers := channel.readers & asked:
+                to_write.setdefault(min(readers, key=order.__getitem__), []).append(channel)
+        return tuple(Slot(agent=name, time=time, channels=tuple(to_write.get(name, ()))) for time, name in moments)
 
 
 def distinct(moments: Sequence[tuple[int, AgentID]], end: int) -> list[tuple[int, AgentID]]:
     """The same moments in the same order, moved apart where they fall together: later where there is room, else earlier."""
     apart: list[tuple[int, AgentID]] = []
+    free: float = -math.inf  # the first moment behind all so far
     for time, name in moments:
-        apart.append((max(time, apart[-1][0] + 1) if apart else time, name))
+        apart.append((time, name) if time >= free else (int(free), name))
+        free = apart[-1][0] + 1
+    last = end - 1  # the last moment before all behind
     for i in range(len(apart) - 1, -1, -1):
-        latest = end - 1 if i == len(apart) - 1 else apart[i + 1][0] - 1
-        apart[i] = (min(apart[i][0], latest), apart[i][1])
+        if apart[i][0] <= last:
+            break  # and so are all before it
+        apart[i], last = (last, apart[i][1]), last - 1
     return apart

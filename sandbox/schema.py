@@ -19,6 +19,11 @@ class LogConfig:
 
 
 @dataclass(frozen=True)
+class SnapshotsConfig:
+    every: int = 25  # steps; 0: only when the run ends
+
+
+@dataclass(frozen=True)
 class MeasureConfig:
     surprise: bool = False  # per message and reader, the model's surprise with and without its states
 
@@ -37,6 +42,7 @@ class RunConfig:
     threads: int = 1  # of torch, on each host
     ray: RayConfig = field(default_factory=RayConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    snapshots: SnapshotsConfig = field(default_factory=SnapshotsConfig)
     measure: MeasureConfig = field(default_factory=MeasureConfig)
     game: Optional[str] = None  # noqa: UP045  a file to read, for worlds that refer to it as ${game}
     run_dir: str = "runs"
@@ -58,5 +64,6 @@ def limits(config: RunConfig, chosen_by_user: bool) -> list[tuple[tuple[str, ...
         (("hosts",), config.hosts, 1 <= config.hosts <= 64, "a whole number from 1 to 64"),
         (("threads",), config.threads, 1 <= config.threads <= 256, "a whole number from 1 to 256"),
         (("log", "fsync"), config.log.fsync, config.log.fsync in ("turn", "step", "none"), "turn, step or none"),
+        (("snapshots", "every"), config.snapshots.every, 0 <= config.snapshots.every < 2**31, "a whole number of steps, or 0: only at the end"),
         (("run_dir",), config.run_dir, below, "a folder below this one (on the command line: any), its name plain text"),
     ]

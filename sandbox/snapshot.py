@@ -1,31 +1,140 @@
-"""The exact state of a run at the end of a step, in a folder: the world, the clock, the mailboxes, every agent's memory.
+"""The exact state of a run after a step, in a folder: the world, the clock, the mailboxes, every agent's memory, every channel's state.
 
-Random streams need no saving: they are made from (seed, owner, purpose, step), and seed and step stand here.
+    snapshot.json    step, clock, world, mailboxes (ids of messages), how far the log had come, SHA-256 of every other file
+    memories.json    per agent its policy's notes and the keys of its channels
+    AGENT.safetensors, channels/CHANNEL.safetensors    states, in a run whose agents carry them (sociallm/state_files.py)
+Random streams and the schedule need no saving: they are made from (seed, owner, purpose, step). What was said stands in the log; the
+snapshot names the place in it, and the SHA-256 of all before that place. A snapshot is written beside its place, synced, and renamed:
+one that has its name is whole.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agents.types import JSON
-from sandbox.config import Setting
-from sandbox.hosts import Executor
-from sociallm.conversation import AgentID, Message
+from sociallm.conversation import AgentID
 
-VERSION = 1
+VERSION = 2
+FINAL = "final"
+KEPT = 3  # the newest, besides the last of all
 
 
-def save_snapshot(
-    folder: Path, setting: Setting, step: int, time: int, world: JSON, mailboxes: Mapping[AgentID, Sequence[Message]], hosts: Executor
-) -> None:
-    """Write the state after `step` into `folder`; snapshot.json, written last, says that all of it is there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    hosts.save(folder)
-    clock = {
-        "v": VERSION, "seed": setting.config.seed, "step": step, "time": time, "seats": dict(setting.cast.seats),
-        "checkpoint": setting.cast.checkpoint, "world": world,
-        "mailboxes": {agent: [m.id for m in heard] for agent, heard in mailboxes.items()},
+class RunError(ValueError):
+    """What is wrong with the folder of a run, and how to mend it: one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """All of it. `files` are what the executor saved: memories and states."""
+
+    step: int
+    time: int
+    done: bool  # the world was: nothing is played after it
+    seed: int
+    checkpoint: str | None  # SHA-256 of the weights that made the states
+    seats: Mapping[AgentID, str]
+    world: JSON
+    mailboxes: Mapping[AgentID, Sequence[str]]
+    records: int  # of the log, up to and with this step
+    log_bytes: int
+    log_sha256: str
+    files: Mapping[str, bytes]
+
+
+def save_snapshot(folder: Path, name: str, snapshot: Snapshot) -> None:
+    """Write `folder/name`; an older one of that name gives way. Raises OSError, and leaves nothing half-written under the name."""
+    part, place = folder / f"{name}.part", folder / name
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    for file, content in snapshot.files.items():
+        (part / file).parent.mkdir(exist_ok=True)
+        _write(part / file, content)
+    # keys keep their order: a world or a policy may go through its own mappings as they stand
+    stated = {key: value for key, value in vars(snapshot).items() if key != "files"} | {
+        "v": VERSION, "sha256": {file: hashlib.sha256(content).hexdigest() for file, content in sorted(snapshot.files.items())},
     }  # fmt: skip
-    (folder / "snapshot.json").write_text(json.dumps(clock, sort_keys=True, indent=1) + "\n", encoding="utf-8")
+    _write(part / "snapshot.json", (json.dumps(stated, allow_nan=False, indent=1) + "\n").encode())
+    for inner in {part, *(path.parent for path in part.rglob("*"))}:
+        sync_folder(inner)
+    if place.exists():  # no file system renames over a folder that holds something
+        os.rename(place, gone := folder / f"{name}.old.part")
+        os.rename(part, place)
+        shutil.rmtree(gone)
+    else:
+        os.rename(part, place)
+    sync_folder(folder)
+
+
+def prune(folder: Path, but: str | None = None) -> None:
+    """Leave the newest `KEPT` of a run's numbered snapshots, the one named `but`, and the final one."""
+    numbered = sorted(path for path in folder.iterdir() if path.name.isdigit())
+    for path in numbered[:-KEPT]:
+        if path.name != but:
+            os.rename(path, gone := path.with_name(f"{path.name}.part"))  # a folder half removed must not pass for a snapshot
+            shutil.rmtree(gone)
+
+
+def number(step: int) -> str:
+    """The name of the snapshot after a step; -1: before the first."""
+    return f"{step:08d}" if step >= 0 else "start"
+
+
+def snapshots_of(run: Path) -> Iterator[Path]:
+    """The folders of a run's snapshots, the latest step first."""
+    found = []
+    for path in (run / "snapshots").iterdir() if (run / "snapshots").is_dir() else ():
+        try:
+            found.append((int(json.loads((path / "snapshot.json").read_bytes())["step"]), path))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # a part, or damaged: not one to go on from
+            continue
+    return iter([path for _, path in sorted(found, reverse=True)])
+
+
+def load_snapshot(folder: Path) -> Snapshot:
+    """A snapshot, every file held against its SHA-256. Raises `RunError`; nothing is half-loaded."""
+    try:
+        stated: dict[str, Any] = json.loads((folder / "snapshot.json").read_bytes())
+        if stated.pop("v") != VERSION:
+            raise RunError(f"{folder}: a snapshot of another version; this program knows {VERSION}, read it with the one that wrote it")
+        digests = stated.pop("sha256")
+        files = {name: (folder / _plain(name, folder)).read_bytes() for name in digests}
+        snapshot = Snapshot(**stated, files=files)
+    except RunError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RunError(f"{folder}: not a whole snapshot ({' '.join(str(error).split())[:120]}); take an earlier one, or run again") from None
+    for name, content in files.items():
+        if hashlib.sha256(content).hexdigest() != digests[name]:
+            raise RunError(f"{folder / name}: SHA-256 differs from the one in snapshot.json; the file is damaged: remove {folder}")
+    return snapshot
+
+
+def _plain(name: str, folder: Path) -> str:
+    """The name, if it stays in the folder."""
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise RunError(f"{folder}: snapshot.json names the file {name!r:.80}, which lies elsewhere; remove this snapshot")
+    return name
+
+
+def _write(path: Path, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """What was made, renamed and removed in a folder is on disk when this returns."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

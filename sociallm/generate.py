@@ -67,7 +67,8 @@ class _Choice:
     free_before_TB: Tensor  # whether the token fed at tick t was the model's choice
     uniform_TB: Tensor
     stops_V: Tensor  # tokens after which a message of the model's own ends
-    unsaid_V: Tensor  # tokens that are never said
+    unsaid_V: Tensor  # tokens that are never said,
+    at_first_V: Tensor  # nor these as the first word of the model's own
     temperature: Tensor
     top_p: Tensor
 
@@ -119,7 +120,8 @@ def _draw(logits_BV: Tensor, uniform_B: Tensor, temperature: float | Tensor, top
 def _choose(logits_BV: Tensor, fed_B: Tensor, forced_B: Tensor, free_before_B: Tensor, uniform_B: Tensor, choice: _Choice) -> tuple[Tensor, Tensor]:
     """(the token that each row says next, its nats over the whole vocabulary)."""
     log_p = torch.log_softmax(logits_BV, -1)
-    drawn = _draw(logits_BV.masked_fill(choice.unsaid_V, -torch.inf), uniform_B, choice.temperature, choice.top_p)
+    unsaid_BV = choice.unsaid_V | (choice.at_first_V & ~free_before_B[:, None])
+    drawn = _draw(logits_BV.masked_fill(unsaid_BV, -torch.inf), uniform_B, choice.temperature, choice.top_p)
     drawn = torch.where(free_before_B & choice.stops_V[fed_B], 0, drawn)  # the end is token 0
     said = torch.where(forced_B == FREE, drawn, forced_B)
     return said, -log_p.gather(1, said[:, None])[:, 0]
@@ -134,7 +136,7 @@ def _sentence_ends(checkpoint: Checkpoint) -> frozenset[int]:
 
 def _choice(
     checkpoint: Checkpoint, prompts: Sequence[Prompt], forced: Sequence[Sequence[int]], uniform_BT: NDArray[np.float64], temperature: float, top_p: float,
-    one_sentence: bool,
+    one_sentence: bool, own_words: bool = False,
 ) -> _Choice:  # fmt: skip
     """Every row's forced tokens (header, then beginning) and random numbers, by tick: words of a short header begin earlier."""
     B, most = uniform_BT.shape
@@ -149,8 +151,10 @@ def _choice(
     stops, unsaid = np.zeros((2, checkpoint.tokenizer.vocabulary), bool)
     unsaid[checkpoint.tokenizer.END + 1 : len(SPECIALS)] = True  # of the special tokens only the end (the first of them) may be said
     stops[sorted(_sentence_ends(checkpoint)) if one_sentence else []] = True
-    forced_T, free_T, uniform_T, stops_V, unsaid_V = (torch.from_numpy(v) for v in (forced_TB, free_before, uniform_TB, stops, unsaid))
-    return _Choice(forced_T, free_T, uniform_T, stops_V, unsaid_V, torch.tensor(temperature, dtype=torch.float64), torch.tensor(top_p, dtype=torch.float64))
+    at_first = np.zeros_like(unsaid)
+    at_first[checkpoint.tokenizer.END] = own_words
+    forced_T, free_T, uniform_T, stops_V, unsaid_V, first_V = (torch.from_numpy(v) for v in (forced_TB, free_before, uniform_TB, stops, unsaid, at_first))
+    return _Choice(forced_T, free_T, uniform_T, stops_V, unsaid_V, first_V, torch.tensor(temperature, dtype=torch.float64), torch.tensor(top_p, dtype=torch.float64))
 
 
 def _say(checkpoint: Checkpoint, prompts: Sequence[Prompt], forced: Sequence[Sequence[int]], choice: _Choice, most_tokens: int, advance: Advance) -> list[Candidate]:
@@ -182,9 +186,10 @@ def _candidate(checkpoint: Checkpoint, said_T: NDArray[np.int64], nats_T: NDArra
 @torch.inference_mode()
 def generate(
     checkpoint: Checkpoint, header: Sequence[int], local: LocalState, own_LHPN: Tensor, other_LHPN: Tensor, beginnings: Sequence[str],
-    rng: np.random.Generator, temperature: float = 0.8, top_p: float = 0.9, most_tokens: int = 48,
+    rng: np.random.Generator, temperature: float = 0.8, top_p: float = 0.9, most_tokens: int = 48, own_words: bool = False,
 ) -> list[Candidate]:  # fmt: skip
-    """One candidate per beginning ("" for none): the beginning word for word, then at most one sentence of the model's own.
+    """One candidate per beginning ("" for none): the beginning word for word, then at most one sentence of the model's own; with
+    `own_words` it may not end before a word of its own.
 
     `own_LHPN` and `other_LHPN` are states as read at the moment of writing. Raises ValueError unless there are ROWS beginnings.
     """
@@ -192,7 +197,7 @@ def generate(
         raise ValueError(f"{len(beginnings)} beginnings; expected exactly {ROWS}, so that every batch has the same shape")
     prompts = [Prompt(header, local, own_LHPN, other_LHPN, b) for b in beginnings]
     forced = [checkpoint.tokenizer.encode_text(b) for b in beginnings]
-    choice = _choice(checkpoint, prompts, forced, rng.random((most_tokens, ROWS)).T, temperature, top_p, True)
+    choice = _choice(checkpoint, prompts, forced, rng.random((most_tokens, ROWS)).T, temperature, top_p, True, own_words)
     rows = _rows(checkpoint, local, own_LHPN, other_LHPN, ROWS)
     return _say(checkpoint, prompts, forced, choice, most_tokens, _by_block(checkpoint, rows))
 

@@ -16,8 +16,8 @@ DOORS = {
     "hydra": {"sandbox/config.py", "sociallm/config.py"},
     "omegaconf": {"sandbox/config.py", "sociallm/config.py"},
 }
-# torch's home is sociallm. Elsewhere: hosts set its threads, and the policy and the reader of agents may hold its tensors.
-TORCH = {"sandbox/hosts.py", "agents/reading.py", "agents/policies/social.py"}
+# torch's home is sociallm. Elsewhere: a host sets its threads, and the policy and the reader of agents may hold its tensors.
+TORCH = {"sandbox/host.py", "agents/reading.py", "agents/policies/social.py"}
 UNSAFE = {"eval", "exec", "__import__", "compile"}
 
 

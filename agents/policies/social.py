@@ -22,6 +22,7 @@ from sociallm.states import SocialState, brief, mixture
 
 needs_model = True
 LONGEST = 400  # characters of a message
+MOST_OWN = 10  # tokens of the model's own after the beginning: in longer additions it says too much, and unsays it
 BROKEN = "\ufffd"  # what stands for bytes that are no character
 
 
@@ -78,12 +79,11 @@ class SocialPolicy:
         meant = [c for c in candidates if c.finished and c.text.isprintable() and BROKEN not in c.text and 0 < len(c.text.strip()) <= LONGEST
                  and list(language.meaning(c.text, seen.agent, channel.readers)) == [act]]  # fmt: skip
         counts = {"candidates": len(candidates), "meant": len(meant), **keys}
-        worded = [c for c in meant if c.sampled] or meant  # words of the model's own before a bare beginning
+        worded = [c for c in meant if c.sampled <= MOST_OWN]
         if not worded:
             return texts[0], {"by": "grammar", **counts}
-        best = min(worded, key=lambda c: c.nats / c.tokens)
-        by = "model" if best.sampled else "grammar"
-        return best.text.strip(), {"by": by, **counts, "sampled": best.sampled, "tokens": best.tokens, "nats": round(best.nats, 4)}
+        best = min(worded, key=lambda c: c.nats)  # the likeliest as a whole: per token, long additions win
+        return best.text.strip(), {"by": "model", **counts, "sampled": best.sampled, "tokens": best.tokens, "nats": round(best.nats, 4)}
 
     def _candidates(self, turn: Turn, message: Message, beginnings: Sequence[str]) -> tuple[list[Candidate], dict[str, Any]]:
         """(what could be said in place of the empty `message`, the keys of the states that it was drawn from)."""
@@ -94,7 +94,7 @@ class SocialPolicy:
         known = {v: memory.others.get(v, self._empty) for v in partners}  # a stranger counts as an empty state
         other = mixture(list(known.values()), now, self._dynamics, self._empty.S_LHPN)
         candidates = generate(
-            self._checkpoint, header, local, own.at(now, self._dynamics), other, beginnings, turn.rng, o.temperature, o.top_p, o.most_tokens
+            self._checkpoint, header, local, own.at(now, self._dynamics), other, beginnings, turn.rng, o.temperature, o.top_p, o.most_tokens, own_words=True
         )
         keys = {"own": brief(own.key), "others": {v: brief(s.key) for v, s in known.items()}, "channel_state": brief(local.key)}
         return candidates, keys

@@ -72,6 +72,15 @@ def test_events_are_chosen_by_kind_agent_step_and_channel(capsys, tmp_path):
     assert ids and chosen("--channel", "P0-P1") == [e.seq for e in events if e in here or e.data.get("message") in ids]
 
 
+def test_a_pair_is_what_one_wrote_and_the_other_read(capsys, tmp_path):
+    folder, events, _ = run(capsys, tmp_path)
+    said = [e for e in events if e.kind == "message" and e.agent in ("P0", "P2") and {"P0", "P2"} <= set(e.data["readers"])]
+    ids = {e.data["id"] for e in said}
+    assert {e.data["channel"] for e in said} == {"P0-P2", "ALL"} and {e.agent for e in said} <= {"P0", "P2"}
+    lines = shown(capsys, folder, "--json", "--pair", "P2", "P0").out.splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == [e.seq for e in events if e in said or e.data.get("message") in ids]
+
+
 def test_a_damaged_log_is_told_in_one_line(capsys, tmp_path):
     folder, _, _ = run(capsys, tmp_path)
     log = folder / "events.jsonl"
@@ -102,14 +111,25 @@ def test_a_reader_that_has_seen_enough_is_no_error(capsys, tmp_path):
     assert done.returncode == 0 and done.stderr == "" and done.stdout.count("\n") == 1
 
 
-def test_progress_is_plain_lines_where_there_is_no_terminal():
+def told_lines(steps, share=None):
     import io
 
     from sandbox.progress import EVERY, Progress
 
     now = iter([0.0, 1.0, EVERY, EVERY + 1, 2 * EVERY])
     out = io.StringIO()
-    with Progress(out, lambda: next(now)) as told:
-        for step in range(4):
-            told(step, step * 10, "S1901M\x1b[2J")
-    assert out.getvalue().splitlines() == ["step 2  S1901M\\x1b[2J  10 messages  2.0/s", "step 4  S1901M\\x1b[2J  30 messages  3.0/s"]
+    with Progress(out, lambda: next(now), share) as told:
+        for given in steps:
+            told.tell(*given)
+    return out.getvalue().splitlines()
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal():
+    lines = told_lines([(step, step * 10, "S1901M\x1b[2J") for step in range(4)])
+    assert lines == ["step 2  S1901M\\x1b[2J  10 messages  2.0/s", "step 4  S1901M\\x1b[2J  30 messages  3.0/s"]
+
+
+def test_progress_tells_the_time_left_by_the_share_behind_since_this_session_took_over():
+    lines = told_lines([(step, 0, "", 0.5 + step / 40) for step in range(4)])
+    # after 5 s a fortieth more than at the first step, 0.475 left: 95 s; after 10 s three fortieths, 0.425 left: 56.7 s
+    assert [line.split("  ")[-1] for line in lines] == ["1:35 left", "0:57 left"]

@@ -3,15 +3,19 @@
 import dataclasses
 import hashlib
 import os
+import signal
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
 from agents.memory import AgentMemory
 from agents.types import Action, Observation
-from sandbox.hosts import AgentFault, Cast, LocalExecutor, RayExecutor, deal, owner
+from sandbox.host import AgentFault, Cast
+from sandbox.hosts import LocalExecutor, RayExecutor, deal, owner
 from sandbox.log import canonical_hash
+from sandbox.snapshot import load_snapshot
 from tests.sandbox.runs import run
 from tests.sandbox.toy import Options, Toy
 
@@ -21,7 +25,7 @@ TOY = Toy(Options())
 def cast(policy="guesser", **changes):
     options = {"name": "toy", "players": 3, "rounds": 2, "games": 2, "narrator": None}
     seats = dict.fromkeys(TOY.agents, policy) | changes
-    policies = {"guesser": {}, "crashing": {"at": 0}}
+    policies = {"guesser": {}, "crashing": {"at": 0}, "leaving": {}}
     return Cast(seed=1, seats=seats, policies=policies, environment=options, plugins=("tests.sandbox.toy",))
 
 
@@ -72,8 +76,7 @@ def test_a_run_on_ray_has_the_log_of_a_local_one(capsys, tmp_path, ray_session, 
 def test_a_run_on_ray_saves_every_agent(capsys, tmp_path, ray_session):
     local, _, _ = run(capsys, tmp_path)
     ray, _, _ = run(capsys, tmp_path, "executor=ray", "hosts=3")
-    for path in (local / "snapshots" / "final").iterdir():
-        assert (ray / "snapshots" / "final" / path.name).read_bytes() == path.read_bytes()
+    assert load_snapshot(local / "snapshots" / "final").files == load_snapshot(ray / "snapshots" / "final").files
 
 
 def test_a_policy_that_raises_on_ray_says_the_same_as_here(capsys, tmp_path, ray_session):
@@ -85,13 +88,35 @@ def test_a_policy_that_raises_on_ray_says_the_same_as_here(capsys, tmp_path, ray
     assert said[0] == said[1] == "policy 'crashing' of P0 raised KeyError: 'a plan\\nof two lines' (crashing.py:21)"
 
 
-def test_a_host_that_is_killed_ends_the_run_in_one_line(ray_session):
-    import ray
+def killed(hosts):
+    """Send SIGKILL to the process of the last host, and wait until it is gone."""
+    host = hosts._hosts[-1]
+    process = hosts._ray.get(host.process.remote())
+    os.kill(process, signal.SIGKILL)
+    while Path(f"/proc/{process}").exists():
+        time.sleep(0.01)
 
-    with RayExecutor(cast(), 2, None) as hosts:
-        ray.kill(hosts._hosts[1])
-        with pytest.raises(AgentFault, match="a host died") as caught:
-            hosts.act(observations())
+
+def test_after_the_kill_of_a_host_all_goes_on_as_if_it_had_lived(ray_session):
+    with LocalExecutor(cast()) as hosts:
+        undisturbed = [hosts.act(observations(step)) for step in range(6)]
+        notes = hosts.save()
+    told = []
+    with RayExecutor(cast(), 2, None, told.append) as hosts:
+        acted = []
+        for step in range(6):
+            acted.append(hosts.act(observations(step)))
+            if step == 2:
+                hosts.save()
+            if step in (1, 3, 4):
+                killed(hosts)
+        assert hosts.save() == notes and hosts.lost == len(told) == 3
+    assert acted == undisturbed and [line.split("go over ")[1] for line in told] == ["2 calls", "1 calls", "2 calls"]
+
+
+def test_a_policy_that_ends_its_process_ends_the_run_in_one_line(ray_session):
+    with RayExecutor(cast("leaving"), 1, None) as hosts, pytest.raises(AgentFault, match="a host died 3 times in a row") as caught:
+        hosts.act(observations()[:1])
     assert "\n" not in str(caught.value)
 
 

@@ -232,3 +232,57 @@ def test_a_record_of_the_wrong_types_is_refused_though_its_checksum_is_right(tmp
     (tmp_path / "e.jsonl").write_bytes(body + b',"crc":"%08x"}\n' % zlib.crc32(body))
     with pytest.raises(LogError, match="e.jsonl:1"):
         list(read_events(tmp_path / "e.jsonl"))
+
+
+@pytest.mark.parametrize("event", [
+    Event(kind="end", step=0, time=-5), Event(kind="move", step=3, time=2**60, agent=HOSTILE, data={"move": HOSTILE}, seq=9, wall=1e9 / 3),
+    Event(kind="message", step=1, time=0, agent="", data={"b": [1.5, None], "a": {"é": True}}, seq=10**12, wall=0.0),
+])  # fmt: skip
+def test_a_record_is_the_text_that_json_would_give_for_all_of_it(event):
+    whole = {
+        "v": 1, "seq": event.seq, "kind": event.kind, "step": event.step, "time": event.time, "agent": event.agent, "data": event.data,
+        "wall": event.wall,
+    }  # fmt: skip
+    body = json.dumps(whole, sort_keys=True, separators=(",", ":"))[:-1].encode()
+    assert encode(event) == body + b',"crc":"%08x"}\n' % zlib.crc32(body)
+
+
+@pytest.mark.parametrize("wrong", [{"step": 1.0}, {"time": None}, {"step": True}, {"time": "5"}])
+def test_a_step_or_time_that_is_no_whole_number_is_refused(wrong):
+    with pytest.raises(LogError, match="whole numbers"):
+        encode(Event(**{"kind": "end", "step": 0, "time": 0} | wrong))
+
+
+def test_each_record_of_a_step_is_a_write_of_its_own(tmp_path, monkeypatch):
+    written = []
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda file, line: (written.append(line), real(file, line))[1])
+    path = write(tmp_path / "e.jsonl", some())
+    assert written == path.read_bytes().splitlines(keepends=True) and len(written) == 5
+
+
+@pytest.mark.parametrize("at", range(5))
+@pytest.mark.parametrize("before", [True, False])
+def test_a_signal_in_the_midst_of_a_step_leaves_count_place_and_numbers_whole(tmp_path, monkeypatch, at, before):
+    log = EventLog(path := tmp_path / "e.jsonl", fsync="none", clock=lambda: 0.0)
+    log.append(Event(kind="end", step=0, time=0))
+    real, calls = os.write, iter(range(5))
+
+    def interrupted(file, line):
+        if (now := next(calls) == at) and before:
+            raise KeyboardInterrupt
+        done = real(file, line)
+        if now:
+            raise KeyboardInterrupt
+        return done
+
+    monkeypatch.setattr(os, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        log.commit(some())
+    monkeypatch.undo()
+    log.append(Event(kind="end", step=9, time=9))
+    log.close()
+    content = path.read_bytes()
+    records = 1 + at + (not before) + 1
+    assert [e.seq for e in read_events(path)] == list(range(records)) == list(range(log.count))
+    assert log.place == (records, len(content), hashlib.sha256(content).hexdigest())

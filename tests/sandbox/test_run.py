@@ -27,9 +27,8 @@ def test_the_folder_holds_all_that_the_run_was(capsys, tmp_path):
     folder, events, said = run(capsys, tmp_path, "seed=9")
     assert folder.parent == tmp_path / "toy"
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    notes = {f"snapshots/final/P{i}.notes.json" for i in range(4)}
-    whole = {"config.yaml", "overrides.yaml", "manifest.json", "events.jsonl", "conversations.jsonl", "snapshots/final/snapshot.json"}
-    assert names == whole | notes
+    whole = {"config.yaml", "overrides.yaml", "manifest.json", "events.jsonl", "events.parquet", "conversations.jsonl"}
+    assert names == whole | {"snapshots/final/snapshot.json", "snapshots/final/memories.json"}
     manifest = json.loads((folder / "manifest.json").read_text())
     assert (manifest["ended"], manifest["seed"], manifest["steps"], manifest["events"]) == ("done", 9, 6, len(events))
     assert manifest["log_sha256"] == canonical_hash(folder / "events.jsonl")
@@ -68,8 +67,8 @@ def test_an_agent_hears_what_others_said_since_it_last_acted_and_nothing_else(ca
 def test_memory_is_handed_from_turn_to_turn(capsys, tmp_path):
     folder, events, _ = run(capsys, tmp_path)
     for agent in ("P0", "P1", "P2", "P3"):
-        notes = json.loads((folder / f"snapshots/final/{agent}.notes.json").read_text())
-        assert notes == {"heard": sum(len(e.data["heard"]) for e in of(events, "observation") if e.agent == agent)}
+        kept = json.loads((folder / "snapshots/final/memories.json").read_text())[agent]
+        assert kept["channels"] == {} and kept["notes"] == {"heard": sum(len(e.data["heard"]) for e in of(events, "observation") if e.agent == agent)}
 
 
 def test_the_conversation_of_a_run_is_what_was_said_in_it(capsys, tmp_path):
@@ -122,7 +121,8 @@ def test_nothing_is_written_before_the_configuration_is_accepted(capsys, tmp_pat
 
 @pytest.mark.parametrize("results", [[], [Action()], [(Action(), None, None)], None], ids=["none", "no memory", "three", "nothing"])
 def test_a_policy_that_hands_over_something_else_ends_the_run_in_one_line(results):
-    from sandbox.hosts import AgentFault, Cast, LocalExecutor
+    from sandbox.host import AgentFault, Cast
+    from sandbox.hosts import LocalExecutor
     from tests.sandbox.test_hosts import observations
 
     options = {"name": "toy", "players": 3, "rounds": 2, "games": 2, "narrator": None}

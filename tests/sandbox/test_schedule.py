@@ -1,5 +1,7 @@
 """Who acts when, and who may write: one moment each, one writer a channel."""
 
+import random
+
 import pytest
 
 from sandbox.schedule import Schedule, ScheduleError, distinct
@@ -75,3 +77,22 @@ def test_a_window_that_cannot_be_shared_out_is_refused():
         Schedule(1, AGENTS).next_agents(Window(agents=AGENTS, start=0, end=6), 0)
     with pytest.raises(ScheduleError, match=r"\['Z'\]"):
         Schedule(1, AGENTS).next_agents(Window(agents=("Z",), start=0, end=6), 0)
+
+
+def apart_slowly(moments, end):
+    """What `distinct` is to give, in the plainest way: forward each to the first free moment, then back from the end."""
+    times = [time for time, _ in moments]
+    for i in range(1, len(times)):
+        times[i] = max(times[i], times[i - 1] + 1)
+    for i in reversed(range(len(times))):
+        times[i] = min(times[i], end - len(times) + i)
+    return [(time, name) for time, (_, name) in zip(times, moments, strict=True)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_moments_are_moved_apart_as_the_plainest_way_does(seed):
+    rng = random.Random(seed)
+    for length in (0, 1, 5, 40):
+        end = length + rng.randrange(20)
+        moments = sorted((rng.randrange(end), f"A{i}") for i in range(length))
+        assert distinct(moments, end) == apart_slowly(moments, end)

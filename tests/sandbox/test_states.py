@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from sandbox.__main__ import main
 from sandbox.log import canonical_hash
+from sandbox.snapshot import load_snapshot
 from sociallm.checkpoint import SHIPPED, TOKENIZER, save
 from sociallm.model import SociaLLMConfig, build
 from sociallm.tokenizer import Tokenizer
 from tests.sandbox.runs import run
+from tests.sandbox.test_fork import PLUGIN, forked
+from tests.sandbox.test_resume import left
 
 SMALL = SociaLLMConfig(
     width=32, layers=2, local_heads=2, local_head_width=16, local_state=8, social_heads=2, social_head_width=8, social_state=8
@@ -55,8 +59,51 @@ def test_measuring_changes_no_state(capsys, tmp_path, checkpoint):
     assert states(run(capsys, tmp_path, *given)[0]) == states(run(capsys, tmp_path, *given, "measure.surprise=true")[0])
 
 
+def test_a_run_with_states_goes_on_after_a_kill_bit_for_bit(capsys, tmp_path, checkpoint):
+    given = (*PLAY, f"policies.remembering.checkpoint={checkpoint}", "measure.surprise=true", "snapshots.every=1", "environment.narrator=w")
+    folder, events, _ = run(capsys, tmp_path, *given)
+    assert any(name.startswith("channels/") for name in load_snapshot(folder / "snapshots" / "final").files)
+    copy = left(folder, tmp_path, next(e.seq for e in events if e.step == 2) + 3, snapshots=1)  # from step 0 over step 1 into step 2
+    assert main(["resume", str(copy), *PLUGIN]) == 0
+    assert canonical_hash(copy / "events.jsonl") == canonical_hash(events)
+    assert load_snapshot(copy / "snapshots" / "final").files == load_snapshot(folder / "snapshots" / "final").files
+    _, again = forked(capsys, folder, "--at", "2", "executor=ray", "hosts=2")
+    assert canonical_hash(again) == canonical_hash(events)
+
+
+def test_an_erased_relationship_is_a_memory_made_without_it_and_leaves_the_others(capsys, tmp_path, checkpoint):
+    from sociallm.checkpoint import load
+    from sociallm.state_files import load_states
+
+    given = (*PLAY, f"policies.remembering.checkpoint={checkpoint}", "environment.games=2", "snapshots.every=3")
+    folder, events, _ = run(capsys, tmp_path, *given)
+    new, again = forked(capsys, folder, "--at", "3", "--erase", "P1:P0")
+    (told,) = [e for e in again if e.kind == "intervention"]
+    assert (told.agent, told.data) == ("P1", {"what": "erase", "other": "P0", "parts": ["own", "int", "notes"]})
+    kept = load(str(checkpoint))
+
+    def of(place, agent):
+        return load_states(place / "snapshots" / "00000002" / f"{agent}.safetensors", kept.model, kept.sha256)
+
+    before, after = of(folder, "P1"), of(new, "P1")
+    assert before.keys() - after.keys() == {"of P0"} and after["own"].key != before["own"].key
+    assert all(after[name].key == before[name].key for name in after.keys() - {"own"})
+    assert all(of(folder, agent)[name].key == state.key for agent in ("P0", "P2") for name, state in of(new, agent).items())
+    # as if P1 had read nothing where these two are the only readers: the same run with that channel's messages left out of its own state
+    from agents.memory import AgentMemory
+    from agents.reading import Reader
+    from sandbox.record import logged_message
+
+    reader = Reader(str(checkpoint), ("P0", "P1", "P2"))
+    locals_, memory = {}, AgentMemory()
+    for message in (logged_message(e) for e in events if e.kind == "message" and e.step < 3 and "P1" in e.data["readers"]):
+        if message.channel.name != "P0-P1":
+            locals_[message.channel.name], (encoded,) = reader.encode(locals_.get(message.channel.name), [message])
+            memory = reader.absorb({"P1": memory}, encoded, False)[0]["P1"]
+    assert memory.own.key == after["own"].key and torch.equal(memory.own.S_LHPN, after["own"].S_LHPN)
+
+
 def test_a_checkpoint_that_is_not_there_or_was_changed_is_told_before_anything_is_written(capsys, tmp_path, checkpoint):
-    from sandbox.__main__ import main
     from tests.sandbox.runs import TOY
 
     changed = tmp_path / "changed"

@@ -19,7 +19,7 @@ from scenarios.environment import Outcome, Window
 from sociallm.conversation import AgentID, Channel, Message
 
 WORLDS = {"toy": "tests.sandbox.toy"}
-POLICIES = {name: f"tests.sandbox.{name}" for name in ("guesser", "rogue", "crashing", "slow", "remembering")}
+POLICIES = {name: f"tests.sandbox.{name}" for name in ("guesser", "rogue", "crashing", "slow", "remembering", "leaving")}
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,9 @@ class Toy:
 
     def to_json(self, state: tuple[int, int]) -> object:
         return list(state)
+
+    def from_json(self, value) -> tuple[int, int]:
+        return tuple(value)
 
 
 def make(options: Options) -> Toy:

@@ -1,0 +1,221 @@
+"""A host: some agents of a run, with their policies, their memories, the states of the channels they read, one copy of the weights."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from agents.memory import AgentMemory, file_name, notes_json, without_notes
+from agents.policies import make_policy
+from agents.types import Action, Observation, Turn
+from sandbox.chance import stream
+from scenarios.table import make_environment
+from sociallm.conversation import AgentID, Message
+
+if TYPE_CHECKING:
+    from agents.reading import Encoded
+    from sociallm.states import LocalState
+
+Scalars = Mapping[str, Any]
+
+
+class AgentFault(RuntimeError):
+    """A policy, or the host it ran on, broke: which, how and where, in one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cast:
+    """Who plays, and what a host must know to play them: plain values only, so that it can be sent."""
+
+    seed: int
+    seats: Mapping[AgentID, str]  # agent → name of its policy
+    policies: Mapping[str, Mapping[str, Any]]  # name of a policy → its options, complete
+    environment: Mapping[str, Any]  # name and options of the world
+    plugins: tuple[str, ...] = ()
+    checkpoint: str | None = None  # None: no policy of this run needs a model
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What agents carry, as values that can be sent and written: {agent: {"notes", "channels"}}, and files of states by name."""
+
+    memories: dict[AgentID, Any]
+    files: dict[str, bytes]
+
+    def as_files(self) -> dict[str, bytes]:
+        """All of it as files. The keys of notes keep their order: a policy may go through them as they stand."""
+        agents = {agent: self.memories[agent] for agent in sorted(self.memories)}
+        return {"memories.json": (json.dumps(agents, allow_nan=False, indent=1) + "\n").encode(), **dict(sorted(self.files.items()))}
+
+    @classmethod
+    def of_files(cls, files: Mapping[str, bytes]) -> Saved:
+        """What `as_files` gave."""
+        return cls(json.loads(files["memories.json"]), {name: content for name, content in files.items() if name != "memories.json"})
+
+
+class OwnTurn(Turn):
+    """A turn whose random stream is made when it is first looked at: those who follow rules never do, and it costs more than the rest."""
+
+    def __init__(
+        self, *, observation: Observation, memory: AgentMemory, rng: np.random.Generator | Callable[[], np.random.Generator],
+        channels: Mapping[str, LocalState],
+    ):  # fmt: skip
+        fields = vars(self)
+        fields.update(observation=observation, memory=memory, channels=channels)
+        fields["_chance" if callable(rng) else "rng"] = rng
+
+    @cached_property
+    def rng(self) -> np.random.Generator:  # type: ignore[override]
+        """Its own random stream."""
+        return self._chance()  # type: ignore[attr-defined, no-any-return]
+
+
+class Host:
+    """Some agents of a run: their policies, their memories, the states of the channels they read, one copy of the weights."""
+
+    def __init__(self, cast: Cast, agents: Sequence[AgentID]):
+        language = make_environment(cast.environment, cast.plugins).language
+        self._cast = cast
+        self._memories = {agent: AgentMemory() for agent in sorted(agents)}
+        names = sorted({cast.seats[agent] for agent in agents})
+        self._reader = None
+        if cast.checkpoint is not None:
+            import torch
+
+            from agents.reading import Reader
+
+            torch.set_num_threads(cast.threads)
+            self._reader = Reader(cast.checkpoint, tuple(cast.seats))
+        self._policies = {name: make_policy(name, cast.policies[name], language, tuple(cast.seats), cast.plugins) for name in names}
+        self._locals: dict[str, LocalState] = {}
+
+    def act(self, observations: Sequence[Observation]) -> dict[AgentID, Action]:
+        """What each observer says and does. Agents of one policy act in one batch."""
+        actions: dict[AgentID, Action] = {}
+        for name, policy in self._policies.items():
+            turns = [self._turn(seen) for seen in observations if self._cast.seats[seen.agent] == name]
+            if not turns:
+                continue
+            who = [turn.observation.agent for turn in turns]
+            try:
+                results = policy.step(turns)
+            except (Exception, SystemExit) as error:  # a policy is foreign code: whatever breaks in it ends the run, in one line
+                raise AgentFault(f"policy {name!r} of {', '.join(who)} raised {one_line(error)}") from None
+            if not isinstance(results, Sequence) or len(results) != len(turns) or not all(_is_pair(result) for result in results):
+                raise AgentFault(f"policy {name!r} gave {results!r:.80} for {', '.join(who)}; expected an (Action, AgentMemory) each")
+            for agent, (action, memory) in zip(who, results, strict=True):
+                actions[agent], self._memories[agent] = action, memory
+        return actions
+
+    def _turn(self, seen: Observation) -> Turn:
+        locals_ = {c.name: self._locals[c.name] for c in seen.may_write if c.name in self._locals} if self._locals else {}
+        own = object.__new__(Observation)  # its view is its own: what a policy does to it reaches neither the world nor other agents
+        vars(own).update(vars(seen), view=own_copy(seen.view))
+        chance = partial(stream, self._cast.seed, seen.agent, "policy", seen.step)
+        return OwnTurn(observation=own, memory=self._memories[seen.agent], rng=chance, channels=locals_)
+
+    def encode(self, messages: Sequence[Message]) -> tuple[LocalState, tuple[Encoded, ...]]:
+        """Of a channel that this host owns: its new state, and what each of its new messages does to those who read it."""
+        assert self._reader is not None
+        name = messages[0].channel.name
+        self._locals[name], encoded = self._reader.encode(self._locals.get(name), messages)
+        return self._locals[name], encoded
+
+    def absorb(self, order: Sequence[Message], measure: bool, *encoded: tuple[LocalState, tuple[Encoded, ...]]) -> list[Scalars]:
+        """Read `order`, message by message; `encoded` has one entry per channel, in the order of the channels' first messages."""
+        assert self._reader is not None
+        names = list(dict.fromkeys(message.channel.name for message in order))
+        queues = {name: iter(entry[1]) for name, entry in zip(names, encoded, strict=True)}
+        self._locals |= {name: entry[0] for name, entry in zip(names, encoded, strict=True)}
+        records: list[Scalars] = []
+        for message in order:
+            readers = {agent: memory for agent, memory in self._memories.items() if message.read_by(agent)}
+            memories, scalars = self._reader.absorb(readers, next(queues[message.channel.name]), measure)
+            self._memories |= memories
+            records += [{"message": message.id, "reader": agent, **scalars[agent]} for agent in sorted(scalars)]
+        return records
+
+    def process(self) -> int:
+        """The id of its process, on its machine."""
+        return os.getpid()
+
+    def channels(self) -> tuple[str, ...]:
+        """The channels whose state it holds."""
+        return tuple(self._locals)
+
+    def save(self, channels: Sequence[str]) -> Saved:
+        """The memories of this host's agents, and the states of these channels, which it owns."""
+        saved = Saved({agent: {"notes": self._notes(agent), "channels": dict(memory.channels)} for agent, memory in self._memories.items()}, {})
+        if self._reader is None:
+            return saved
+        with TemporaryDirectory() as folder:  # states have no form but a file's; the bytes travel, so that hosts need no common disk
+            self._reader.save(self._memories, Path(folder))
+            (inner := Path(folder, "channels")).mkdir()
+            self._reader.save_channels({name: self._locals[name] for name in channels if name in self._locals}, inner)
+            saved.files.update({str(p.relative_to(folder)): p.read_bytes() for p in sorted(Path(folder).rglob("*.safetensors"))})
+        return saved
+
+    def _notes(self, agent: AgentID) -> Any:
+        try:
+            return notes_json(self._memories[agent].notes)
+        except (ValueError, TypeError, RecursionError) as error:
+            policy = self._cast.seats[agent]
+            raise AgentFault(f"the notes of {agent} (policy {policy!r}) cannot be kept in a snapshot: {str(error)[:200]}") from None
+
+    def erase(self, agent: AgentID, other: AgentID, messages: Sequence[Message], parts: Collection[str]) -> None:
+        """Take another agent out of an agent's memory: `agents.reading.Reader.erase`; without a model there are only notes."""
+        memory = self._memories[agent]
+        if self._reader is not None:
+            self._memories[agent] = self._reader.erase(memory, agent, other, messages, parts)
+        elif "notes" in parts:
+            self._memories[agent] = replace(memory, notes=without_notes(memory.notes, other))
+
+    def load(self, saved: Saved) -> None:
+        """Go on with memories that were saved: those of this host's agents, and the states of all channels."""
+        for agent in self._memories:
+            kept = saved.memories[agent]
+            self._memories[agent] = AgentMemory(notes=kept["notes"], channels=dict(kept["channels"]))
+        if self._reader is None:
+            return
+        with TemporaryDirectory() as folder:
+            for name, content in saved.files.items():
+                (path := Path(folder, name)).parent.mkdir(exist_ok=True)
+                path.write_bytes(content)
+            for agent, memory in self._memories.items():
+                self._memories[agent] = self._reader.load(memory, Path(folder, f"{file_name(agent)}.safetensors"))
+            self._locals = self._reader.load_channels(sorted(Path(folder, "channels").glob("*.safetensors")))
+
+
+def own_copy(value: Any) -> Any:
+    """A deep copy of a JSON value; five times as fast as `deepcopy`, which everything else is left to."""
+    kind = type(value)
+    if kind is str or kind is int or value is None or kind is float or kind is bool:
+        return value
+    if kind is dict:
+        return {key: own_copy(inner) for key, inner in value.items()}
+    if kind is list:
+        return [own_copy(inner) for inner in value]
+    return deepcopy(value)
+
+
+def _is_pair(result: object) -> bool:
+    return isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], AgentMemory)
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as one line, with the place where it was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})" if trace else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{place}"

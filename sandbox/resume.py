@@ -1,0 +1,120 @@
+"""Going on: from the last snapshot that is whole and whose step is in the log, over the steps logged since, to the end.
+
+The torn last record of a kill is taken off, and the marks of a run that was stopped (`end`, and the `fault` before it): they are
+noted in the manifest. The steps between the snapshot and the end of the log are played again and must give what is logged; so the
+log that results is, but for the wall clock, the one of a run that was never stopped, and nothing that was written is taken back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sandbox.config import Setting
+from sandbox.folder import cut_short, must_match, read_manifest, setting_of, write_manifest
+from sandbox.host import Saved
+from sandbox.log import Event, Written, read_events
+from sandbox.record import logged_message
+from sandbox.run import Moment, start
+from sandbox.snapshot import RunError, Snapshot, load_snapshot, snapshots_of
+from sociallm.conversation import Message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where a run stands that is to go on: the moment, the memories then (None: at the start), the log, which is whole."""
+
+    now: Moment
+    saved: Saved | None
+    written: Written
+    finished: bool = False  # its last event says that it was done
+
+
+def reopened(folder: Path, plugins: tuple[str, ...]) -> tuple[Setting, Standing, dict[str, Any]]:
+    """(setting, standing, manifest) of a run that is to go on, its log cut to what is whole. Raises `RunError`, `ConfigError`, `LogError`."""
+    manifest = read_manifest(folder)
+    setting = setting_of(folder, manifest, plugins)
+    must_match(folder, manifest, setting)
+    log = folder / "events.jsonl"
+    if not log.exists():
+        if manifest["ended"] is not None or "fork" in manifest:
+            raise RunError(f"{folder}: its events.jsonl is gone; a run goes on from that file alone")
+        log.touch()
+    said: list[str] = []
+    size, marks = whole(log, said)
+    if cut := os.path.getsize(log) - size:
+        with open(log, "rb+") as file:
+            file.truncate(size)
+            os.fsync(file.fileno())
+    standing = stands(folder, log, setting, manifest)
+    if not standing.finished:
+        note = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "step": standing.now.step, "bytes_cut": cut, "was": marks}
+        manifest |= {"ended": None, "resumed": [*manifest.get("resumed", []), note]}
+        write_manifest(folder, manifest)
+    return setting, standing, manifest
+
+
+def whole(log: Path, torn: list[str]) -> tuple[int, list[str]]:
+    """(bytes of the log up to its last whole event, what the marks behind that said)."""
+    sizes, marks = [0], list[str | None]()
+    with open(log, "rb") as lines:
+        for event, line in zip(read_events(log, torn.append), lines, strict=False):  # a torn last line is no event
+            sizes.append(sizes[-1] + len(line))
+            marks = [*marks, event.data.get("why") or event.data.get("ended")] if cut_short(event) else []
+    return sizes[-1 - len(marks)], [str(mark) for mark in marks]
+
+
+def stands(run: Path, log: Path, setting: Setting, manifest: Mapping[str, Any]) -> Standing:
+    """Where a run stands by this log: at the last good snapshot whose step is in it, or at the start; and what is logged behind that."""
+    for place in snapshots_of(run):
+        try:
+            snapshot = load_snapshot(place)
+        except RunError:
+            continue  # an older one will do
+        fits = snapshot.seed == setting.config.seed and dict(snapshot.seats) == dict(setting.cast.seats)
+        if not fits or snapshot.checkpoint != setting.checkpoint_sha256:
+            continue
+        if (found := _behind(log, snapshot)) is not None:
+            written, heard, taken, finished = found
+            mailboxes = {agent: tuple(heard[name] for name in names) for agent, names in snapshot.mailboxes.items()}
+            now = Moment(
+                step=snapshot.step, time=snapshot.time, done=snapshot.done, world=setting.environment.from_json(snapshot.world), mailboxes=mailboxes, taken=taken
+            )
+            return Standing(now=now, saved=Saved.of_files(snapshot.files), written=written, finished=finished)
+    if "fork" in manifest:
+        raise RunError(f"{run}: the snapshot that this fork began with is missing or damaged; make the fork again")
+    written, _, _, finished = _behind(log, None)  # type: ignore[misc]
+    return Standing(now=start(setting), saved=None, written=written, finished=finished)
+
+
+def _behind(log: Path, snapshot: Snapshot | None) -> tuple[Written, dict[str, Message], set[str], bool] | None:
+    """(what is written, messages that wait in mailboxes, ids taken, whether the run was done), seen from a snapshot; None if the log
+    up to it is not the one it was taken of, or does not come so far."""
+    wanted = {name for names in snapshot.mailboxes.values() for name in names} if snapshot else set()
+    records, content, size = (snapshot.records if snapshot else 0), hashlib.sha256(), 0
+    heard: dict[str, Message] = {}
+    taken: set[str] = set()
+    again: list[bytes] = []
+    last: Event | None = None
+    at = (0, 0)
+    with open(log, "rb") as lines:
+        for event, line in zip(read_events(log), lines, strict=True):
+            last = event
+            if event.seq >= records:
+                again.append(line)
+                continue
+            content.update(line)
+            size, at = size + len(line), (event.step, event.time)
+            if event.kind == "message":
+                taken.add(event.data["id"])
+                if event.data["id"] in wanted:
+                    heard[event.data["id"]] = logged_message(event)
+    if snapshot and (snapshot.log_bytes, snapshot.log_sha256) != (size, content.hexdigest()):
+        return None
+    written = Written(records=records, content=content, size=size, step=at[0], time=at[1], again=again)
+    return written, heard, taken, last is not None and last.kind == "end"
