@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from agents.types import Action, Observation
+from agents.types import Action
 from sandbox.chance import WORLD, stream
 from sandbox.changes import NOTHING, Changes
 from sandbox.config import Setting
@@ -21,7 +21,7 @@ from sandbox.folder import cut_short, read_manifest, setting_of
 from sandbox.log import Event, LogError, canonical, canonical_hash, describe
 from sandbox.record import logged_message, message_data, step_events
 from sandbox.rights import Fault
-from sandbox.run import Moment, delivered, in_order, start
+from sandbox.run import Moment, delivered, in_order, observed, start
 from sandbox.schedule import Schedule
 from sandbox.sealed import events_of, read_sealed
 from sandbox.snapshot import load_snapshot, number
@@ -88,15 +88,7 @@ def _beginning(run: Path, setting: Setting, manifest: Mapping[str, object], even
 def _step(setting: Setting, schedule: Schedule, changes: Changes, before: Moment, logged: Sequence[Event]) -> tuple[Moment, list[Event]]:
     """(the moment after the step, its events) as they follow from what agents said and did in it."""
     world, seed, step = setting.environment, setting.config.seed, before.step + 1
-    window = changes.window(world.window(before.world), step)
-    slots = schedule.next_agents(window, step)
-    observations = [
-        Observation(
-            agent=slot.agent, step=step, time=slot.time, heard=before.mailboxes[slot.agent], may_write=slot.channels,
-            move_due=window.move_due, view=world.observe(before.world, slot.agent),
-        )
-        for slot in slots
-    ]  # fmt: skip
+    window, slots, observations = observed(world, schedule, before, changes)
     by_agent: dict[AgentID, dict[str, object]] = {e.agent: e.data["move"] for e in logged if e.kind == "move" and e.agent is not None}
     moves = {slot.agent: by_agent.get(slot.agent) for slot in sorted(slots, key=lambda slot: slot.agent)}
     outcome = changes.outcome(world.step(before.world, moves, stream(seed, WORLD, "step", step)), step)

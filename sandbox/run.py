@@ -16,9 +16,9 @@ from sandbox.hosts import Executor, LocalExecutor, RayExecutor
 from sandbox.log import EventLog
 from sandbox.record import step_events
 from sandbox.rights import permitted
-from sandbox.schedule import Schedule
+from sandbox.schedule import Schedule, Slot
 from sandbox.snapshot import Snapshot
-from scenarios.environment import Outcome, State
+from scenarios.environment import Environment, Outcome, State, Window
 from sociallm.conversation import AgentID, Message
 
 
@@ -87,15 +87,7 @@ def seldom_collecting() -> Iterator[None]:
 def step(setting: Setting, schedule: Schedule, hosts: Executor, log: EventLog, before: Moment, changes: Changes) -> tuple[Moment, Outcome, int]:
     """The next step: observe, act, move, deliver, log. Beside the moment after it: what followed, and how many tokens a model worded."""
     world, seed, number, taken = setting.environment, setting.config.seed, before.step + 1, before.taken
-    window = changes.window(world.window(before.world), number)
-    slots = schedule.next_agents(window, number)
-    observations = [
-        Observation(
-            agent=slot.agent, step=number, time=slot.time, heard=before.mailboxes[slot.agent], may_write=slot.channels,
-            move_due=window.move_due, view=world.observe(before.world, slot.agent),
-        )
-        for slot in slots
-    ]  # fmt: skip
+    window, slots, observations = observed(world, schedule, before, changes)
     proposed = hosts.act(observations)
     checked = {seen.agent: permitted(seen, changes.action(proposed[seen.agent]), schedule.names, taken) for seen in observations}
     actions = {agent: action for agent, (action, _) in checked.items()}
@@ -110,6 +102,21 @@ def step(setting: Setting, schedule: Schedule, hosts: Executor, log: EventLog, b
     tokens = sum(n for action in actions.values() for w in action.wording if isinstance(n := w.get("tokens"), int))
     now = dataclasses.replace(before, mailboxes=delivered(before.mailboxes, [slot.agent for slot in slots], messages))
     return dataclasses.replace(now, step=number, time=window.end, world=outcome.state, done=outcome.done), outcome, tokens
+
+
+def observed(world: Environment, schedule: Schedule, before: Moment, changes: Changes) -> tuple[Window, Sequence[Slot], list[Observation]]:
+    """(the window of the next step, who acts in it and when, what each of them sees)."""
+    number = before.step + 1
+    window = changes.window(world.window(before.world), number)
+    slots = schedule.next_agents(window, number)
+    observations = [
+        Observation(
+            agent=slot.agent, step=number, time=slot.time, heard=before.mailboxes[slot.agent], may_write=slot.channels,
+            move_due=window.move_due, view=world.observe(before.world, slot.agent),
+        )
+        for slot in slots
+    ]  # fmt: skip
+    return window, slots, observations
 
 
 def in_order(said: Sequence[Message], outcome: Outcome) -> list[Message]:

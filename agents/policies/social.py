@@ -1,8 +1,8 @@
 """The social policy: the world's negotiator decides what to say, SociaLLM how.
 
 An act's wordings come from the world's grammar as beginnings; the model, with the agent's own state and its state of the
-interlocutor, goes on from them, and the likeliest candidate that still means exactly the act is said. If none does, the grammar's
-plainest wording is. The keys of the states that a message was worded from go into the log: agents of one step act at once, so they are
+interlocutor, goes on from them with a few words of its own, and the likeliest candidate that still means exactly the act is said. If
+none does, the grammar's plainest wording is. The keys of the states that a message was worded from go into the log: agents of one step act at once, so they are
 the states from before that step's messages, whatever the moments in it.
 """
 

@@ -11,12 +11,12 @@ the world's evaluation decides alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from agents.types import JSON, Observation
+from agents.types import JSON, Head, Observation
 from scenarios.diplomacy import press
 from scenarios.diplomacy.board import Board, adjustment_count, board_from_json
 from scenarios.diplomacy.channels import EVERYONE
@@ -32,7 +32,6 @@ from sociallm.conversation import AgentID, Channel
 ACTS_PER_TURN = 2
 LEAST = 1.5  # points below which a thing is not worth saying
 Said = tuple[Channel, dict[str, Any]]
-Head = Callable[[Sequence[JSON]], Sequence[float]]  # options (order texts, or acts) → points for each, added to the world's own
 
 
 class DiplomacyLanguage:
