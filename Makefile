@@ -20,6 +20,7 @@ nightly: $(VENV)/.stamp
 	$(PY) -m tests.benchmarks.kills --count 200
 	$(PY) -m tests.benchmarks.kills --hosts --count 20
 	$(PY) -m tests.benchmarks.kills --operations 1
+	$(PY) -m tests.benchmarks.kills --full 1
 	$(PY) -m scenarios.diplomacy.differential --phases 20000
 	$(PY) -m sandbox bench
 

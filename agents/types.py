@@ -104,6 +104,14 @@ class Language(Protocol):
         """The acts a text performs, in a canonical form, extracted from the text alone; empty if none is recognised."""
         ...
 
+    def idle(self, text: str) -> bool:
+        """Whether these words, said after others, name nothing that an act could be about."""
+        ...
+
+    def denies(self, text: str) -> bool:
+        """Whether these words deny anything, and so might throw doubt on what was said before them."""
+        ...
+
     def move(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[JSON, JSON]:
         """(move, notes): a move drawn from the intent."""
         ...

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,15 +62,22 @@ def report(run: Path) -> tuple[Path, list[str]]:
     measures, figures = tidy(events, found.promises, found.trust), _figures(found)
     lines = summary(found.messages, found.years, found.promises, found.alliances)
     text = _markdown(run.name, events, found, [name for name, _ in figures], torn)
+    part = run / "report.part"
     try:
-        _csv(measures, run / "metrics.csv")
+        shutil.rmtree(part, ignore_errors=True)
+        _csv(measures, part / "metrics.csv")
         for name, figure in figures:
-            save(figure, run / "plots" / f"{name}.png")
+            save(figure, part / "plots" / f"{name}.png")
         for name, frame in _frames(found).items():
-            _csv(frame, run / "plots" / f"{name}.csv")
-        (run / "report.md").write_text(text, encoding="utf-8")
+            _csv(frame, part / "plots" / f"{name}.csv")
+        (part / "report.md").write_text(text, encoding="utf-8")
+        for path in [path for path in sorted(part.rglob("*")) if path.is_file()]:  # all of it is made before any of it takes its place
+            (place := run / path.relative_to(part)).parent.mkdir(exist_ok=True)
+            os.replace(path, place)
     except OSError as error:
-        raise AnalysisError(f"{run}: cannot write the report ({error.strerror}); is the folder writable?") from None
+        raise AnalysisError(f"{run}: cannot write the report ({error.strerror}); is there room, and is the folder writable?") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     return run / "report.md", [*found.missing, *lines]
 
 

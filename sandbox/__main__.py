@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sandbox.interrupt import Interrupted
 
 if TYPE_CHECKING:
-    from sandbox.log import Event
+    from sociallm.conversation import Message
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,10 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         if not _ours(error):
             raise
+        from sandbox.disk import FULL, refused
         from sandbox.log import printable
 
-        print(f"sandbox: {printable(str(error))}", file=sys.stderr)
-        return 2
+        what, full = (refused(error), error.errno in FULL) if isinstance(error, OSError) else (str(error), False)
+        print(f"sandbox: {printable(what)}", file=sys.stderr)
+        return 1 if full else 2
 
 
 def act(given: argparse.Namespace) -> int:
@@ -104,7 +106,8 @@ def _ours(error: Exception) -> bool:
 
 def show(given: argparse.Namespace) -> int:
     """Print the events that were asked for."""
-    from sandbox.log import KINDS, LogError, describe, encode
+    from sandbox.log import HEADS, KINDS, LogError, describe, encode
+    from sandbox.record import logged_message
     from sandbox.sealed import events_of
 
     if unknown := set(given.kind or ()) - set(KINDS):
@@ -113,7 +116,7 @@ def show(given: argparse.Namespace) -> int:
     chosen: set[str] = set()  # ids of the messages of the channel or the pair asked for
     for event in events_of(Path(given.run), torn=lambda what: print(f"sandbox: {what}", file=sys.stderr)):
         if given.channel is not None or given.pair:
-            if event.kind == "message" and _asked(given, event):
+            if event.kind == "message" and _asked(given, logged_message(event)):
                 chosen.add(event.data["id"])
             elif event.kind not in ("delivery", "memory") or event.data.get("message") not in chosen:
                 continue
@@ -121,6 +124,8 @@ def show(given: argparse.Namespace) -> int:
             continue
         if given.step is not None and event.step != given.step:
             continue
+        if not shown and not given.json:
+            print(HEADS)
         print(encode(event).decode("ascii").rstrip() if given.json else describe(event))
         shown += 1
     if not shown:
@@ -128,11 +133,11 @@ def show(given: argparse.Namespace) -> int:
     return 0
 
 
-def _asked(given: argparse.Namespace, message: Event) -> bool:
+def _asked(given: argparse.Namespace, message: Message) -> bool:
     """Whether a message is of the channel, and between the two, that were asked for."""
     both = set(given.pair or ())
-    between = not both or (message.agent in both and both - {message.agent} <= set(message.data["readers"]))
-    return between and given.channel in (None, message.data["channel"])
+    between = not both or (message.author in both and both - {message.author} <= message.channel.readers)
+    return between and given.channel in (None, message.channel.name)
 
 
 if __name__ == "__main__":

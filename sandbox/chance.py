@@ -7,6 +7,8 @@ process, and adding an agent to a run leaves the streams of all the others as th
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from numpy.random.bit_generator import ISpawnableSeedSequence
 WORLD = "<world>"  # the owner of the environment's own streams; no agent may have this name
 
 WORDS = np.dtype("<u8")
+number = int.from_bytes
 
 
 class Digest(ISpawnableSeedSequence):
@@ -35,18 +38,20 @@ class Digest(ISpawnableSeedSequence):
         """Seeds of further streams: other ones in each call, as numpy has it."""
         first = self._children
         self._children += n_children
-        return [Digest(hashlib.sha256(self.digest + i.to_bytes(8, "little")).digest()) for i in range(first, self._children)]
+        return [Digest(sha256(self.digest + i.to_bytes(8, "little")).digest()) for i in range(first, self._children)]
 
 
 def stream(seed: int, owner: str, purpose: str, step: int) -> np.random.Generator:
     """The generator of one owner, for one purpose, at one step."""
-    return np.random.Generator(np.random.PCG64(Digest(_digest(seed, owner, purpose, step))))  # type: ignore[arg-type]  # numpy's stub knows no seed but its own
+    return np.random.Generator(np.random.PCG64(Digest(_digests(seed, (owner,), purpose, step)[0])))  # type: ignore[arg-type]  # numpy's stub knows no seed but its own
 
 
-def draw(seed: int, owner: str, purpose: str, step: int, low: int, high: int) -> int:
-    """One whole number of [low, high), for whoever needs no more than that: each is as likely as another to one part in 2^192 · (high - low)."""
-    return low + (int.from_bytes(_digest(seed, owner, purpose, step), "little") * (high - low) >> 256)
+def draws(seed: int, owners: Iterable[str], purpose: str, step: int, low: int, high: int) -> list[int]:
+    """One whole number of [low, high) for each owner, who needs no more than that: each is as likely as another to one part in 2^192 · (high - low)."""
+    digests, width = _digests(seed, owners, purpose, step), high - low
+    return [low + (number(digest, "little") * width >> 256) for digest in digests]
 
 
-def _digest(seed: int, owner: str, purpose: str, step: int) -> bytes:
-    return hashlib.sha256(f"{seed}\x00{owner}\x00{purpose}\x00{step}".encode("utf-8", "surrogatepass")).digest()
+def _digests(seed: int, owners: Iterable[str], purpose: str, step: int) -> list[bytes]:
+    before, after = f"{seed}\x00", f"\x00{purpose}\x00{step}"
+    return [sha256(f"{before}{owner}{after}".encode("utf-8", "surrogatepass")).digest() for owner in owners]

@@ -20,13 +20,14 @@ from typing import Any, cast
 
 from sandbox.changes import NOTHING, Changes
 from sandbox.config import Setting, cells, load
+from sandbox.disk import REMEDY, refused
 from sandbox.folder import held, make_folder, read_manifest, seal
 from sandbox.fork import Wish
 from sandbox.fork import fork as make_fork
 from sandbox.host import AgentFault
 from sandbox.hosts import Executor
 from sandbox.interrupt import Halt, Interrupted
-from sandbox.log import Event, EventLog, Fsync, LogError, Written
+from sandbox.log import EventLog, Fsync, LogError, Written
 from sandbox.progress import Progress
 from sandbox.replay import replay as replay_run
 from sandbox.resume import Standing, reopened
@@ -96,7 +97,12 @@ def _conduct(setting: Setting, folder: Path, standing: Standing | None, changes:
     """Play a run to its end, or on to it, seal it, and say what came of it; the exit code."""
     fsync: Fsync = cast(Fsync, setting.config.log.fsync)  # one of the three: the configuration was held against them
     written: Written | None = standing.written if standing else None
-    log = EventLog(folder / "events.jsonl", fsync=fsync, clock=time.time, written=written)
+    again = f"python -m sandbox resume {folder}{''.join(f' --plugin {name}' for name in setting.cast.plugins)}"
+    try:
+        log = EventLog(folder / "events.jsonl", fsync=fsync, clock=time.time, written=written)
+    except OSError as error:
+        _tell(f"{refused(error)}: {again}")
+        return CODES["fault"]
     if standing and standing.finished:  # killed while it was sealed
         ended: dict[str, Any] = {"ended": "done", "why": None}
     else:
@@ -105,19 +111,18 @@ def _conduct(setting: Setting, folder: Path, standing: Standing | None, changes:
         log.close()
         manifest = seal(folder, datetime.now(UTC), ended)
     except OSError as error:  # a full disk
-        print(
-            f"sandbox: {folder}: not sealed ({error.strerror}); its log holds {log.count} records; free some room, then: "
-            f"python -m sandbox resume {folder}", file=sys.stderr,
-        )  # fmt: skip
+        why = ended["why"] if ended["ended"] == "fault" else refused(error)
+        _tell(f"{why.removesuffix(REMEDY)}; not sealed, the log holds {log.count} records{REMEDY}: {again}")
         return CODES["fault"]
-    if setting.config.plots:
-        _report(folder)
+    full = ended["ended"] == "fault" and ended["why"].endswith(REMEDY)
+    if ended["ended"] == "fault":
+        _tell(f"{ended['why']}: {again}" if full else ended["why"])
+    reported = _report(folder) if setting.config.plots and not full else True
     counts = ", ".join(f"{manifest[what]} {what}" for what in ("steps", "messages", "faults"))
     print(f"{ended['ended']}: {counts}, log {manifest['log_sha256'][:12]}")
     if ended["ended"] == "interrupted":
-        plugins = "".join(f" --plugin {name}" for name in setting.cast.plugins)
-        print(f"sandbox: to go on: python -m sandbox resume {folder}{plugins}", file=sys.stderr)
-    return CODES.get(ended["ended"], 128 + (halt.signal or signal.SIGINT))
+        _tell(f"to go on: {again}")
+    return CODES.get(ended["ended"], 128 + (halt.signal or signal.SIGINT)) or (0 if reported else CODES["fault"])
 
 
 def _played(setting: Setting, folder: Path, log: EventLog, standing: Standing | None, changes: Changes, halt: Halt) -> dict[str, Any]:
@@ -137,22 +142,21 @@ def _played(setting: Setting, folder: Path, log: EventLog, standing: Standing | 
         ended, halt.signal = "interrupted", halt.signal or signal.SIGTERM
     except (AgentFault, LogError, RunError) as error:
         ended, why = "fault", str(error)
+    except OSError as error:  # a full disk
+        ended, why = "fault", refused(error)
     except Exception as error:  # the world or the sandbox itself broke: the log is sealed all the same, the trace kept
         ended, why = "fault", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}; the trace is in {folder / 'fault.txt'}"
         with suppress(OSError):  # a full disk
             (folder / "fault.txt").write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
     if ended == "interrupted":
         why = signal.Signals(halt.signal or signal.SIGINT).name
-    if ended == "fault":
-        print(f"sandbox: {why}", file=sys.stderr)
     try:
         if not log.repeating:  # else the file holds more than this session came to, and its own end is not written in the midst of it
             if ended == "fault":
-                log.append(Event(kind="fault", step=log.step, time=log.time, data={"what": "run", "why": why}))
-            log.append(Event(kind="end", step=log.step, time=log.time, data={"ended": ended, "why": why}))
+                log.mark("fault", what="run", why=why)
+            log.mark("end", ended=ended, why=why)
     except (LogError, OSError) as error:  # a full disk: what is in the log stays whole, its end stands in the manifest alone
-        ended, why = "fault", why or str(error)
-        print(f"sandbox: the log could not be ended ({error}); it holds {log.count} records", file=sys.stderr)
+        ended, why = "fault", why if ended == "fault" else str(error)
     return {"ended": ended, "why": why}
 
 
@@ -172,11 +176,12 @@ def _tell(what: str) -> None:
     print(f"sandbox: {what}", file=sys.stderr, flush=True)
 
 
-def _report(folder: Path) -> None:
-    """Tables and plots, by a process of its own: analysis reads the sandbox, never the other way round."""
+def _report(folder: Path) -> bool:
+    """Tables and plots, by a process of its own: analysis reads the sandbox, never the other way round. Whether they were made."""
     child = subprocess.run([sys.executable, "-m", "analysis", "report", str(folder)], capture_output=True, text=True, check=False)
     if child.returncode:
         last = (child.stderr.strip().splitlines() or ["it said nothing"])[-1]
         print(f"sandbox: the report could not be made ({last}); try python -m analysis report {folder}", file=sys.stderr)
     else:
         print("\n".join(child.stdout.strip().splitlines()[:-1]))  # its last line names the folder, as ours will
+    return not child.returncode

@@ -9,11 +9,10 @@ configuration names.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import itertools
 import math
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,13 +28,14 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from agents.policies import make_policy, policies, policy
-from sandbox.chance import WORLD
-from sandbox.guard import PLAIN_INTERPOLATION, ConfigError, Document, bad_key, bad_value, checked
+from agents.policies import policy
+from sandbox.casting import cast_of, checkpoint_of, entry, environment_of, tables
+from sandbox.guard import PLAIN_INTERPOLATION, ConfigError, bad_key, bad_value, checked
 from sandbox.host import Cast
 from sandbox.schema import RunConfig, limits
+from sandbox.source import Source, first_line, nearest, shown, words
 from scenarios.environment import Environment
-from scenarios.table import world, worlds
+from scenarios.table import world
 
 __all__ = ["ConfigError", "RunConfig", "Setting", "load"]
 MOST_CELLS = 10_000
@@ -54,20 +54,6 @@ class Setting:
     overrides: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where settings came from, to say it when one is wrong."""
-
-    document: Document
-    overridden: Mapping[tuple[str, ...], str]  # key → the override's own text
-
-    def wrong(self, key: tuple[str, ...], what: str) -> ConfigError:
-        for n in range(len(key), 0, -1):
-            if key[:n] in self.overridden:
-                return ConfigError(f"override {self.overridden[key[:n]]!r}: {what}")
-        return ConfigError(f"{self.document.where(key)}: {what}")
-
-
 def load(path: Path | str, overrides: Sequence[str] = (), plugins: Sequence[str] = (), ours: bool = False) -> Setting:
     """The setting of a run. Nothing is written or started. Raises `ConfigError`, one line.
 
@@ -79,7 +65,7 @@ def load(path: Path | str, overrides: Sequence[str] = (), plugins: Sequence[str]
     try:
         loaded = OmegaConf.to_container(OmegaConf.create(document.text))
     except (OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{document.path}:1: {_first_line(error)}") from None
+        raise ConfigError(f"{document.path}:1: {first_line(error)}") from None
     if not isinstance(loaded, dict) or not all(isinstance(key, str) for key in loaded):
         raise ConfigError(f"{document.path}:1: expected settings as `key: value`, every key a word")
     tree: dict[str, Any] = {str(key): value for key, value in loaded.items()}
@@ -93,12 +79,12 @@ def load(path: Path | str, overrides: Sequence[str] = (), plugins: Sequence[str]
     try:
         made = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:  # a reference to a value of another type, or ???
-        raise source.wrong(tuple(str(error.full_key or "").split(".")), _first_line(error)) from None
+        raise source.wrong(tuple(str(error.full_key or "").split(".")), first_line(error)) from None
     config = _complete(made, source, tuple(plugins), ours)
-    environment = _environment(config, source, tuple(plugins))
-    cast = _cast(config, environment, source, tuple(plugins))
+    environment = environment_of(config, source, tuple(plugins))
+    cast = cast_of(config, environment, source, tuple(plugins))
     return Setting(
-        config=config, cast=cast, environment=environment, checkpoint_sha256=_checkpoint(config, cast, source),
+        config=config, cast=cast, environment=environment, checkpoint_sha256=checkpoint_of(config, cast, source),
         unresolved=OmegaConf.to_yaml(composed, resolve=False), overrides=tuple(overrides),
     )  # fmt: skip
 
@@ -112,7 +98,7 @@ def _override(text: str) -> tuple[tuple[str, ...], Any, str]:
     try:
         parsed = OverridesParser.create().parse_override(text)
     except (HydraException, ValueError, RecursionError) as error:
-        raise wrong(f"{_first_line(error)}; expected key=value, as in seed=7; quote what is not a plain word") from None
+        raise wrong(f"{first_line(error)}; expected key=value, as in seed=7; quote what is not a plain word") from None
     key = tuple(parsed.key_or_group.split("."))
     for n in range(1, len(key) + 1):
         if what := bad_key(key[:n]):
@@ -137,7 +123,7 @@ def cells(overrides: Sequence[str]) -> list[tuple[str, ...]]:
             swept = parsed.is_sweep_override()
             given = [f"{parsed.get_key_element()}={value}" for value in parsed.sweep_string_iterator()] if swept else [text]
         except (HydraException, ValueError, RecursionError) as error:
-            raise ConfigError(f"override {text!r:.120}: {_first_line(error)}; expected key=value, or key=1,2,3 for several runs") from None
+            raise ConfigError(f"override {text!r:.120}: {first_line(error)}; expected key=value, or key=1,2,3 for several runs") from None
         choices.append(given)
     if (count := math.prod(map(len, choices))) > MOST_CELLS:
         raise ConfigError(f"this sweep has {count} runs, at most {MOST_CELLS} are taken; give fewer values")
@@ -150,12 +136,13 @@ def _fit(kind: type, tree: Mapping[Any, Any], at: tuple[str, ...], source: Sourc
     for raw, value in tree.items():
         key = (*at, str(raw))
         if raw not in hints:
-            raise source.wrong(key, f"unknown key {'.'.join(key)!r}; expected one of {', '.join(hints)}{_nearest(str(raw), hints)}")
+            known = f"expected one of {', '.join(hints)}{nearest(str(raw), hints)}" if hints else f"{'.'.join(at)} has no settings"
+            raise source.wrong(key, f"unknown key {'.'.join(key)!r}; {known}")
         hint = hints[raw]
         mapping = dataclasses.is_dataclass(hint) or typing.get_origin(hint) is dict
         if mapping != isinstance(value, Mapping):
-            expected = "settings under it, as key: value" if mapping else _words(hint)
-            raise source.wrong(key, f"{'.'.join(key)} is {_shown(value)}; expected {expected}")
+            expected = "settings under it, as key: value" if mapping else words(hint)
+            raise source.wrong(key, f"{'.'.join(key)} is {shown(value)}; expected {expected}")
         if isinstance(hint, type) and dataclasses.is_dataclass(hint):
             _fit(hint, value, key, source)
         elif "${" not in str(value):
@@ -163,7 +150,7 @@ def _fit(kind: type, tree: Mapping[Any, Any], at: tuple[str, ...], source: Sourc
             try:
                 node[raw] = value
             except (OmegaConfBaseException, ValueError):
-                raise source.wrong(key, f"{'.'.join(key)} is {_shown(value)}; expected {_words(hint)}") from None
+                raise source.wrong(key, f"{'.'.join(key)} is {shown(value)}; expected {words(hint)}") from None
 
 
 def _compose(tree: dict[str, Any], changes: Sequence[tuple[tuple[str, ...], Any, str]], source: Source) -> DictConfig:
@@ -177,7 +164,7 @@ def _compose(tree: dict[str, Any], changes: Sequence[tuple[tuple[str, ...], Any,
         with initialize(version_base="1.3", config_path=None):
             return compose("scenario", overrides=texts)
     except (HydraException, OmegaConfBaseException) as error:
-        raise source.wrong((), f"the settings do not fit together ({_first_line(error.__cause__ or error)})") from None
+        raise source.wrong((), f"the settings do not fit together ({first_line(error.__cause__ or error)})") from None
 
 
 def _check_interpolations(composed: DictConfig, source: Source) -> None:
@@ -198,34 +185,22 @@ def _check_interpolations(composed: DictConfig, source: Source) -> None:
 def _complete(config: Any, source: Source, plugins: tuple[str, ...], ours: bool) -> RunConfig:
     """The configuration with the options of its world and policies checked and filled in."""
     _within(config, source, ours)
-    known_worlds, known_policies = _tables(plugins)
+    known_worlds, known_policies = tables(plugins)
     name = config.environment.get("name")
     if name is None:
         raise source.wrong(("environment",), f"environment.name is missing; expected one of {', '.join(known_worlds)}")
-    module = _entry("world", name, known_worlds, ("environment", "name"), source, partial(world, name, plugins))
+    module = entry("world", name, known_worlds, ("environment", "name"), source, partial(world, name, plugins))
     options = {key: value for key, value in config.environment.items() if key != "name"}
     environment = {"name": name} | _options(module, options, ("environment",), source)
     wanted = {key: {} for key in config.seats.values()} | {key: value or {} for key, value in config.policies.items()}
     complete: dict[str, Any] = {}
     for key, given in sorted(wanted.items()):
         at = ("policies", key) if key in config.policies else ("seats", next(seat for seat, who in config.seats.items() if who == key))
-        module = _entry("policy", key, known_policies, at, source, partial(policy, key, plugins))
+        module = entry("policy", key, known_policies, at, source, partial(policy, key, plugins))
         if not isinstance(given, Mapping):
-            raise source.wrong(at, f"policies.{key} is {_shown(given)}; expected its options under it, as key: value")
+            raise source.wrong(at, f"policies.{key} is {shown(given)}; expected its options under it, as key: value")
         complete[key] = _options(module, given, at, source)
     return dataclasses.replace(config, environment=environment, policies=complete)
-
-
-def _entry(
-    what: str, name: str, table: Mapping[str, str], at: tuple[str, ...], source: Source, find: Callable[[], ModuleType]
-) -> ModuleType:
-    """The module of a world or policy. Raises `ConfigError` if the table has no such name."""
-    if not isinstance(name, str) or name not in table:
-        raise source.wrong(at, f"unknown {what} {name!r:.60}; expected one of {', '.join(sorted(table))}{_nearest(str(name), table)}")
-    try:
-        return find()
-    except ImportError as error:
-        raise source.wrong(at, f"the {what} {name!r} cannot be loaded ({error}); is the project installed whole?") from None
 
 
 def _options(module: ModuleType, given: Mapping[str, Any], at: tuple[str, ...], source: Source) -> dict[str, Any]:
@@ -240,79 +215,14 @@ def _options(module: ModuleType, given: Mapping[str, Any], at: tuple[str, ...], 
     try:
         made = OmegaConf.to_object(OmegaConf.merge(opened(module.Options), given))
     except (OmegaConfBaseException, ValueError) as error:
-        raise source.wrong(at, f"{'.'.join(at)}: {_first_line(error)}") from None
+        raise source.wrong(at, f"{'.'.join(at)}: {first_line(error)}") from None
     return {f.name: getattr(made, f.name) for f in dataclasses.fields(module.Options)}
-
-
-def _environment(config: RunConfig, source: Source, plugins: tuple[str, ...]) -> Environment:
-    module = world(config.environment["name"], plugins)
-    options = {key: value for key, value in config.environment.items() if key != "name"}
-    try:
-        environment = module.make(module.Options(**options))
-    except (ValueError, OSError) as error:
-        raise source.wrong(("environment",), f"environment {config.environment['name']!r}: {_first_line(error)}") from None
-    for name in ("default", WORLD):
-        if name in environment.agents:
-            raise source.wrong(("environment",), f"an agent named {name!r} cannot be seated; rename it")
-    return environment
-
-
-def _cast(config: RunConfig, environment: Environment, source: Source, plugins: tuple[str, ...]) -> Cast:
-    for seat in config.seats:
-        if seat != "default" and seat not in environment.agents:
-            known = ", ".join(environment.agents) + _nearest(seat, environment.agents)
-            raise source.wrong(("seats", seat), f"no agent {seat!r:.60} here; expected default or one of {known}")
-    empty = [agent for agent in environment.agents if agent not in config.seats and "default" not in config.seats]
-    if empty:
-        raise source.wrong(("seats",), f"no policy for {', '.join(empty)}; add `default: POLICY` under seats")
-    seats = {agent: config.seats.get(agent, config.seats.get("default", "")) for agent in environment.agents}
-    used = {name: config.policies[name] for name in sorted(set(seats.values()))}
-    checkpoints = {options["checkpoint"] for name, options in used.items() if policy(name, plugins).needs_model}
-    for name, options in used.items():
-        if not policy(name, plugins).needs_model:  # made here once to see that it can be: it may need a world with a language
-            try:
-                make_policy(name, options, environment.language, environment.agents, plugins)
-            except ValueError as error:
-                seat = next((seat for seat, who in config.seats.items() if who == name), "default")
-                raise source.wrong(("seats", seat), f"policy {name!r}: {_first_line(error)}") from None
-    if config.executor == "ray" and config.hosts > len(environment.agents):
-        raise source.wrong(("hosts",), f"{config.hosts} hosts for {len(environment.agents)} agents; name at most one each")
-    if len(checkpoints) > 1:
-        names = ", ".join(sorted(checkpoints))
-        raise source.wrong(("policies",), f"the policies name different checkpoints ({names}); one run has one model")
-    return Cast(
-        seed=config.seed, seats=seats, policies=used, environment=config.environment, plugins=plugins,
-        checkpoint=next(iter(checkpoints), None), threads=config.threads,
-    )  # fmt: skip
-
-
-def _checkpoint(config: RunConfig, cast: Cast, source: Source) -> str | None:
-    """The SHA-256 of the model's weights. Loaded here once, so that a damaged model is told before anything is written."""
-    if cast.checkpoint is None:
-        return None
-    from sociallm.checkpoint import CheckpointError, load, shared
-
-    try:
-        return (shared if config.executor == "local" else load)(cast.checkpoint).sha256
-    except CheckpointError as error:
-        name = next(name for name, options in cast.policies.items() if options.get("checkpoint") == cast.checkpoint)
-        raise source.wrong(("policies", name, "checkpoint"), f"policies.{name}.checkpoint: {_first_line(error)}") from None
 
 
 def _within(config: RunConfig, source: Source, ours: bool) -> None:
     for key, value, good, expected in limits(config, chosen_by_user=ours or ("run_dir",) in source.overridden):
         if not good:
-            raise source.wrong(key, f"{'.'.join(key)} is {_shown(value)}; expected {expected}{_nearest(str(value), expected.split())}")
-
-
-def _tables(plugins: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
-    for name in plugins:
-        try:
-            worlds((name,)), policies((name,))
-        except Exception as error:  # foreign code: whatever breaks in it is told in one line
-            what = f"{type(error).__name__}: {_first_line(error)}"
-            raise ConfigError(f"--plugin {name}: {what}; expected a module that Python can import from here") from None
-    return worlds(plugins), policies(plugins)
+            raise source.wrong(key, f"{'.'.join(key)} is {shown(value)}; expected {expected}{nearest(str(value), expected.split())}")
 
 
 def opened(kind: type) -> DictConfig:
@@ -339,25 +249,3 @@ def _nested(key: tuple[str, ...], value: Any) -> dict[str, Any]:
     for name in reversed(key):
         value = {name: value}
     return value
-
-
-def _nearest(word: str, known: Any) -> str:
-    near = difflib.get_close_matches(word, [str(k).strip(",;:") for k in known], 1, 0.6)
-    return f"; did you mean {near[0]}?" if near and near[0] != word else ""
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "empty"
-    return "a group of settings" if isinstance(value, Mapping) else f"{value!r:.60}"
-
-
-def _words(hint: Any) -> str:
-    """A type in words."""
-    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "nothing (null)"}
-    parts = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, type(int | str)) else (hint,)
-    return " or ".join(words.get(part, str(part)) for part in parts)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

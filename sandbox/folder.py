@@ -22,32 +22,40 @@ from typing import Any
 
 from agents.policies import policies
 from sandbox.config import Setting, load
+from sandbox.disk import placed, placed_folder
 from sandbox.log import VERSION as LOG_VERSION
 from sandbox.log import Event, canonical_hash, read_events
 from sandbox.record import conversation
 from sandbox.sealed import seal_log
-from sandbox.snapshot import RunError, sync_folder
+from sandbox.snapshot import RunError
 from scenarios.table import worlds
 from sociallm.conversation import write_conversations
 
 VERSION = 2
+KINDS: dict[str, Any] = {  # of what a manifest says, where a run relies on it
+    "seed": int, "seats": dict, "plugins": list, "checkpoint": (dict, type(None)), "config_sha256": str, "python": str, "versions": dict,
+    "ended": (str, type(None)), "resumed": list, "plugin_sha256": dict, "fork": dict,
+}  # fmt: skip
 PACKAGES = ("social-sandbox", "torch", "ray", "mesa", "hydra-core", "numpy", "tokenizers", "safetensors")
 
 
 def make_folder(setting: Setting, now: datetime, unique: str) -> Path:
     """A new folder for one run, with its configuration and a manifest that says it has begun."""
     folder = Path(setting.config.run_dir) / setting.config.name / f"{now:%Y%m%d-%H%M%S}-{unique}"
-    fill_folder(folder, setting, begun(setting, now))
+    with placed_folder(folder) as part:
+        fill_folder(part, setting, begun(setting, now))
     return folder
 
 
 def fill_folder(folder: Path, setting: Setting, manifest: Mapping[str, Any]) -> None:
-    """The files of a run that has not begun. The manifest comes last: without it there is nothing to resume."""
-    (folder / "snapshots").mkdir(parents=True)
-    (folder / "config.yaml").write_text(setting.unresolved, encoding="utf-8")
+    """The files of a run that has not begun."""
+    (folder / "snapshots").mkdir()
+    with placed(folder / "config.yaml") as part:
+        part.write_text(setting.unresolved, encoding="utf-8")
     # JSON is YAML: one quoted text a line
     lines = "".join(f"- {json.dumps(text)}\n" for text in setting.overrides) or "[]\n"
-    (folder / "overrides.yaml").write_text(lines, encoding="utf-8")
+    with placed(folder / "overrides.yaml") as part:
+        part.write_text(lines, encoding="utf-8")
     write_manifest(folder, manifest)
 
 
@@ -69,6 +77,7 @@ def made_of(setting: Setting) -> dict[str, Any]:
     mine = {*plugins, *(module for table in (worlds, policies) for name, module in table(plugins).items() if table().get(name) != module)}
     return {
         "python": platform.python_version(), "versions": {name: _version(name) for name in PACKAGES},
+        "decoding": _decoding() if setting.checkpoint_sha256 else None,
         "plugin_sha256": {name: _source(name) for name in sorted(mine)},
     }  # fmt: skip
 
@@ -77,7 +86,8 @@ def seal(folder: Path, now: datetime, ended: Mapping[str, Any]) -> dict[str, Any
     """Write what follows from the log (conversations, columns, hashes) and the manifest's last word. Returns the manifest."""
     events = list(read_events(folder / "events.jsonl", torn=lambda _: None))  # the run has told it
     said = conversation(folder.name, events)
-    write_conversations(folder / "conversations.jsonl", [said] if said.messages else [])
+    with placed(folder / "conversations.jsonl") as part:
+        write_conversations(part, [said] if said.messages else [])
     manifest = read_manifest(folder) | dict(ended) | {
         "finished": now.isoformat(timespec="seconds"), "events": len(events), "steps": sum(e.kind == "step" for e in events),
         "messages": len(said.messages), "faults": sum(e.kind == "fault" for e in events), "log_sha256": canonical_hash(events),
@@ -89,13 +99,8 @@ def seal(folder: Path, now: datetime, ended: Mapping[str, Any]) -> dict[str, Any
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Put it in the place of the one before, whole or not at all."""
-    part = folder / "manifest.json.part"
-    with open(part, "w", encoding="utf-8") as file:
-        file.write(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, folder / "manifest.json")
-    sync_folder(folder)
+    with placed(folder / "manifest.json") as part:
+        part.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -110,6 +115,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         keys = ("seed", "seats", "plugins", "checkpoint", "config_sha256", "python", "versions", "ended")
         if missing := [key for key in keys if key not in manifest]:
             raise RunError(f"{path}: has no {missing[0]!r}; it was not written by this program")
+        if wrong := [key for key, kinds in KINDS.items() if key in manifest and not isinstance(manifest[key], kinds)]:
+            raise RunError(f"{path}: its {wrong[0]!r} is {manifest[wrong[0]]!r:.60}, which no run writes; restore the file, or run again")
+        if not _forked(manifest.get("fork")):
+            raise RunError(f"{path}: its 'fork' is {manifest['fork']!r:.60}, which no fork writes; restore the file, or make the fork again")
     except FileNotFoundError:
         raise RunError(f"{path}: missing, so no run began here; run the scenario again") from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -117,6 +126,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             raise
         raise RunError(f"{path}: not the manifest of a run ({' '.join(str(error).split())[:100]}); restore it, or run again") from None
     return manifest
+
+
+def _forked(fork: Any) -> bool:
+    """Whether this can be what a manifest says of a fork."""
+    if not isinstance(fork, dict):
+        return fork is None
+    names = [fork.get("cut"), fork.get("withheld")]
+    return type(fork.get("at")) is int and all(isinstance(given, list) and all(isinstance(name, str) for name in given) for given in names)
 
 
 def setting_of(folder: Path, manifest: Mapping[str, Any], plugins: Sequence[str], overrides: Sequence[str] = ()) -> Setting:
@@ -140,6 +157,9 @@ def must_match(folder: Path, manifest: Mapping[str, Any], setting: Setting) -> N
     here = made_of(setting)
     if here["python"] != manifest["python"]:
         raise RunError(f"{folder}: begun with Python {manifest['python']}, this is {here['python']}; resume it where it began, or run again")
+    if (then := manifest.get("decoding", here["decoding"])) != here["decoding"]:
+        remedy = "install a C++ compiler, or name one in CXX" if then == "c++" else "take CXX and the compilers out of PATH"
+        raise RunError(f"{folder}: its messages were worded by {then} code, here it would be {here['decoding']}, which rounds otherwise; {remedy}, or run again")
     for package, then in manifest["versions"].items():
         if package in here["versions"] and here["versions"][package] != then:
             raise RunError(f"{folder}: begun with {package} {then}, here is {here['versions'][package]}; install that one, or run again")
@@ -169,6 +189,13 @@ def cut_short(event: Event) -> bool:
     if event.kind == "fault":
         return event.agent is None and event.data.get("what") == "run"
     return event.kind == "end" and event.data.get("ended") != "done"
+
+
+def _decoding() -> str:
+    """What computes the model's next words: C++ where there is a compiler. Both round, each in its own way."""
+    from sociallm.decoding import compiler  # brings torch, which a run without a model does without
+
+    return "c++" if compiler() else "pytorch"
 
 
 def _source(module: str) -> str | None:

@@ -10,8 +10,6 @@ With nothing changed the log goes on as the first one did, to the byte of its ca
 from __future__ import annotations
 
 import dataclasses
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,10 +18,11 @@ from typing import Any
 
 from sandbox.changes import NOTHING, Changes
 from sandbox.config import Setting
-from sandbox.folder import begun, cut_short, fill_folder, must_match, read_manifest, setting_of, write_manifest
+from sandbox.disk import placed_folder
+from sandbox.folder import begun, cut_short, fill_folder, must_match, read_manifest, setting_of
 from sandbox.hosts import LocalExecutor
 from sandbox.log import Event, EventLog, Written, encode
-from sandbox.record import logged_message
+from sandbox.record import logged_message, opened
 from sandbox.resume import Standing, stands
 from sandbox.run import snapshot_of, start, step
 from sandbox.schedule import Schedule
@@ -73,15 +72,10 @@ def fork(run: Path, plugins: tuple[str, ...], wish: Wish, unique: str) -> Path:
     parent = Path(new.config.run_dir) / new.config.name if chosen else run.parent
     now = datetime.now(UTC)
     folder = parent / f"{now:%Y%m%d-%H%M%S}-{unique}"
-    part = folder.with_name(f"{folder.name}.part")
-    try:
-        fill_folder(part, new, begun(new, now))
+    with placed_folder(folder) as part:
+        forked = begun(new, now) | {"fork": {"of": run.name, "erased": list(wish.erase), **changes.to_json()}}
+        fill_folder(part, new, forked)
         _begin(part, run, manifest, old if at else new, new, past, earlier, interventions(old, new, wish), at)
-        write_manifest(part, begun(new, now) | {"fork": {"of": run.name, "erased": list(wish.erase), **changes.to_json()}})
-        os.rename(part, folder)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
     return folder
 
 
@@ -104,7 +98,7 @@ def _begin(
         for agent, data in changed:
             if data["what"] == "erase":
                 hosts.erase(str(agent), data["other"], said, data["parts"])
-            log.append(Event(kind="intervention", step=at, time=log.time, agent=agent, data=data))
+            log.mark("intervention", agent, at, **data)
         log.close()
         save_snapshot(part / "snapshots", number(at - 1), snapshot_of(new, log, hosts, now))
 
@@ -120,10 +114,11 @@ def _past(run: Path, wish: Wish) -> Past:
             continue
         last, done = max(last, event.step if event.kind == "outcome" else -1), done or event.kind == "end"
         if event.kind == "message":
-            messages[event.data["id"]] = event.step
-            channels.add(event.data["channel"])
+            message = logged_message(event)
+            messages[message.id] = event.step
+            channels.add(message.channel.name)
         if event.kind == "step":
-            channels |= {name for _, _, names in event.data["slots"] for name in names}
+            channels |= opened(event)
         if event.kind != "end" and (at is None or event.step <= at):
             events.append(event)
     return Past(events, last, done, channels, messages)

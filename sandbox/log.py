@@ -3,8 +3,10 @@
 A record, version 1, is one line of ASCII JSON with sorted keys and its checksum (CRC-32 of all that stands before it) at the end:
     {"agent": …, "data": {…}, "kind": …, "seq": n, "step": n, "time": ms, "v": 1, "wall": seconds, "crc": "8 hex digits"}
 Kinds, in the order in which one step writes them (DESIGN §10):
+    intervention  a change made from outside
     step          a window opened: {"start", "end", "move_due", "slots": [[agent, time, [channel, …]], …]}
     observation   what an agent saw, by reference: {"heard": [message id, …], "may_write": [channel, …], "view": SHA-256}
+    fault         what an agent tried and may not; before the end, what broke: {"what", "why"}
     intent        what an agent planned before it spoke: {"intent": …}
     message       {"id", "channel", "readers", "text", "to", "reply_to", "act", "by", …}: the wording's own keys stand beside
     delivery      who has now read a message: {"message": id, "readers": [agent, …]}
@@ -12,11 +14,9 @@ Kinds, in the order in which one step writes them (DESIGN §10):
     outcome       what followed: {"events": [{"what": …}, …], "done": bool}
     reward        {"reward": number}
     memory        scalars of a state after a message: {"message": id, "reader": agent, …}
-    intervention  a change made from outside
-    fault         what an agent tried and may not, or what broke: {"what", "why"}
     end           how the run ended: {"ended": "done" | "limit" | "interrupted" | "fault", "why"}
-Live, a record is one unbuffered write; a kill at any instant leaves at most one torn line, the last. The canonical log is
-the log without `wall` and `crc`.
+Live, the records of a step are one unbuffered write (with fsync: turn, each is one); a kill at any instant leaves at most one torn line,
+the last. The canonical log is the log without `wall` and `crc`.
 
 A run that goes on after a kill plays the steps since its snapshot again, and hands the log the same events again: those that stand in
 the file already are compared, record by record, and not written a second time. So nothing that was written is taken back, and a
@@ -25,6 +25,7 @@ step of which only a part was written is made whole.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -34,17 +35,18 @@ import warnings
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from json.encoder import encode_basestring_ascii
+from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii as _quoted
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from agents.types import JSON
+from sandbox.disk import REMEDY, sync_folder
 from sandbox.writing import writer
 from sociallm.conversation import AgentID
 
 VERSION = 1
-KINDS = ("step", "observation", "intent", "message", "delivery", "move", "outcome", "reward", "memory", "intervention", "fault", "end")
+KINDS = ("intervention", "step", "observation", "fault", "intent", "message", "delivery", "move", "outcome", "reward", "memory", "end")
 Fsync = Literal["turn", "step", "none"]
 _KINDS = frozenset(KINDS)
 _text = writer(compact=True)
@@ -59,45 +61,48 @@ class TornLog(UserWarning):
     """The last record of a log was cut short and has been left out."""
 
 
-@dataclass(frozen=True, init=False)
-class Event:
+class Event(NamedTuple):  # two a turn: a tuple is made in a third of a frozen dataclass's time
     """Something that happened. `agent` is None for what the world or the sandbox did; `wall` is outside the canonical log."""
 
     kind: str
     step: int
     time: int
-    agent: AgentID | None
-    data: Mapping[str, JSON]
-    seq: int  # set by the log
-    wall: float | None  # set by the log
-
-    def __init__(
-        self, *, kind: str, step: int, time: int, agent: AgentID | None = None, data: Mapping[str, JSON] | None = None, seq: int = -1,
-        wall: float | None = None,
-    ):  # fmt: skip
-        # by hand: a frozen dataclass sets its fields one by one, which takes twice as long, and a run makes two events a turn
-        vars(self).update(kind=kind, step=step, time=time, agent=agent, data={} if data is None else data, seq=seq, wall=wall)
+    agent: AgentID | None = None
+    data: Mapping[str, JSON] = {}
+    seq: int = -1  # set by the log
+    wall: float | None = None  # set by the log
 
 
 def encode(event: Event) -> bytes:
     """The record of an event: one line, checksummed. Raises `LogError` if its data has no JSON form."""
-    return _encoded(event, event.seq, _text(event.wall))
+    return _records([event], event.seq, event.wall)[0].encode("ascii")
 
 
-def _encoded(event: Event, seq: int, wall: str) -> bytes:
-    """The record under this number: what json.dumps(…, sort_keys=True) gives for all of it, put together here around its data."""
-    kind, step, time = event.kind, event.step, event.time
-    if kind not in _KINDS:
-        raise LogError(f"event kind {kind!r} is unknown; expected one of {', '.join(KINDS)}")
-    if not type(step) is type(time) is int:
-        raise LogError(f"{kind} event: its step {step!r:.40} and time {time!r:.40} must be whole numbers")
-    try:
-        agent = "null" if event.agent is None else encode_basestring_ascii(event.agent)
-        data = _text(event.data)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise LogError(f"{kind} event of step {step}: its data has no JSON form ({error})") from None
-    body = f'{{"agent":{agent},"data":{data},"kind":"{kind}","seq":{seq},"step":{step},"time":{time},"v":{VERSION},"wall":{wall}'.encode("ascii")
-    return b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
+def _records(events: Sequence[Event], first: int, wall: float | None) -> list[str]:
+    """The records of events, numbered from `first`: what json.dumps(…, sort_keys=True) gives, put together here around the data of each."""
+    always, lines = f',"v":{VERSION},"wall":{_text(wall)}', []
+    for seq, (kind, step, time, agent, data, _, _) in enumerate(events, first):
+        if kind not in _KINDS:
+            raise LogError(f"event kind {kind!r} is unknown; expected one of {', '.join(KINDS)}")
+        if not type(step) is type(time) is int:
+            raise LogError(f"{kind} event: its step {step!r:.40} and time {time!r:.40} must be whole numbers")
+        try:
+            who, what = "null" if agent is None else _quoted(agent), _common(kind, data) or _text(data)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise LogError(f"{kind} event of step {step}: its data has no JSON form ({error})") from None
+        body = f'{{"agent":{who},"data":{what},"kind":"{kind}","seq":{seq},"step":{step},"time":{time}{always}'
+        crc = zlib.crc32(body.encode("ascii"))
+        lines.append(f'{body},"crc":"{crc:08x}"}}\n')
+    return lines
+
+
+def _common(kind: str, data: Mapping[str, JSON]) -> str | None:
+    """The text of what most records of most runs hold, which the encoder takes thrice as long for: a number put in, nothing heard."""
+    if kind == "move":
+        return f'{{"move":{data["move"]}}}' if len(data) == 1 and type(data.get("move")) is int else None
+    if kind == "observation" and len(data) == 3 and data.get("heard") == data.get("may_write") == [] and type(data.get("view")) is str:
+        return f'{{"heard":[],"may_write":[],"view":{_quoted(data["view"])}}}'
+    return None
 
 
 def _plain(event: Event) -> dict[str, Any]:
@@ -124,11 +129,13 @@ class EventLog:
 
     def __init__(self, path: Path, *, fsync: Fsync, clock: Callable[[], float], written: Written | None = None):
         """A new log, or with `written` one that goes on. Raises FileExistsError rather than write over one."""
-        self.path, self._fsync, self._clock, self._torn = path, fsync, clock, False
+        self.path, self._fsync, self._clock = path, fsync, clock
         before = written or Written()
         self._seq, self._size, self._content, self._again = before.records, before.size, before.content.copy(), deque(before.again)
         self.step, self.time = before.step, before.time  # of the last event
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | (0 if written else os.O_CREAT | os.O_EXCL), 0o644)
+        if not written and fsync != "none":
+            sync_folder(path.parent)  # else a record could be on disk, and the name of its file not
 
     @property
     def count(self) -> int:
@@ -149,57 +156,67 @@ class EventLog:
         """One event, one write."""
         self.commit([event])
 
-    def commit(self, events: Iterable[Event]) -> None:
-        """All that happened in one step; on disk when this returns, unless fsync is "none". An event that cannot be written
-        stops the step before any of it is."""
-        if self._torn:
-            raise LogError(f"{self.path}: record {self._seq} is torn; nothing can be written behind it")
+    def mark(self, kind: str, agent: AgentID | None = None, step: int | None = None, **data: JSON) -> None:
+        """An event that no step has, at the time of the last one that is logged."""
         self._catch_up()
-        wall = _text(round(self._clock(), 6))
-        events = list(events)
-        lines = [_encoded(event, seq, wall) for seq, event in enumerate(events, self._seq)]
-        known = min(len(self._again), len(lines))
-        done = 0
-        try:
-            while done < known:
-                lines[done] = self._repeated(replace(events[done], seq=self._seq + done), lines[done])
-                done += 1
-            while done < len(lines):
-                self._write(lines[done])
-                done += 1
-        finally:
-            if done:
-                self._count(lines[:done], events[done - 1])
-        if known < len(lines) and self._fsync == "step":
-            os.fsync(self._file)
+        self.append(Event(kind, self.step if step is None else step, self.time, agent, data))
 
-    def _count(self, lines: Sequence[bytes], last: Event) -> None:
+    def commit(self, events: Iterable[Event]) -> None:
+        """All that happened in one step, by one write; on disk when this returns, unless fsync is "none". An event that cannot be written,
+        or a disk that cannot hold them all, stops the step before any of it is."""
+        self._catch_up()
+        events = list(events)
+        lines = _records(events, self._seq, round(self._clock(), 6))
+        known: list[bytes] = []
+        try:
+            for event, line in zip(events, lines, strict=True):
+                if not self._again:
+                    break
+                known.append(self._repeated(event, line))
+        finally:
+            if known:
+                self._count(b"".join(known), len(known), events[len(known) - 1])
+        if self._fsync == "turn":
+            for event, line in zip(events[len(known) :], lines[len(known) :], strict=True):
+                self._write(line.encode("ascii"), 1, event)
+        elif new := lines[len(known) :]:
+            self._write("".join(new).encode("ascii"), len(new), events[-1])
+
+    def _write(self, whole: bytes, records: int, last: Event) -> None:
+        """Put records behind those that stand in the file: all of them, or none."""
+        try:
+            written = os.write(self._file, whole)
+            if written != len(whole):
+                raise OSError(errno.ENOSPC, f"only {written} of {len(whole)} bytes were taken")
+            if self._fsync != "none":
+                os.fsync(self._file)
+        except OSError as error:  # a full disk
+            os.ftruncate(self._file, self._size)  # else what is written next would hide a tear in the midst of the file
+            raise LogError(f"{self.path}: record {self._seq} cannot be written ({error.strerror}){REMEDY}") from None
+        self._count(whole, records, last)
+
+    def _count(self, whole: bytes, records: int, last: Event) -> None:
         """Count what now stands in the file, all of it or, when a signal comes, none."""
-        whole, content = b"".join(lines), self._content.copy()
+        content = self._content.copy()
         content.update(whole)
-        self._seq, self._size, self._content, self.step, self.time = self._seq + len(lines), self._size + len(whole), content, last.step, last.time
+        self._seq, self._size, self._content, self.step, self.time = self._seq + records, self._size + len(whole), content, last.step, last.time
 
     def _catch_up(self) -> None:
-        """Count what a signal cut off from its count: it fell between the last write and the lines behind it."""
-        missed = b"" if self._again else os.pread(self._file, max(0, os.fstat(self._file).st_size - self._size), self._size)
-        self._seq, self._size = self._seq + missed.count(b"\n"), self._size + len(missed)
-        self._content.update(missed)
+        """Count what a signal cut off from its count: it fell between a write and the lines behind it."""
+        if self._again or not (more := os.fstat(self._file).st_size - self._size):
+            return
+        missed = os.pread(self._file, more, self._size)
+        lines = missed.splitlines(keepends=True)
+        self._count(missed, len(lines), _decode(lines[-1][:-1], self._seq + len(lines) - 1, f"{self.path}"))
 
-    def _write(self, line: bytes) -> None:
-        written = os.write(self._file, line)
-        if written != len(line):  # a full disk: what follows would hide the tear in the middle of the file
-            self._torn = True
-            raise LogError(f"{self.path}: only {written} of {len(line)} bytes could be written; is the disk full?")
-        if self._fsync == "turn":
-            os.fsync(self._file)
-
-    def _repeated(self, event: Event, line: bytes) -> bytes:
+    def _repeated(self, event: Event, line: str) -> bytes:
         """The line that stands in the file for this event. Raises `LogError` if another event stands there."""
         logged = self._again[0]
         if _timeless(logged) != _timeless(line):
+            had, seq = _decode(logged[:-1], None, f"{self.path}"), json.loads(line)["seq"]
             raise LogError(
-                f"{self.path}:{event.seq + 1}: the run did not repeat itself: logged {describe(_decode(logged[:-1], event.seq, '')):.120} now "
-                f"{describe(event):.120}; has the code, a plug-in or the machine changed? nothing was written"
+                f"{self.path}:{seq + 1}: the run did not repeat itself: logged {describe(had):.120} now {describe(event._replace(seq=seq)):.120}; "
+                f"has the code, a plug-in or the machine changed? nothing was written"
             )
         return self._again.popleft()
 
@@ -209,7 +226,7 @@ class EventLog:
         os.close(self._file)
 
 
-def _timeless(line: bytes) -> Any:
+def _timeless(line: bytes | str) -> Any:
     return {key: value for key, value in json.loads(line).items() if key not in ("wall", "crc")}
 
 
@@ -228,7 +245,8 @@ def read_events(path: Path | str, torn: Callable[[str], None] | None = None) -> 
             yield _decode(line[:-1], number - 1, where)
 
 
-def _decode(line: bytes, seq: int, where: str) -> Event:
+def _decode(line: bytes, seq: int | None, where: str) -> Event:
+    """The event of a record. Raises `LogError` unless it is whole, and has this number if one is expected."""
     found = _CRC.search(line)
     if not found or int(found[1], 16) != zlib.crc32(line[: found.start()]):
         raise LogError(f"{where}: the record does not match its checksum; the file was damaged or changed after the run")
@@ -244,7 +262,7 @@ def _decode(line: bytes, seq: int, where: str) -> Event:
     whole = all(type(number) is int for number in (event.seq, event.step, event.time)) and event.kind in KINDS
     if not whole or not isinstance(event.agent, (str, type(None))) or not isinstance(event.data, dict):
         raise LogError(f"{where}: not a record of an event log (a value has the wrong type); it was not written by this program")
-    if event.seq != seq:
+    if seq is not None and event.seq != seq:
         raise LogError(f"{where}: record {event.seq} stands where record {seq} should; lines were lost or moved")
     return event
 
@@ -267,8 +285,11 @@ def printable(text: str) -> str:
     return "".join(c if c == " " or unicodedata.category(c)[0] not in "CZ" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+HEADS = f"{'record':>6} {'step':>5} {'time/ms':>10} {'kind':<11} {'agent':<10} what"
+
+
 def describe(event: Event) -> str:
-    """An event as one line for a terminal."""
+    """An event as one line for a terminal, its columns under `HEADS`."""
     what = event.data.get("text") if event.kind == "message" else None
     if what is not None:
         body = f"[{event.data.get('channel')}] {what}"

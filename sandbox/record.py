@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from agents.types import Action, Observation
-from sandbox.log import Event
+from sandbox.log import Event, LogError, describe
 from sandbox.rights import Fault
 from sandbox.schedule import Slot
 from sandbox.writing import writer
@@ -24,34 +24,33 @@ def step_events(
 ) -> list[Event]:  # fmt: skip
     """Everything that happened in one step."""
     wording = {m.id: w for action in actions.values() for m, w in zip(action.messages, action.wording, strict=True)}
-    moments = {slot.agent: slot.time for slot in slots}
+    moments = {agent: time for agent, time, _ in slots}
     sent = {message.id: message.time for message in messages}
 
-    def event(kind: str, time: int, agent: AgentID | None, data: Mapping[str, Any]) -> Event:
-        return Event(kind=kind, step=step, time=time, agent=agent, data=data)
-
-    table = [[slot.agent, slot.time, [c.name for c in slot.channels]] for slot in slots]
-    opened = {"start": window.start, "end": window.end, "move_due": window.move_due, "slots": table}
-    events = [event("step", window.start, None, opened)]
-    events += [event("observation", seen.time, seen.agent, reference(seen)) for seen in observations]
-    events += [event("fault", moments[f.agent], f.agent, {"what": f.what, "why": f.why}) for f in faults]
+    table = [[agent, time, [c.name for c in channels] if channels else []] for agent, time, channels in slots]
+    told = {"start": window.start, "end": window.end, "move_due": window.move_due, "slots": table}
+    events = [Event("step", step, window.start, None, told)]
+    events += [Event("observation", step, seen.time, seen.agent, reference(seen)) for seen in observations]
+    events += [Event("fault", step, moments[f.agent], f.agent, {"what": f.what, "why": f.why}) for f in faults]
     for agent, time in moments.items():
-        if actions[agent].intent is not None:
-            events.append(event("intent", time, agent, {"intent": actions[agent].intent}))
-    events += [event("message", m.time, m.author, {**wording.get(m.id, {"by": "world"}), **message_data(m)}) for m in messages]
-    events += [event("delivery", m.time, None, {"message": m.id, "readers": sorted(m.channel.readers)}) for m in messages]
+        if (intent := actions[agent].intent) is not None:
+            events.append(Event("intent", step, time, agent, {"intent": intent}))
+    events += [Event("message", step, m.time, m.author, {**wording.get(m.id, {"by": "world"}), **message_data(m)}) for m in messages]
+    events += [Event("delivery", step, m.time, None, {"message": m.id, "readers": sorted(m.channel.readers)}) for m in messages]
     for agent, time in moments.items():
-        if actions[agent].move is not None:
-            events.append(event("move", time, agent, {"move": actions[agent].move}))
-    events.append(event("outcome", window.end, None, {"events": list(outcome.events), "done": outcome.done}))
-    events += [event("reward", window.end, agent, {"reward": outcome.rewards[agent]}) for agent in sorted(outcome.rewards)]
-    events += [event("memory", sent[record["message"]], record["reader"], record) for record in memory]
+        if (move := actions[agent].move) is not None:
+            events.append(Event("move", step, time, agent, {"move": move}))
+    events.append(Event("outcome", step, window.end, None, {"events": list(outcome.events), "done": outcome.done}))
+    events += [Event("reward", step, window.end, agent, {"reward": outcome.rewards[agent]}) for agent in sorted(outcome.rewards)]
+    events += [Event("memory", step, sent[record["message"]], record["reader"], record) for record in memory]
     return events
 
 
 def reference(seen: Observation) -> dict[str, Any]:
     """What an agent saw, without saying it again: ids, names, and a hash of the view."""
-    return {"heard": [m.id for m in seen.heard], "may_write": [c.name for c in seen.may_write], "view": _sha256(_text(seen.view))}
+    heard = [m.id for m in seen.heard] if seen.heard else []
+    may_write = [c.name for c in seen.may_write] if seen.may_write else []
+    return {"heard": heard, "may_write": may_write, "view": _sha256(_text(seen.view))}
 
 
 @lru_cache(maxsize=16)  # what everyone is shown is hashed once
@@ -68,13 +67,25 @@ def message_data(m: Message) -> dict[str, Any]:
 
 
 def logged_message(event: Event) -> Message:
-    """The message of a message event."""
+    """The message of a message event. Raises `LogError` if it holds something else than this program writes."""
     data = event.data
+    texts, lists = [data.get(key) for key in ("id", "channel", "text")], [data.get(key) for key in ("readers", "to")]
+    named = all(isinstance(given, list) and all(isinstance(name, str) for name in given) for given in lists)
+    if not named or not all(isinstance(given, str) for given in texts) or not isinstance(data.get("reply_to"), (str, type(None))):
+        raise LogError(f"record {event.seq} of the log is no message: {describe(event):.120}; it was changed after the run")
     channel = Channel(name=data["channel"], readers=frozenset(data["readers"]))
     return Message(
         id=data["id"], author=str(event.agent), channel=channel, time=event.time, text=data["text"], addressees=frozenset(data["to"]),
         reply_to=data["reply_to"],
     )  # fmt: skip
+
+
+def opened(event: Event) -> set[str]:
+    """The names of the channels that were written in during a step. Raises `LogError` as `logged_message` does."""
+    try:
+        return {str(name) for _, _, names in event.data["slots"] for name in names}
+    except (KeyError, TypeError, ValueError):
+        raise LogError(f"record {event.seq} of the log is no step: {describe(event):.120}; it was changed after the run") from None
 
 
 def conversation(name: str, events: Sequence[Event]) -> Conversation:

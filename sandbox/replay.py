@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from agents.types import Action
 from sandbox.chance import WORLD, stream
@@ -89,12 +90,12 @@ def _step(setting: Setting, schedule: Schedule, changes: Changes, before: Moment
     """(the moment after the step, its events) as they follow from what agents said and did in it."""
     world, seed, step = setting.environment, setting.config.seed, before.step + 1
     window, slots, observations = observed(world, schedule, before, changes)
-    by_agent: dict[AgentID, dict[str, object]] = {e.agent: e.data["move"] for e in logged if e.kind == "move" and e.agent is not None}
+    by_agent: dict[AgentID, Any] = {e.agent: e.data.get("move") for e in logged if e.kind == "move" and e.agent is not None}
     moves = {slot.agent: by_agent.get(slot.agent) for slot in sorted(slots, key=lambda slot: slot.agent)}
     outcome = changes.outcome(world.step(before.world, moves, stream(seed, WORLD, "step", step)), step)
     own = {message.id for message in outcome.messages}
     actions = {slot.agent: _action(slot.agent, [e for e in logged if e.agent == slot.agent and e.data.get("id") not in own]) for slot in slots}
-    faults = [Fault(agent=e.agent, what=e.data["what"], why=e.data["why"]) for e in logged if e.kind == "fault" and e.agent is not None]
+    faults = [Fault(agent=e.agent, what=str(e.data.get("what")), why=str(e.data.get("why"))) for e in logged if e.kind == "fault" and e.agent is not None]
     messages: list[Message] = in_order([message for slot in slots for message in actions[slot.agent].messages], outcome)
     sent = {message.id for message in messages}
     memory = [e.data for e in logged if e.kind == "memory" and e.data.get("message") in sent]
@@ -107,7 +108,7 @@ def _action(agent: AgentID, logged: Sequence[Event]) -> Action:
     """What an agent said and did in a step, as the log has it."""
     told = [(logged_message(e), e.data) for e in logged if e.kind == "message"]
     wording = tuple({key: value for key, value in data.items() if key not in message_data(m)} for m, data in told)
-    intent, move = (next((e.data[kind] for e in logged if e.kind == kind), None) for kind in ("intent", "move"))
+    intent, move = (next((e.data.get(kind) for e in logged if e.kind == kind), None) for kind in ("intent", "move"))
     return Action(intent=intent, messages=tuple(m for m, _ in told), wording=wording, move=move)
 
 
@@ -116,7 +117,7 @@ def _same(log: Path, logged: Sequence[Event], expected: Sequence[Event]) -> None
     for i in range(max(len(logged), len(expected))):
         have = logged[i] if i < len(logged) else None
         seq = logged[0].seq + i
-        want = Event(**{**vars(expected[i]), "seq": seq, "wall": None}) if i < len(expected) else None
+        want = expected[i]._replace(seq=seq) if i < len(expected) else None
         if have is None or want is None or canonical(have) != canonical(want):
             told = (f"{describe(event):.200}" if event else "nothing more of this step" for event in (have, want))
             raise LogError(f"{log}:{seq + 1}: logged {next(told)} but by the rules {next(told)}")

@@ -111,10 +111,11 @@ def _behind(log: Path, snapshot: Snapshot | None) -> tuple[Written, dict[str, Me
             content.update(line)
             size, at = size + len(line), (event.step, event.time)
             if event.kind == "message":
-                taken.add(event.data["id"])
-                if event.data["id"] in wanted:
-                    heard[event.data["id"]] = logged_message(event)
-    if snapshot and (snapshot.log_bytes, snapshot.log_sha256) != (size, content.hexdigest()):
+                message = logged_message(event)
+                taken.add(message.id)
+                if message.id in wanted:
+                    heard[message.id] = message
+    if snapshot and ((snapshot.log_bytes, snapshot.log_sha256) != (size, content.hexdigest()) or wanted - heard.keys()):
         return None
     written = Written(records=records, content=content, size=size, step=at[0], time=at[1], again=again)
     return written, heard, taken, last is not None and last.kind == "end"

@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from agents.types import JSON, Observation
+from agents.types import JSON, Action, Observation
 from sandbox.chance import WORLD, stream
 from sandbox.changes import NOTHING, Changes
 from sandbox.config import Setting
 from sandbox.hosts import Executor, LocalExecutor, RayExecutor
 from sandbox.log import EventLog
+from sandbox.made import made
 from sandbox.record import step_events
-from sandbox.rights import permitted
+from sandbox.rights import Fault, permitted
 from sandbox.schedule import Schedule, Slot
 from sandbox.snapshot import Snapshot
 from scenarios.environment import Environment, Outcome, State, Window
@@ -89,9 +90,11 @@ def step(setting: Setting, schedule: Schedule, hosts: Executor, log: EventLog, b
     world, seed, number, taken = setting.environment, setting.config.seed, before.step + 1, before.taken
     window, slots, observations = observed(world, schedule, before, changes)
     proposed = hosts.act(observations)
-    checked = {seen.agent: permitted(seen, changes.action(proposed[seen.agent]), schedule.names, taken) for seen in observations}
-    actions = {agent: action for agent, (action, _) in checked.items()}
-    faults = [fault for _, found in checked.values() for fault in found]
+    actions: dict[AgentID, Action] = {}
+    faults: list[Fault] = []
+    for seen in observations:
+        actions[seen.agent], found = permitted(seen, changes.action(proposed[seen.agent]), schedule.names, taken)
+        faults += found
 
     moves: dict[AgentID, JSON] = {agent: actions[agent].move for agent in proposed}  # which is ordered by agent
     outcome = changes.outcome(world.step(before.world, moves, stream(seed, WORLD, "step", number)), number)
@@ -110,11 +113,11 @@ def observed(world: Environment, schedule: Schedule, before: Moment, changes: Ch
     window = changes.window(world.window(before.world), number)
     slots = schedule.next_agents(window, number)
     observations = [
-        Observation(
-            agent=slot.agent, step=number, time=slot.time, heard=before.mailboxes[slot.agent], may_write=slot.channels,
-            move_due=window.move_due, view=world.observe(before.world, slot.agent),
-        )
-        for slot in slots
+        made(Observation, {
+            "agent": agent, "step": number, "time": time, "heard": before.mailboxes[agent], "may_write": channels,
+            "move_due": window.move_due, "view": world.observe(before.world, agent),
+        })
+        for agent, time, channels in slots
     ]  # fmt: skip
     return window, slots, observations
 

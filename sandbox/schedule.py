@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import mesa
 
-from sandbox.chance import draw
+from sandbox.chance import draws
 from scenarios.environment import Window
 from sociallm.conversation import AgentID, Channel
 
@@ -23,8 +23,7 @@ class ScheduleError(ValueError):
     """A window that cannot be shared out: a fault of the world, in one line."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Slot:
+class Slot(NamedTuple):  # one a turn: a tuple is made in a third of a frozen dataclass's time
     """One agent's moment in a window, and the channels that are its own to write in during it."""
 
     agent: AgentID
@@ -38,10 +37,6 @@ class Seat(mesa.Agent):
     def __init__(self, model: Schedule, name: AgentID):
         super().__init__(model)
         self.name = name
-
-    def draw(self, window: Window, step: int) -> tuple[int, AgentID]:
-        """A moment of [start, end), by this seat's own chance."""
-        return draw(self.model.run_seed, self.name, "schedule", step, window.start, window.end), self.name
 
 
 class Schedule(mesa.Model):
@@ -62,13 +57,15 @@ class Schedule(mesa.Model):
         if window.end - window.start < len(asked):
             raise ScheduleError(f"the window [{window.start}, {window.end}) ms is too short for {len(asked)} agents; make it longer")
         acting = self.agents if asked == self.names else self.agents.select(lambda seat: seat.name in asked)
-        moments = distinct(sorted(acting.map("draw", window, step)), window.end)
+        names = acting.get("name")
+        drawn = draws(self.run_seed, names, "schedule", step, window.start, window.end)  # by each seat's own chance
+        moments = distinct(sorted(zip(drawn, names, strict=True)), window.end)
         to_write: dict[AgentID, list[Channel]] = {}
         order = {name: i for i, (_, name) in enumerate(moments)}
         for channel in window.channels:
             if readers := channel.readers & asked:
                 to_write.setdefault(min(readers, key=order.__getitem__), []).append(channel)
-        return tuple(Slot(agent=name, time=time, channels=tuple(to_write.get(name, ()))) for time, name in moments)
+        return tuple([Slot(name, time, tuple(to_write[name]) if name in to_write else ()) for time, name in moments])
 
 
 def distinct(moments: Sequence[tuple[int, AgentID]], end: int) -> list[tuple[int, AgentID]]:

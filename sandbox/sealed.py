@@ -1,18 +1,18 @@
 """The log of a run that has ended, in columns: events.parquet, beside events.jsonl and equal to it, for pandas, DuckDB and the like.
 
 One row a record: v, seq, kind, step, time, agent, wall, and `data` as JSON text. Either file alone is the log: every command reads
-the JSON lines where they are there, else the columns. Written beside its place, synced, renamed: a file of that name is whole.
+the JSON lines where they are there, else the columns.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from sandbox.disk import placed
 from sandbox.log import VERSION, Event, LogError, read_events
 
 ROWS = 50_000  # of a row group: what is in memory at once
@@ -25,16 +25,13 @@ def seal_log(path: Path, events: Iterable[Event]) -> str:
 
     i64, text = pyarrow.int64(), pyarrow.string()
     columns = {"v": i64, "seq": i64, "kind": text, "step": i64, "time": i64, "agent": text, "wall": pyarrow.float64(), "data": text}
-    schema, part = pyarrow.schema(list(columns.items())), path.with_name(f"{path.name}.part")
-    rows = iter(events)
-    with parquet.ParquetWriter(part, schema, compression="zstd") as writer:
-        while batch := list(islice(rows, ROWS)):
-            writer.write_table(pyarrow.Table.from_pylist([_row(event) for event in batch], schema))
-    with open(part, "rb+") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        os.fsync(file.fileno())
-    os.replace(part, path)
-    return sha256
+    schema, rows = pyarrow.schema(list(columns.items())), iter(events)
+    with placed(path) as part:
+        with parquet.ParquetWriter(part, schema, compression="zstd") as writer:
+            while batch := list(islice(rows, ROWS)):
+                writer.write_table(pyarrow.Table.from_pylist([_row(event) for event in batch], schema))
+        with open(part, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _row(event: Event) -> dict[str, object]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.types import JSON
+from sandbox.disk import placed_folder, sync_folder
 from sociallm.conversation import AgentID
 
 VERSION = 2
@@ -51,26 +52,17 @@ class Snapshot:
 
 def save_snapshot(folder: Path, name: str, snapshot: Snapshot) -> None:
     """Write `folder/name`; an older one of that name gives way. Raises OSError, and leaves nothing half-written under the name."""
-    part, place = folder / f"{name}.part", folder / name
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    for file, content in snapshot.files.items():
-        (part / file).parent.mkdir(exist_ok=True)
-        _write(part / file, content)
-    # keys keep their order: a world or a policy may go through its own mappings as they stand
-    stated = {key: value for key, value in vars(snapshot).items() if key != "files"} | {
-        "v": VERSION, "sha256": {file: hashlib.sha256(content).hexdigest() for file, content in sorted(snapshot.files.items())},
-    }  # fmt: skip
-    _write(part / "snapshot.json", (json.dumps(stated, allow_nan=False, indent=1) + "\n").encode())
-    for inner in {part, *(path.parent for path in part.rglob("*"))}:
-        sync_folder(inner)
-    if place.exists():  # no file system renames over a folder that holds something
-        os.rename(place, gone := folder / f"{name}.old.part")
-        os.rename(part, place)
-        shutil.rmtree(gone)
-    else:
-        os.rename(part, place)
-    sync_folder(folder)
+    with placed_folder(folder / name) as part:
+        for file, content in snapshot.files.items():
+            (part / file).parent.mkdir(exist_ok=True)
+            _write(part / file, content)
+        # keys keep their order: a world or a policy may go through its own mappings as they stand
+        stated = {key: value for key, value in vars(snapshot).items() if key != "files"} | {
+            "v": VERSION, "sha256": {file: hashlib.sha256(content).hexdigest() for file, content in sorted(snapshot.files.items())},
+        }  # fmt: skip
+        _write(part / "snapshot.json", (json.dumps(stated, allow_nan=False, indent=1) + "\n").encode())
+        for inner in {part, *(path.parent for path in part.rglob("*"))}:
+            sync_folder(inner)
 
 
 def prune(folder: Path, but: str | None = None) -> None:
@@ -129,12 +121,3 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """What was made, renamed and removed in a folder is on disk when this returns."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.config import load
+from sandbox.disk import placed
 from sandbox.hosts import in_tasks
 
 COLUMNS = ("ended", "steps", "messages", "faults", "log_sha256", "folder")
@@ -55,7 +56,7 @@ def _table(place: Path, names: Sequence[str], rows: Sequence[dict[str, Any]]) ->
     for line in shown:
         print("  ".join(word.rjust(width) for word, width in zip(line, widths, strict=True)))
     path = place / f"sweep-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.csv"
-    with open(path, "x", encoding="utf-8", newline="") as file:
+    with placed(path) as part, open(part, "x", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, [*names, *COLUMNS])
         writer.writeheader()
         writer.writerows(rows)

@@ -21,12 +21,19 @@ def train(words: list[str]) -> int:
     if unknown := sorted(without - corpora.MIXTURE.keys()):
         raise ValueError(f"without={command.without}: no set {unknown[0]!r} in the mixture; expected some of {', '.join(corpora.MIXTURE)}")
     corpus = {n: v for n, v in corpora.training(command.data).items() if n not in without}
-    sets = {n: [encode_conversation(c, tokenizer, corpora.ROOM.get(n)) for c in v] for n, v in corpus.items()}
-    validation = {n: [encode_conversation(c, tokenizer, corpora.ROOM.get(n)) for c in v] for n in corpora.VALIDATION for v in [corpora.load(n, command.data)]}
+    unseen = {n: corpora.load(n, command.data) for n in corpora.VALIDATION}
+    weight = {**corpora.MIXTURE, "own": command.own_weight}
+    if command.own:
+        corpus["own"] = corpora.own(command.own)
+    if command.own_validation:
+        unseen["own_validation"] = corpora.own(command.own_validation)
+        if shared := {c.id for c in unseen["own_validation"]} & {c.id for c in corpus.get("own", [])}:
+            raise ValueError(f"own_validation={command.own_validation}: {len(shared)} of its dialogues are in own={command.own} too; expected runs of other seeds")
+    sets, validation = ({n: [encode_conversation(c, tokenizer, corpora.ROOM.get(n)) for c in v] for n, v in part.items()} for part in (corpus, unseen))
     for name, encoded in sets.items():
-        print(f"{name}: {len(encoded)} conversations, {sum(len(w) for e in encoded for w in e.words)} tokens, weight {corpora.MIXTURE[name]}")
-    weighted = [(encoded, corpora.MIXTURE[name]) for name, encoded in sets.items()]
-    run(Path(command.out), weighted, validation, tokenizer, command.model, command.train, lambda s: print(s, flush=True), notes={"sets": [*sets]})
+        print(f"{name}: {len(encoded)} conversations, {sum(len(w) for e in encoded for w in e.words)} tokens, weight {weight[name]}")
+    weighted = [(encoded, weight[name]) for name, encoded in sets.items()]
+    run(Path(command.out), weighted, validation, tokenizer, command.model, command.train, lambda s: print(s, flush=True), notes={"sets": [*sets], "weights": {n: weight[n] for n in sets}})
     return 0
 
 

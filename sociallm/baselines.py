@@ -2,7 +2,7 @@
 
 For every seed: the model itself (social), a plain Mamba-2 language model of as many parameters (plain) and one of the local track's
 own size (local), on the shipped mixture and equally many tokens; and, small, both formulations of SCIENCE 1.4 (public: F2, reader: F1)
-on diplomacy_lies and casino, a quarter of the tokens, windows that begin empty, because F1 carries nothing.
+on diplomacy_lies and casino, a quarter of the tokens, windows that begin empty and without foils, because F1 carries nothing and has none.
 
 Killed at any moment and started again, everything goes on: a training by its own file of progress, a finished one by the hash of all
 that it follows from, a scored one by its entry in evaluation.json, which is written anew after each.
@@ -85,7 +85,7 @@ def plans(sizes: SociaLLMConfig, settings: TrainConfig, mixture: Sets, small: Se
         for kind, changed in (("social", sizes), ("plain", plain_of(sizes)), ("local", replace(sizes, social_every=0))):
             out.append(Plan(kind, seed, changed, now, mixture))
         for kind, formulation in FORMULATION.items():
-            how = replace(now, tokens=max(1, now.tokens // SMALL_SHARE), carry=False, formulation=formulation)
+            how = replace(now, tokens=max(1, now.tokens // SMALL_SHARE), carry=False, formulation=formulation, contrast_weight=0.0)
             out.append(Plan(kind, seed, replace(small_sizes, vocabulary=sizes.vocabulary), how, small))
     return out
 

@@ -1,7 +1,8 @@
 """Batches: windows of conversations, laid out for one pass over all perspectives.
 
 A window is a run of messages of one conversation. Every message is read by its author (speaking) and by one of its other
-readers, drawn anew each time (listening; SCIENCE 1.4). Forgetting (SCIENCE 1.7) edits the streams of a read.
+readers, drawn anew each time (listening; SCIENCE 1.4); where headers do not tell authors apart, also as if another had written it
+(foils). Forgetting (SCIENCE 1.7) edits the streams of a read.
 
 Letters: A agents, M messages in order of time, R reads, V interlocutor rows, Y predicted tokens.
 """
@@ -17,9 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sociallm.chunks import Chunks
 from sociallm.conversation import AgentID, Conversation, Message
+from sociallm.foils import foils_of
 from sociallm.model import Reads, SociaLLMConfig, TokenLayout, reads_of, sequence_of
-from sociallm.ssd import Chunks
 from sociallm.streams import HOUR_MS, NEITHER, READ, Incidence, Read, delivered, incidence, interlocutors, previous
 from sociallm.tokenizer import MOST_WORDS, SLOTS, Tokenizer
 
@@ -91,9 +93,12 @@ def windows_of(encoded: Encoded, tokens: int, messages: int, start: int = 0) -> 
     return out
 
 
-def drawn_slots(encoded: Encoded, rng: np.random.Generator) -> dict[AgentID, int]:
-    """A slot for every agent of a conversation, at random: which one is whose says nothing."""
+def drawn_slots(encoded: Encoded, rng: np.random.Generator, alike: float = 0.0) -> dict[AgentID, int]:
+    """A slot for every agent of a conversation, at random: which one is whose says nothing. With probability `alike` all have the same
+    one, so that only what they say tells them apart."""
     agents = encoded.agents
+    if alike and rng.random() < alike:
+        return dict.fromkeys(agents, int(rng.integers(SLOTS)))
     return {a: int(s) % SLOTS for a, s in zip(agents, rng.permutation(max(len(agents), SLOTS)), strict=False)}
 
 
@@ -122,7 +127,8 @@ class Batch:
     spans: tuple[Span, ...]
     hours_M: Tensor  # since the message before the window (its first message, where nothing came before)
     hours_R: Tensor
-    speaks_R: NDArray[np.bool_]  # reads by the author; the others listen
+    speaks_R: NDArray[np.bool_]  # reads by the author
+    foil_R: NDArray[np.int64]  # of a read as if somebody else had written it, the author's own read; -1 for all others
     message_R: NDArray[np.int64]  # which message is read, in order of time
     place: Tensor  # [Y] read tokens whose successor is predicted
     target: Tensor  # [Y] that successor
@@ -142,10 +148,13 @@ class _Line:
     hours: float
     bytes: int
     listener: int | None
+    foil: int | None
 
 
-def _lines(w: Window, tokenizer: Tokenizer, rng: np.random.Generator, max_words: int, listen: float, slots: Mapping[AgentID, int]) -> list[_Line]:
+def _lines(w: Window, tokenizer: Tokenizer, rng: np.random.Generator, max_words: int, listen: float, slots: Mapping[AgentID, int], foils: bool) -> list[_Line]:
     e = w.encoded
+    alike = foils and len(e.agents) > 2 and len(set(slots.values())) == 1
+    able = foils_of(e.conversation, e.agents, e.role_AM, [len(words) for words in e.words], w.first, w.last) if alike else None
     messages = e.conversation.messages
     index = {a: i for i, a in enumerate(e.agents)}
     zero = messages[max(0, w.first - 1)].time
@@ -157,29 +166,33 @@ def _lines(w: Window, tokenizer: Tokenizer, rng: np.random.Generator, max_words:
         text = m.text if len(words) == len(e.words[k]) else tokenizer.decode(words)
         listeners = np.flatnonzero(e.role_AM[:, k] == READ)
         heard = len(listeners) > 0 and rng.random() < listen
+        foil = int(rng.choice(able[k - w.first])) if able is not None and len(able[k - w.first]) else None
+        listener = int(rng.choice(listeners)) if heard else None
         lines.append(_Line(
             m.channel.name, tokenizer.header(e.gap[k], slots[m.author], [slots[a] for a in named]), words, index[m.author],
-            tuple(index[a] for a in known), (m.time - zero) / HOUR_MS, len(text.encode()), int(rng.choice(listeners)) if heard else None,
+            tuple(index[a] for a in known), (m.time - zero) / HOUR_MS, len(text.encode()), listener, foil,
         ))  # fmt: skip
     return lines
 
 
 def batch_of(
     windows: Sequence[Window], tokenizer: Tokenizer, config: SociaLLMConfig, rng: np.random.Generator, max_words: int = MOST_WORDS, listen: float = 1.0,
-    slots: Mapping[AgentID, int] | Sequence[Mapping[AgentID, int]] | None = None,
+    slots: Mapping[AgentID, int] | Sequence[Mapping[AgentID, int]] | None = None, foils: bool = False,
 ) -> Batch:  # fmt: skip
     """Lay windows out. `slots` gives every agent's slot (as in a run, or one mapping a window); without it `rng` draws them.
-    A message is listened to with probability `listen`, by a reader drawn from its readers, and cut after `max_words` tokens."""
+    A message is listened to with probability `listen`, by a reader drawn from its readers, and cut after `max_words` tokens. With `foils`,
+    windows whose agents all have one slot are also read as if others had written them."""
     channels: list[list[list[int]]] = []
     place_M: list[tuple[int, int]] = []  # (channel, index in channel)
     reads: list[Read] = []
+    authors: list[int] = []  # see foil_R
     speaks: list[bool] = []
     spans: list[Span] = []
     lines: list[_Line] = []
     agents = 0
     for i, w in enumerate(windows):
         own_slots = drawn_slots(w.encoded, rng) if slots is None else slots if isinstance(slots, Mapping) else slots[i]
-        new = _lines(w, tokenizer, rng, max_words, listen, own_slots)
+        new = _lines(w, tokenizer, rng, max_words, listen, own_slots, foils)
         index = {name: len(channels) + c for c, name in enumerate(dict.fromkeys(line.channel for line in new))}
         channels += [[] for _ in index]
         for k, line in enumerate(new, len(lines)):
@@ -188,9 +201,16 @@ def batch_of(
             channels[c].append([*line.header, *line.words, tokenizer.END])
             reads.append(Read(k, agents + line.author, tuple(agents + a for a in line.partners)))
             speaks.append(True)
+            authors.append(-1)
+            own_read = len(reads) - 1
             if line.listener is not None:
                 reads.append(Read(k, agents + line.listener, (agents + line.author,)))
                 speaks.append(False)
+                authors.append(-1)
+            if line.foil is not None:
+                reads.append(Read(k, agents + line.foil, tuple(agents + a for a in line.partners if a != line.foil)))
+                speaks.append(False)
+                authors.append(own_read)
         here = slice(len(lines), len(lines) + len(new))
         spans.append(Span(w, slice(agents, agents + len(w.encoded.agents)), here, tuple(index), len(channels) - len(index)))
         lines += new
@@ -200,11 +220,11 @@ def batch_of(
     for span in spans:
         role_AM[span.agents, span.messages] = span.window.encoded.role_AM[:, span.window.first : span.window.last]
         author_M[span.messages] = [span.agents.start + line.author for line in lines[span.messages]]
-    return _batch(channels, place_M, lines, reads, speaks, spans, role_AM, author_M, config)
+    return _batch(channels, place_M, lines, reads, speaks, authors, spans, role_AM, author_M, config)
 
 
 def _batch(
-    channels: list[list[list[int]]], place_M: list[tuple[int, int]], lines: list[_Line], reads: list[Read], speaks: list[bool], spans: list[Span],
+    channels: list[list[list[int]]], place_M: list[tuple[int, int]], lines: list[_Line], reads: list[Read], speaks: list[bool], authors: list[int], spans: list[Span],
     role_AM: NDArray[np.int8], author_M: NDArray[np.int64], config: SociaLLMConfig,
 ) -> Batch:  # fmt: skip
     sequence = sequence_of(channels, config)
@@ -222,7 +242,7 @@ def _batch(
     return Batch(
         sequence=sequence, reads=layout, flat_M=torch.from_numpy(flat), streams=incidence(reads, role_AM, author_M), role_AM=role_AM,
         author_M=author_M, who_R=tuple(reads), spans=tuple(spans), hours_M=hours_M, hours_R=hours_M[torch.from_numpy(message_R)],
-        speaks_R=np.array(speaks, bool), message_R=message_R, place=place_Y, target=sequence.tokens_T[layout.tokens[place_Y] + 1],
+        speaks_R=np.array(speaks, bool), foil_R=np.array(authors, np.int64), message_R=message_R, place=place_Y, target=sequence.tokens_T[layout.tokens[place_Y] + 1],
         read_Y=torch.from_numpy(np.concatenate(read_Y)), bytes_R=np.array([lines[m].bytes for m in message_R], np.int64),
     )  # fmt: skip
 
@@ -240,10 +260,14 @@ FORGET = ((False, False), (True, False), (False, True), (True, True))  # (own, i
 FORGET_SHARE = (0.75, 0.10, 0.10, 0.05)
 
 
-def forgetting(streams: Incidence, rng: np.random.Generator) -> Incidence:
-    """Streams after the forgetting draw of each read: nothing, own, interlocutor or both; all of it, or all before a moment."""
+def forgetting(streams: Incidence, rng: np.random.Generator, foil_R: NDArray[np.int64] | None = None) -> Incidence:
+    """Streams after the forgetting draw of each read: nothing, own, interlocutor or both; all of it, or all before a moment. A read with a
+    foil, and the foil's, forget nothing: their states are compared."""
     R, M = streams.own_RM.shape
     kind = rng.choice(len(FORGET), size=R, p=FORGET_SHARE)
+    if foil_R is not None:
+        kind[foil_R >= 0] = 0
+        kind[foil_R[foil_R >= 0]] = 0
     held = streams.own_RM != NEITHER
     first, last = held.argmax(1), np.where(held.any(1), M - held[:, ::-1].argmax(1), 0)  # of the read's own window: a batch holds several
     cut = np.where(rng.random(R) < 0.5, M, first + (rng.random(R) * (last - first)).astype(np.int64))  # messages before `cut` are forgotten

@@ -242,7 +242,7 @@ def training_speed(size: Size, tokenizer: Tokenizer, theirs: nn.Module, say: Cal
 def generation_speed(size: Size, tokenizer: Tokenizer, theirs: nn.Module, fast: bool, say: Callable[[str], None]) -> dict[str, Any]:
     """Tokens generated per second ÷ Hugging Face's cached loop, the same way of drawing in both, from header to last token."""
     ours = Checkpoint(drawn(size.social).eval().requires_grad_(False), tokenizer, "bench")
-    half = fast and decoding.half_possible()
+    half = fast and decoding.possible()
     theirs.eval()
     out: dict[str, Any] = {}
     raw: dict[str, Any] = {}
@@ -259,12 +259,13 @@ def generation_speed(size: Size, tokenizer: Tokenizer, theirs: nn.Module, fast: 
             their_loop(theirs, batch, header, size.said, turn)
 
         turns = in_turns(their_run, our_run, size.repeats)
-        share = statistics.mean(said[1:]) / tokens
-        out[f"generate_over_hf_{batch}"] = turns.ratio * share
+        shares = [n / tokens for n in said[1:]]
+        ratio = statistics.median(x / y * share for x, y, share in zip(turns.a, turns.b, shares, strict=True))
+        out[f"generate_over_hf_{batch}"] = ratio
         raw[f"generate_over_hf_{batch}"] = {
-            **turns.raw("hf", "sociallm", tokens), "share_said": share, "compiled": fast and decoding.compiler() is not None, "half": half
+            **turns.raw("hf", "sociallm", tokens), "shares_said": rounded(shares), "compiled": half, "half": half
         }
-        say(f"generate_over_hf_{batch}: {turns.ratio * share:.3f}")
+        say(f"generate_over_hf_{batch}: {ratio:.3f}")
     return {**out, "raw": raw}
 
 

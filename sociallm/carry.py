@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from sociallm.batches import Batch, Span
+from sociallm.blocks import SocialBlock
 from sociallm.conversation import AgentID
-from sociallm.model import Public, SocialBlock, SociaLLM
+from sociallm.model import Public, SociaLLM
 from sociallm.streams import NEITHER, READ, compose, composition, start_weight
 
 MOST_PAIRS = 1024  # interlocutor states kept of one conversation; of more, those read longest ago are dropped

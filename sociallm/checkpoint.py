@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as tensors_of
+from safetensors.torch import save_file
 
 from sociallm.model import SociaLLM, SociaLLMConfig
 from sociallm.tokenizer import Tokenizer
@@ -20,8 +22,9 @@ from sociallm.tokenizer import Tokenizer
 SHIPPED = Path(__file__).parent / "checkpoints"
 WEIGHTS, TOKENIZER, CONFIG = "model.safetensors", "tokenizer.json", "config.json"
 VERSION = 1
-LARGEST = 4 * 2**30
-MOST_LAYERS, MOST_WIDE = 256, 1 << 20  # so that sizes nobody has are refused before anything of that size is made
+LARGEST = {WEIGHTS: 4 * 2**30, TOKENIZER: 16 * 2**20}  # bytes
+MOST_LAYERS, MOST_CHUNK, MOST_WIDE = 256, 1 << 12, 1 << 20  # so that sizes nobody has are refused before anything of that size is made
+MOST_STATE = 1 << 26  # numbers of one state: some of decoding.cpp's counts, up to sixteen times that, have 32 bits
 
 
 class CheckpointError(ValueError):
@@ -91,9 +94,9 @@ def _config(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise CheckpointError(f"{path}: missing; a checkpoint needs {CONFIG}, {WEIGHTS} and {TOKENIZER}") from None
     except (ValueError, OSError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not readable as JSON ({error}); restore the file") from None
+        raise CheckpointError(f"{path}: not readable as JSON ({' '.join(str(error).split()):.200}); restore the file") from None
     if not isinstance(value, dict) or value.get("v") != VERSION:
-        raise CheckpointError(f"{path}: version {value.get('v') if isinstance(value, dict) else None!r}, this program reads {VERSION}")
+        raise CheckpointError(f"{path}: version {value.get('v') if isinstance(value, dict) else None!r:.40}, this program reads {VERSION}; take a checkpoint of this version")
     hashes = value.get("sha256")
     hashes = hashes if isinstance(hashes, dict) else {}
     if not isinstance(value.get("model"), dict) or not all(re.fullmatch("[0-9a-f]{64}", str(hashes.get(name))) for name in (WEIGHTS, TOKENIZER)):
@@ -105,15 +108,20 @@ def _model_config(raw: dict[str, Any], path: Path) -> SociaLLMConfig:
     known = {f.name: f.type for f in fields(SociaLLMConfig)}
     for key, v in raw.items():
         if key not in known:
-            raise CheckpointError(f"{path}: unknown model setting {key!r}; was the checkpoint written by a newer version?")
-        most = MOST_LAYERS if key == "layers" else MOST_WIDE
+            raise CheckpointError(f"{path}: unknown model setting {key!r:.40}; was the checkpoint written by a newer version?")
+        most = {"layers": MOST_LAYERS, "local_chunk": MOST_CHUNK, "social_chunk": MOST_CHUNK}.get(key, MOST_WIDE)
         least = 0 if key == "social_every" else 1
         if known[key] == "int" and not (type(v) is int and least <= v <= most):
-            raise CheckpointError(f"{path}: {key} is {v!r:.40}, expected a whole number from {least} to {most}")
+            raise CheckpointError(f"{path}: {key} is {v!r:.40}, expected a whole number from {least} to {most}; restore the file")
     try:
-        return SociaLLMConfig(**raw)
+        config = SociaLLMConfig(**raw)
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: {error}") from None
+    for kind in ("local", "social"):
+        numbers = math.prod(getattr(config, f"{kind}_{size}") for size in ("heads", "head_width", "state"))
+        if numbers > MOST_STATE:
+            raise CheckpointError(f"{path}: no model can have these sizes ({kind} states of {numbers} numbers, at most {MOST_STATE}); restore the file")
+    return config
 
 
 @functools.cache
@@ -123,35 +131,52 @@ def shared(name: str) -> Checkpoint:
 
 
 def load(name: str) -> Checkpoint:
-    """A checkpoint by shipped name or path, every file verified. Raises `CheckpointError`; nothing is half-loaded."""
+    """A checkpoint by shipped name or path, every file verified. Raises `CheckpointError`; nothing is half-loaded.
+
+    Files are read once: what was verified is what is used, and a later write to a file reaches no model.
+    """
     folder = resolve(name)
     value = _config(folder)
     config = _model_config(value["model"], folder / CONFIG)
-    for file in (WEIGHTS, TOKENIZER):
-        path = folder / file
-        if not path.is_file():
-            raise CheckpointError(f"{path}: missing; restore the file")
-        if path.stat().st_size > LARGEST:
-            raise CheckpointError(f"{path}: {path.stat().st_size} bytes; at most {LARGEST} are read")
-        if digest(path) != value["sha256"][file]:
-            raise CheckpointError(f"{path}: SHA-256 differs from the one in {CONFIG}; the file is damaged or was exchanged")
+    weights, tokens = (_verified(folder / file, value["sha256"][file]) for file in (WEIGHTS, TOKENIZER))
+    model = _model(weights, config, folder / WEIGHTS)
     try:
-        tensors = load_file(folder / WEIGHTS)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{folder / WEIGHTS}: not a safetensors file ({error}); restore the file") from None
-    with torch.device("meta"):
-        model = SociaLLM(config)
-    expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    if expected != {k: tuple(v.shape) for k, v in tensors.items()} or any(v.dtype != torch.float32 for v in tensors.values()):
-        raise CheckpointError(f"{folder / WEIGHTS}: tensors do not fit the sizes in {CONFIG}; use the files that belong together")
-    for name, v in tensors.items():
-        if not bool(v.isfinite().all()):
-            raise CheckpointError(f"{folder / WEIGHTS}: {name} has numbers that are not finite; take an earlier checkpoint")
-    model.load_state_dict(tensors, assign=True)
-    try:
-        tokenizer = Tokenizer.load(folder / TOKENIZER)
+        tokenizer = Tokenizer.from_json(tokens, folder / TOKENIZER)
     except ValueError as error:
         raise CheckpointError(str(error)) from None
     if tokenizer.vocabulary != config.vocabulary:
         raise CheckpointError(f"{folder}: the tokenizer has {tokenizer.vocabulary} tokens, the model {config.vocabulary}; use the files that belong together")
     return Checkpoint(model.eval().requires_grad_(False), tokenizer, value["sha256"][WEIGHTS])
+
+
+def _verified(path: Path, sha256: str) -> bytes:
+    """What a file holds, if it is what config.json names."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: missing; restore the file")
+    if path.stat().st_size > LARGEST[path.name]:
+        raise CheckpointError(f"{path}: {path.stat().st_size} bytes; at most {LARGEST[path.name]} are read; restore the file")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); restore the file") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise CheckpointError(f"{path}: SHA-256 differs from the one in {CONFIG}; the file is damaged or was exchanged")
+    return content
+
+
+def _model(weights: bytes, config: SociaLLMConfig, path: Path) -> SociaLLM:
+    """The model of these sizes with these weights, each of them a finite fp32 number."""
+    try:
+        tensors = tensors_of(weights)
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: not a safetensors file ({' '.join(str(error).split()):.200}); restore the file") from None
+    with torch.device("meta"):
+        model = SociaLLM(config)
+    expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
+    if expected != {k: tuple(v.shape) for k, v in tensors.items()} or any(v.dtype != torch.float32 for v in tensors.values()):
+        raise CheckpointError(f"{path}: tensors do not fit the sizes in {CONFIG}; use the files that belong together")
+    for name, v in tensors.items():
+        if not bool(v.isfinite().all()):
+            raise CheckpointError(f"{path}: {name} has numbers that are not finite; take an earlier checkpoint")
+    model.load_state_dict(tensors, assign=True)
+    return model

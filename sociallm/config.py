@@ -27,6 +27,9 @@ class TrainCommand:
     out: str = "outputs/base"  # folder of the new checkpoint
     data: str = ""  # folder of the raw sets; SOCIALLM_DATA where not named
     without: str = ""  # sets left out of the mixture, with commas
+    own: str = ""  # folder of runs whose dialogues join the mixture
+    own_weight: float = 1.0  # how often one of them appears in one pass
+    own_validation: str = ""  # folder of other runs, for validation
     model: SociaLLMConfig = field(default_factory=SociaLLMConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
@@ -50,6 +53,8 @@ def compose_train(words: Sequence[str]) -> TrainCommand:
     for name, size in asdict(command.model).items():
         if isinstance(size, int) and size < 1 and name != "social_every":
             raise ValueError(f"model.{name} is {size}; expected 1 or more")
+    if not 0 < command.own_weight <= 100:
+        raise ValueError(f"own_weight is {command.own_weight}; expected a number above 0 and at most 100")
     if not command.data:
         command = replace(command, data=os.environ.get("SOCIALLM_DATA", ""))
     if not command.data:

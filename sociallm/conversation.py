@@ -9,13 +9,14 @@ Everything read here comes from outside and is checked; nothing here needs torch
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 AgentID = str
 MAX_TEXT = 32 * 1024  # bytes of UTF-8 in one message
+MAX_TIME = 2**53  # ms from zero either way, 285,000 years: a float holds every one of them exactly
 VERSION = 1
 
 
@@ -96,32 +97,46 @@ def from_json(value: Any, where: str = "conversation") -> Conversation:
     def wrong(what: str) -> ConversationError:
         return ConversationError(f"{where}: {what}")
 
+    def wrong_in(i: int) -> Callable[[str], ConversationError]:
+        return lambda what: wrong(f"message {i}: {what}")
+
     if not isinstance(value, dict) or value.get("v") != VERSION:
         raise wrong(f"expected an object with \"v\": {VERSION}; export it again with this version")
     raw_channels, raw_messages = value.get("channels"), value.get("messages")
     if not isinstance(value.get("id"), str) or not isinstance(raw_channels, dict) or not isinstance(raw_messages, list):
-        raise wrong("needs \"id\" (text), \"channels\" (object) and \"messages\" (list)")
+        raise wrong("needs \"id\" (text), \"channels\" (object) and \"messages\" (list); export it again")
+    _writable((value["id"], *raw_channels), wrong)
     channels: dict[str, Channel] = {}
     for name, readers in raw_channels.items():
         if not isinstance(readers, list) or not readers or not all(isinstance(r, str) and r for r in readers):
-            raise wrong(f"channel {name!r} needs a list of reader names")
+            raise wrong(f"channel {name!r:.60} needs a list of reader names, one at least; name who reads it")
+        _writable(readers, wrong)
         channels[name] = Channel(name=name, readers=frozenset(readers))
     messages: list[Message] = []
     for i, raw in enumerate(raw_messages):
-        messages.append(_message(raw, channels, lambda what, i=i: wrong(f"message {i}: {what}")))
+        messages.append(_message(raw, channels, wrong_in(i)))
         if i and messages[i].time < messages[i - 1].time:
             raise wrong(f"message {i}: time {messages[i].time} is before {messages[i - 1].time}; sort messages by time")
     return Conversation(id=value["id"], messages=tuple(messages))
 
 
-def _message(raw: Any, channels: Mapping[str, Channel], wrong: Any) -> Message:
+def _writable(names: Iterable[str], wrong: Callable[[str], ConversationError]) -> None:
+    """Names are never changed, as a text is: two that differ would be one. So they must have a UTF-8 form as they are."""
+    for name in names:
+        if clean(name) != name:
+            raise wrong(f"the name {name!r:.60} has a lone surrogate; write it in UTF-8")
+
+
+def _message(raw: Any, channels: Mapping[str, Channel], wrong: Callable[[str], ConversationError]) -> Message:
     if not isinstance(raw, dict):
-        raise wrong("expected an object")
+        raise wrong(f"expected an object, got {raw!r:.60}; leave it out")
     for key, kind in (("id", str), ("author", str), ("channel", str), ("time", int), ("text", str)):
         if not isinstance(raw.get(key), kind) or isinstance(raw.get(key), bool):
-            raise wrong(f"{key!r} must be {kind.__name__}, got {raw.get(key)!r:.60}")
+            raise wrong(f"{key!r} must be {kind.__name__}, got {raw.get(key)!r:.60}; export it again")
+    if abs(raw["time"]) > MAX_TIME:
+        raise wrong(f"'time' has {len(str(abs(raw['time'])))} digits, at most {MAX_TIME} ms either way are taken; is it in milliseconds?")
     if raw["channel"] not in channels:
-        raise wrong(f"channel {raw['channel']!r:.60} is not listed under \"channels\"")
+        raise wrong(f"channel {raw['channel']!r:.60} is not listed under \"channels\"; list it there with its readers")
     channel = channels[raw["channel"]]
     if raw["author"] not in channel.readers:
         raise wrong(f"author {raw['author']!r:.60} does not read channel {channel.name!r:.60}; add it to the channel's readers")
@@ -132,21 +147,23 @@ def _message(raw: Any, channels: Mapping[str, Channel], wrong: Any) -> Message:
         raise wrong(f"the text has {len(text.encode())} bytes, at most {MAX_TEXT} are taken; split it")
     to, reply_to = raw.get("to", []), raw.get("reply_to")
     if not isinstance(to, list) or not all(isinstance(a, str) for a in to):
-        raise wrong("\"to\" must be a list of names")
+        raise wrong("\"to\" must be a list of names; leave it out where nobody in particular is meant")
     if reply_to is not None and not isinstance(reply_to, str):
-        raise wrong("\"reply_to\" must be a message id")
+        raise wrong("\"reply_to\" must be a message id; leave it out where there is none")
+    _writable((raw["id"], *to, reply_to or ""), wrong)
     return Message(id=raw["id"], author=raw["author"], channel=channel, time=raw["time"], text=text, addressees=frozenset(to), reply_to=reply_to)
 
 
 def read_conversations(path: Path | str) -> Iterator[Conversation]:
-    """Conversations of a JSONL file, one a line. Raises `ConversationError` naming file and line."""
+    """Conversations of a JSONL file, one a line. Raises `ConversationError` naming file and line, and `OSError` for a file that cannot
+    be opened."""
     with open(path, encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
                 value = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ConversationError(f"{path}:{number}: not JSON ({error}); was the file cut short?") from None
             yield from_json(value, f"{path}:{number}")
 

@@ -1,21 +1,23 @@
 """From the raw public sets to Conversations: one loader a set, each a function of the data folder.
 
-`load(name, root)` takes a name of LOADERS; `training(root)` is what the shipped model may be trained on, `validation(root)`
-what it never sees. Every set keeps its own author names. Where a set has no clock, its order is kept and a fixed pace is
+`load(name, root)` takes a name of LOADERS; `training(root)` is what the shipped model may be trained on beside the project's own
+dialogues (`own(folder)`); the sets of VALIDATION it never sees. Every set keeps its own author names. Where a set has no clock, its order is kept and a fixed pace is
 assumed (PACE), stated in the loader. Sources and licences: the `SOURCE.md` beside each set.
 """
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sociallm.conversation import Channel, Conversation, ConversationError, Message, clean
+from sociallm.conversation import Channel, Conversation, ConversationError, Message, clean, read_conversations, to_json
 
 MAX_CHARACTERS = 2000  # a longer text is cut: a few pasted logs would otherwise weigh as much as a game
 SECOND, DAY = 1000, 24 * 3600 * 1000
@@ -64,6 +66,23 @@ def load(name: str, root: Path | str) -> list[Conversation]:
 def training(root: Path | str) -> dict[str, list[Conversation]]:
     """Every set that may train the shipped model, without the held-out Cicero games."""
     return {name: [c for c in load(name, root) if name != "cicero_games" or c.id not in HELD_OUT] for name in TRAINING}
+
+
+def own(folder: Path | str) -> list[Conversation]:
+    """The project's own dialogues: every `conversations.jsonl` below `folder`, as runs leave them there.
+
+    Named and ordered by their contents, as runs are named by the clock; of equal ones one is kept. Raises `ConversationError`
+    in one line.
+    """
+    found: dict[str, Conversation] = {}
+    for path in sorted(Path(folder).rglob("conversations.jsonl")):
+        for conversation in read_conversations(path):
+            content = json.dumps(to_json(replace(conversation, id="")), sort_keys=True, ensure_ascii=False)
+            name = hashlib.sha256(content.encode()).hexdigest()[:16]
+            found[name] = replace(conversation, id=f"own/{name}")
+    if not (kept := [found[name] for name in sorted(found) if found[name].messages]):
+        raise ConversationError(f"{folder}: no conversations.jsonl with a message below it; expected a folder of runs (python -m sandbox run … run_dir={folder})")
+    return kept
 
 
 def tidy(text: str) -> str:

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import torch
 
-from sociallm.states import Dynamics, MessageOperator, SocialState, StateError, next_key
+from sociallm.states import Dynamics, MessageOperator, SocialState, check_order, next_key
 
 
 @torch.no_grad()
 def absorb_all(states: Sequence[SocialState], operator: MessageOperator, role: int, time: int, dynamics: Dynamics) -> list[SocialState]:
-    """Every state after a message of time `time`: `SocialState.absorb` of each, the same key and up to rounding the same numbers.
+    """Every state after a message of time `time`: `SocialState.absorb` of each, the same key and up to rounding the same numbers. Raises `StateError` as it does.
 
     Fading and alpha are one factor, worked out once for each silence, so that a state is gone through once.
     """
@@ -25,10 +25,8 @@ def absorb_all(states: Sequence[SocialState], operator: MessageOperator, role: i
     for state in states:
         if state.key in after:
             continue
-        if state.S_LHPN.shape != operator.U_LHPN.shape:
-            raise StateError(f"an operator of shape {tuple(operator.U_LHPN.shape)} cannot enter a state of shape {tuple(state.S_LHPN.shape)}; use one checkpoint for both")
-        if state.time is not None and time < state.time:
-            raise StateError(f"a message of time {time} cannot be absorbed after one of {state.time}; deliver messages in order of time")
+        state.check_fits(operator.U_LHPN)
+        check_order(time, state.time)
         silence = 0 if state.time is None else time - state.time
         if silence not in factors:
             factors[silence] = (operator.log_alpha_LH + dynamics.log_decay_LH(silence)).exp()[..., None, None]

@@ -1,251 +1,275 @@
-"""One token at a time, fast: the step of `model.py` on rearranged weights, which `torch.compile` turns into few kernels.
+"""Messages token by token, fast: `decoding.cpp`, compiled when it is first needed, on rearranged weights.
 
-At these sizes a CPU spends most of a step on starting some three hundred small operations. Hence, beside `generate.by_block` (the slow
-reference):
+At these sizes a step in PyTorch is some three hundred small operations, and starting them costs more than computing them. Hence one
+function from header to last token, beside the slow reference (`generate.sample` without `fast`), and weights rearranged for it:
 - RMSNorm's weights are multiplied into the matrices after them, so that the local and the social block share one normalised input;
-- their projections of it are one matrix; [z | what is convolved | step sizes], local parts before social ones;
-- states lie as [B, H, N, P]: the sum over N that a read takes then runs along whole vectors of P;
-- states are written in place, into buffers that live as long as the batch; shapes are constants of the compiled code;
-- all vectors of weights lie in one tensor: handing a hundred tensors to compiled code took more of a step of one row than computing it.
-Matrices may be kept in half precision (fp16, sums in fp32), which is two to three times as fast where a processor is short of memory.
+- their projections of it are one matrix: [z | what is convolved | step sizes], local parts before social ones;
+- matrices lie in panels of 64 outputs, and may be kept in half precision (fp16; products and sums stay fp32), half as much to read.
 
-Compiling takes about twenty seconds a number of rows and needs a C++ compiler; without one the same step runs uncompiled.
+What a row says does not depend on the other rows or on the number of threads, to the last bit. Compiling takes some four seconds of one
+core, once a process, and needs a C++ compiler (CXX, g++, clang++ or c++); without one, what would be fast is as slow as the reference.
 
-Letters in shapes: B rows, D model width, V vocabulary, W convolved channels, H heads, P head width, N state width, L layers (of a social
-state: social blocks).
+Letters in shapes: B rows, T ticks (tokens fed), D model width, V vocabulary, W convolved channels, H heads, P head width, N state
+width, L layers (of a social state: social blocks).
 """
 
 from __future__ import annotations
 
-import math
+import ctypes
+import functools
+import os
+import platform
 import shutil
+import subprocess
+import tempfile
+import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from ctypes import c_double, c_int32, c_void_p
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from sociallm.model import LocalBlock, SocialBlock, SociaLLM
+from sociallm.blocks import LocalBlock, SocialBlock
+from sociallm.fused import EPS
+from sociallm.model import SociaLLM
 
-EPS = 1e-5  # of every RMSNorm over the width
-_HALF = getattr(torch.ops, "_quantized")  # noqa: B009 - a namespace that torch types as a module of operators
-
-
-@dataclass(frozen=True)
-class Vector:
-    """A vector of weights: its place in `Weights.vectors`."""
-
-    first: int
-    shape: tuple[int, ...]
-
-    def of(self, vectors: Tensor) -> Tensor:
-        return vectors[self.first : self.first + math.prod(self.shape)].view(self.shape)
+PANEL = 64  # as in decoding.cpp
+SOURCE = Path(__file__).with_name("decoding.cpp")
+FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
 
 
-@dataclass(frozen=True)
-class Matrix:
-    """y = x W^T + bias. Full precision: `weight` is W^T [in, out]. Half: the library's own packing of W, which always wants a bias."""
-
-    weight: Tensor
-    half: bool
-    bias: Vector
-
-    def __call__(self, x: Tensor, vectors: Tensor) -> Tensor:
-        bias = self.bias.of(vectors)
-        if not self.half:
-            return x @ self.weight + bias
-        y: Tensor = _HALF.wrapped_fbgemm_linear_fp16_weight(x, self.weight, bias, bias.shape[0])
-        return y
+# ---- the structures of decoding.cpp ----------------------------------------------------------------------------------------
 
 
-class _Vectors:
-    """Collects vectors while weights are rearranged."""
-
-    def __init__(self) -> None:
-        self.parts: list[Tensor] = []
-
-    def add(self, v: Tensor) -> Vector:
-        first = sum(p.numel() for p in self.parts)
-        self.parts.append(F.pad(v.detach().flatten(), (0, -v.numel() % 16)))  # so that each begins on a boundary of the cache
-        return Vector(first, tuple(v.shape))
-
-    def matrix(self, W: Tensor, half: bool, bias: Tensor | None = None) -> Matrix:
-        weight = _HALF.wrapped_fbgemm_pack_gemm_matrix_fp16(W.contiguous()) if half else W.T.contiguous()
-        return Matrix(weight, half, self.add(W.new_zeros(W.shape[0]) if bias is None else bias))
-
-    def joined(self) -> Tensor:
-        return torch.cat(self.parts)
+class _Matrix(ctypes.Structure):
+    _fields_ = [("panels", c_void_p), ("bias", c_void_p), ("inputs", c_int32), ("outputs", c_int32)]
 
 
-@dataclass(frozen=True)
-class _Social:
-    """A social block's part of a layer."""
-
-    heads: int
-    head_width: int
-    state: int
-    read: Matrix
-    out: Matrix
-    eps: float
-    both: bool  # fusion "heads"
+class _Layer(ctypes.Structure):
+    _fields_ = [
+        *((name, c_int32) for name in ("heads", "head_width", "state", "social_heads", "social_head_width", "social_state", "summed", "padding")),
+        ("eps", c_double),
+        *((name, _Matrix) for name in ("into", "out", "read", "social_out")),
+        *((name, c_void_p) for name in ("conv_4W", "conv_bias_W", "dt_bias_H", "minus_A_H", "skip_H")),
+    ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """A local block and, where the layer has one, a social block."""
+class _Model(ctypes.Structure):
+    _fields_ = [
+        *((name, c_int32) for name in ("layers", "D", "V", "conv")), ("eps", c_double), ("embedding_VD", c_void_p), ("head", _Matrix),
+        ("layer", ctypes.POINTER(_Layer)),
+    ]  # fmt: skip
 
-    heads: int
-    head_width: int
-    state: int
-    into: Matrix
-    conv_4W: Vector
-    conv_bias_W: Vector
-    dt_bias_H: Vector
-    minus_A_H: Vector
-    skip_H1: Vector
-    out: Matrix
-    social: _Social | None
+
+class _Task(ctypes.Structure):
+    _fields_ = [
+        *((name, c_int32) for name in ("B", "first", "last", "ticks", "most_tokens", "padding")), ("temperature", c_double), ("top_p", c_double),
+        *((name, c_void_p) for name in (
+            "header_B", "begins_B", "forced_TB", "uniform_TB", "stops_V", "unsaid_V", "at_first_V", "local_LB", "window_LB", "own_LB", "other_LB",
+            "said_TB", "nats_TB", "logits_TBV",
+        )),
+    ]  # fmt: skip
+
+
+# ---- weights ---------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Weights:
     """A model rearranged for decoding."""
 
-    embedding_VD: Tensor
-    vectors: Tensor
-    layers: tuple[_Layer, ...]
-    head: Matrix
+    model: _Model
+    kept: tuple[Any, ...]  # what `model` points to
+    dtype: torch.dtype
+    half: bool
+    shapes: tuple[torch.Size, ...]  # of the states it starts from: local, convolution window, own (and interlocutor)
 
 
-@dataclass(frozen=True)
-class Buffers:
-    """The running states of B rows, one tensor a layer; every step overwrites them."""
+class _Kept(list[Any]):
+    """What pointers point to, while weights are rearranged."""
 
-    local: list[Tensor]  # [B, H, N, P]
-    window: list[Tensor]  # [B, conv-1, W]
-    own: list[Tensor]  # one a social block: [B, H, N, P]; with fusion "sum" own + interlocutor
-    other: list[Tensor]
+    def vector(self, v: Tensor) -> int:
+        self.append(v.detach().contiguous().clone())
+        return int(self[-1].data_ptr())
+
+    def matrix(self, W: Tensor, half: bool, bias: Tensor | None = None) -> _Matrix:
+        """[out, in] as panels [in, PANEL], the last one filled up with zeros."""
+        outputs, inputs = W.shape
+        spare = -outputs % PANEL
+        panels = F.pad(W.detach(), (0, 0, 0, spare)).unflatten(0, (-1, PANEL)).transpose(1, 2)
+        return _Matrix(self.vector(panels.half() if half else panels), None if bias is None else self.vector(F.pad(bias, (0, spare))), inputs, outputs)
 
 
 @torch.no_grad()
 def weights_of(model: SociaLLM, half: bool = False) -> Weights:
-    """Rearrange a model's weights."""
-    vectors = _Vectors()
-    layers = tuple(_layer(vectors, local, model.social_at(i), half) for i, local in enumerate(model.local))
+    """Rearrange a model's weights. Raises ValueError where fp16 matrices are wanted of a model that is not fp32."""
+    if half and model.dtype != torch.float32:
+        raise ValueError(f"half precision of a model in {model.dtype}; expected torch.float32, or half=False")
+    kept, c = _Kept(), model.config
+    layers = (_Layer * c.layers)(*(_layer(kept, local, model.social_at(i), half) for i, local in enumerate(model.local)))
+    kept.append(layers)
     embedding = model.embedding.weight.detach()
-    head = vectors.matrix(embedding * model.norm.weight, half)
-    return Weights(embedding, vectors.joined(), layers, head)
+    head = kept.matrix(embedding * model.norm.weight, half)
+    local, window = (1, c.local_heads, c.local_head_width, c.local_state), (1, c.conv - 1, c.local_heads * c.local_head_width + 2 * c.local_state)
+    shapes = tuple(map(torch.Size, (local, window, (len(model.social), c.social_heads, c.social_head_width, c.social_state))))
+    return Weights(_Model(c.layers, c.width, c.vocabulary, c.conv, EPS, kept.vector(embedding), head, layers), tuple(kept), model.dtype, half, shapes)
 
 
-def _layer(vectors: _Vectors, local: LocalBlock, social: SocialBlock | None, half: bool) -> _Layer:
+def _layer(kept: _Kept, local: LocalBlock, social: SocialBlock | None, half: bool) -> _Layer:
     E, W = local.inner, local.conv_width
     z, xBC, dt = (local.in_proj.weight * local.norm_in.weight).split([E, W, local.heads])
     into, conv, conv_bias = [z, xBC, dt], [local.conv_weight[:, 0]], [local.conv_bias]
     dt_bias, A_log = [local.dt_bias], [local.A_log]
-    part = None
+    layer = _Layer(heads=local.heads, head_width=local.head_width, state=local.state, out=kept.matrix(local.out_proj.weight * local.norm.weight, half))
     if social is not None:
         views = 2 if social.fusion == "heads" else 1
         xB, dt_social = (social.write_proj.weight * social.norm_write.weight).split([social.inner + social.state, social.heads])
         into = [z, xBC, xB, dt, dt_social]
         conv, conv_bias = [*conv, social.conv_weight[:, 0]], [*conv_bias, social.conv_bias]
         dt_bias, A_log = [*dt_bias, social.dt_bias], [*A_log, social.A_log]
-        read = vectors.matrix(social.read_proj.weight * social.norm_read.weight, half, torch.cat([social.query_bias, social.gate_bias]))
-        out = vectors.matrix(social.out_proj.weight * social.norm.weight.repeat(views), half)
-        part = _Social(social.heads, social.head_width, social.state, read, out, social.norm.eps, views == 2)
-    return _Layer(
-        heads=local.heads, head_width=local.head_width, state=local.state, into=vectors.matrix(torch.cat(into), half),
-        conv_4W=vectors.add(torch.cat(conv).T), conv_bias_W=vectors.add(torch.cat(conv_bias)), dt_bias_H=vectors.add(torch.cat(dt_bias)),
-        minus_A_H=vectors.add(-torch.cat(A_log).exp()), skip_H1=vectors.add(local.D[:, None]),
-        out=vectors.matrix(local.out_proj.weight * local.norm.weight, half), social=part,
-    )  # fmt: skip
+        layer.social_heads, layer.social_head_width, layer.social_state = social.heads, social.head_width, social.state
+        layer.summed, layer.eps = views == 1, social.norm.eps
+        layer.read = kept.matrix(social.read_proj.weight * social.norm_read.weight, half, torch.cat([social.query_bias, social.gate_bias]))
+        layer.social_out = kept.matrix(social.out_proj.weight * social.norm.weight.repeat(views), half)
+    layer.into = kept.matrix(torch.cat(into), half)
+    layer.conv_4W, layer.conv_bias_W = kept.vector(torch.cat(conv).T), kept.vector(torch.cat(conv_bias))
+    layer.dt_bias_H, layer.minus_A_H, layer.skip_H = kept.vector(torch.cat(dt_bias)), kept.vector(-torch.cat(A_log).exp()), kept.vector(local.D)
+    return layer
 
 
-def buffers_of(weights: Weights, local: Sequence[tuple[Tensor, Tensor]], own_LBHPN: Tensor, other_LBHPN: Tensor) -> Buffers:
-    """Running states of B rows from what each starts from; a message begins, so its social convolutions have seen nothing."""
-    windows = []
-    for layer, (S, window) in zip(weights.layers, local, strict=True):
-        begun = window.new_zeros(S.shape[0], window.shape[1], *layer.conv_bias_W.shape)
-        begun[..., : window.shape[2]] = window
-        windows.append(begun)
-    summed = any(layer.social and not layer.social.both for layer in weights.layers)
-    own = own_LBHPN + other_LBHPN if summed else own_LBHPN
-    return Buffers([_turned(S) for S, _ in local], windows, [_turned(S) for S in own], [] if summed else [_turned(S) for S in other_LBHPN])
+# ---- saying ----------------------------------------------------------------------------------------------------------------
 
 
-def _turned(S_BHPN: Tensor) -> Tensor:
-    return S_BHPN.transpose(2, 3).clone(memory_format=torch.contiguous_format)
+@dataclass(frozen=True)
+class Start:
+    """What a row starts from: its first token, the tick after which its first word is said, and its states."""
+
+    token: int
+    begins: int
+    local: tuple[tuple[Tensor, Tensor], ...]  # L × ([1, H, P, N], [1, conv-1, E+2N])
+    own_LHPN: Tensor
+    other_LHPN: Tensor
 
 
-def step(weights: Weights, tokens_B: Tensor, buffers: Buffers) -> Tensor:
-    """Feed one token to every row: next-token logits [B, V]. Changes `buffers`."""
-    p = weights.embedding_VD[tokens_B]
-    r: Tensor | None = None
-    j = 0
-    for i, layer in enumerate(weights.layers):
-        E, H, N, social = layer.heads * layer.head_width, layer.heads, layer.state, layer.social
-        conv_4W, conv_bias_W, dt_bias_H, minus_A_H, skip_H1 = (
-            v.of(weights.vectors) for v in (layer.conv_4W, layer.conv_bias_W, layer.dt_bias_H, layer.minus_A_H, layer.skip_H1)
-        )
-        z, new, dt = layer.into(_unit(p), weights.vectors).split([E, conv_bias_W.shape[0], dt_bias_H.shape[0]], -1)
-        seen = torch.cat([buffers.window[i], new[:, None]], 1)
-        buffers.window[i].copy_(seen[:, 1:])
-        conv = F.silu((seen * conv_4W).sum(1) + conv_bias_W)
-        dt = F.softplus(dt + dt_bias_H)
-        a = (dt * minus_A_H).exp()
-        x, B, C = conv[:, : E + 2 * N].split([E, N, N], -1)
-        x = x.unflatten(-1, (H, -1))
-        y = _advance(buffers.local[i], a[:, :H], x * dt[:, :H, None], B, C) + skip_H1 * x
-        if social is not None:
-            q = social.read(_unit(p if r is None else p + r), weights.vectors)
-            C_social, gate = q[:, : social.state], F.silu(q[:, social.state :])
-            x, B = conv[:, E + 2 * N :].split([social.heads * social.head_width, social.state], -1)
-            x = x.unflatten(-1, (social.heads, -1)) * dt[:, H:, None]
-            views = [
-                _unit(_advance(S[j], a[:, H:], x, B, C_social), social.eps).flatten(1)  # each head by itself
-                for S in ((buffers.own, buffers.other) if social.both else (buffers.own,))
-            ]
-            added = social.out(torch.cat(views, -1) * gate, weights.vectors)
-            r = added if r is None else r + added
-            j += 1
-        p = p + layer.out(_unit(y.flatten(1) * F.silu(z)), weights.vectors)
-    return weights.head(_unit(p if r is None else p + r), weights.vectors)
+@dataclass(frozen=True)
+class Plan:
+    """What must be said, and how the rest is drawn; `generate` says what is what."""
+
+    forced_TB: NDArray[np.int64]
+    uniform_TB: NDArray[np.float64]
+    stops_V: NDArray[np.bool_]
+    unsaid_V: NDArray[np.bool_]
+    at_first_V: NDArray[np.bool_]
+    temperature: float
+    top_p: float
+    most_tokens: int
 
 
-def _unit(x: Tensor, eps: float = EPS) -> Tensor:
-    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
+@dataclass(frozen=True)
+class Said:
+    """What every row said after every tick until it was done; after that −1, and zeros."""
+
+    tokens_TB: NDArray[np.int64]
+    nats_TB: Tensor
+    logits_TBV: Tensor | None
 
 
-def _advance(S_BHNP: Tensor, a_BH: Tensor, x_BHP: Tensor, B_BN: Tensor, C_BN: Tensor) -> Tensor:
-    """S ← a S + B x^T in place; y = S^T C [B, H, P], as a (S before)^T C + (B·C) x: read so, the new state is written once and only once."""
-    y = a_BH[..., None] * (S_BHNP * C_BN[:, None, :, None]).sum(2) + x_BHP * (B_BN * C_BN).sum(-1)[:, None, None]
-    S_BHNP.copy_(a_BH[..., None, None] * S_BHNP + x_BHP[:, :, None] * B_BN[:, None, :, None])
-    return y
+def say(weights: Weights, starts: Sequence[Start], plan: Plan, threads: int, with_logits: bool = False) -> Said:
+    """Feed headers and beginnings, then what is drawn, until every row has ended or said `most_tokens`. Needs `possible()`. Raises
+    ValueError for states of a model of other sizes, which compiled code would read beyond their end."""
+    _fit(weights, starts)
+    (T, B), V = plan.forced_TB.shape, weights.model.V
+    tokens = np.array([s.token for s in starts], np.int64)
+    assert len(starts) == B and plan.uniform_TB.shape == (T, B) and tokens.min() >= 0 and max(tokens.max(), plan.forced_TB.max()) < V
+    assert all(mask.shape == (V,) and mask.dtype == bool for mask in (plan.stops_V, plan.unsaid_V, plan.at_first_V))
+    said, nats = np.full((T, B), -1, np.int64), torch.zeros(T, B, dtype=weights.dtype)
+    logits = torch.zeros(T, B, V, dtype=weights.dtype) if with_logits else None
+    begins = np.array([s.begins for s in starts], np.int64)
+    given = [np.ascontiguousarray(a) for a in (tokens, begins, plan.forced_TB, plan.uniform_TB, plan.stops_V, plan.unsaid_V, plan.at_first_V)]
+    states = [[t.to(weights.dtype).contiguous() for t in of_all] for of_all in _states(starts)]
+    tables = [np.array([t.data_ptr() for t in of_all], np.uint64) for of_all in states]
+    f = _function(weights)
+
+    def part(first: int, last: int) -> None:
+        pointers = [a.ctypes.data for a in (*given, *tables, said)]
+        task = _Task(B, first, last, T, plan.most_tokens, 0, plan.temperature, plan.top_p, *pointers, nats.data_ptr(), 0 if logits is None else logits.data_ptr())
+        f(ctypes.byref(weights.model), ctypes.byref(task))
+
+    cuts = np.linspace(0, B, min(threads, B) + 1).astype(int).tolist()
+    if len(cuts) == 2:
+        part(0, B)
+    else:
+        with ThreadPoolExecutor(len(cuts) - 1) as pool:  # ctypes lets go of the interpreter
+            list(pool.map(part, cuts[:-1], cuts[1:]))
+    return Said(said, nats, logits)
 
 
-def half_possible() -> bool:
-    """Whether this build of torch and this processor have matrix products of fp16 weights and fp32 inputs."""
-    try:
-        vectors = _Vectors()
-        vectors.matrix(torch.ones(1, 1), True)(torch.ones(1, 1), vectors.joined())
-    except (AttributeError, NotImplementedError, RuntimeError):
-        return False
-    return True
+def _fit(weights: Weights, starts: Sequence[Start]) -> None:
+    local, window, social = weights.shapes
+    expected = (*(local, window) * weights.model.layers, social, social)
+    for start in starts:
+        got = tuple(t.shape for t in (*(t for layer in start.local for t in layer), start.own_LHPN, start.other_LHPN))
+        if got != expected:
+            wrong = next(((tuple(a), tuple(b)) for a, b in zip(got, expected, strict=False) if a != b), (len(start.local), weights.model.layers))
+            raise ValueError(f"states of another model: got {wrong[0]}, expected {wrong[1]}; use those that this model's own encoding gave")
 
 
-def compiled(f: Callable[..., Any]) -> Callable[..., Any]:
-    """`f` compiled for the shapes it meets, each when it first meets them; `f` itself where there is no compiler."""
-    if compiler() is None:
-        return f
-    return torch.compile(f, dynamic=False, options={"cpp_wrapper": True})
+def _states(starts: Sequence[Start]) -> tuple[list[Tensor], ...]:
+    """Local states, convolution windows, own and interlocutor states: for every layer every row's."""
+    layers = list(zip(*(s.local for s in starts), strict=True))
+    own, other = ([S for of_rows in zip(*(getattr(s, name) for s in starts), strict=True) for S in of_rows] for name in ("own_LHPN", "other_LHPN"))
+    return [S for layer in layers for S, _ in layer], [w for layer in layers for _, w in layer], own, other
+
+
+# ---- compiling -------------------------------------------------------------------------------------------------------------
+
+
+def possible() -> bool:
+    """Whether there is a compiler, and it makes something of the source."""
+    return _library() is not None
 
 
 def compiler() -> str | None:
-    """The C++ compiler that `torch.compile` would use, if there is one."""
-    from torch._inductor import cpp_builder, exc
+    """The C++ compiler, if there is one."""
+    return next(filter(None, (shutil.which(name) for name in (os.environ.get("CXX"), "g++", "clang++", "c++") if name)), None)
 
+
+def _function(weights: Weights) -> Callable[..., None]:
+    library = _library()
+    if library is None:
+        raise RuntimeError("fast decoding needs a C++ compiler; name one in CXX, or sample without fast=True")
+    name = "say_float16" if weights.half else {torch.float32: "say_float32", torch.float64: "say_float64"}[weights.dtype]
+    f = getattr(library, name)
+    f.restype, f.argtypes = None, [c_void_p, c_void_p]
+    return f  # type: ignore[no-any-return]
+
+
+def _library() -> ctypes.CDLL | None:
+    found = compiler()
+    return None if found is None else _built(found)
+
+
+@functools.cache
+def _built(compiler: str) -> ctypes.CDLL | None:
+    """Compiled for this very processor, so never kept for another: a process has its own."""
+    tune = "-march=native" if platform.machine() in ("x86_64", "AMD64") else "-mcpu=native"
     try:
-        return shutil.which(cpp_builder.get_cpp_compiler())
-    except (exc.InvalidCxxCompiler, OSError, RuntimeError):
-        return None
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            path = Path(folder, "decoding.so")
+            words = [compiler, *FLAGS, tune, str(SOURCE), "-o", str(path)]
+            # a session of its own: Ctrl-C ends a run after its step, which must not be worded by other code than the steps before
+            made = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, start_new_session=True)
+            if not made.returncode:
+                return ctypes.CDLL(str(path))
+            why = next((line for line in made.stderr.splitlines() if "error" in line), f"exit status {made.returncode}")
+    except OSError as error:  # no folder to write in, one that nothing may be run from, no program, a program that made nothing
+        why = " ".join(str(error).split())
+    warnings.warn(f"{compiler} could not compile {SOURCE.name} ({why:.300}); decoding stays slow; name another compiler in CXX, or a folder in TMPDIR", stacklevel=2)
+    return None

@@ -2,13 +2,13 @@
 
 `generate` words one message: several candidates, each after its own forced beginning, as one batch of a fixed number of rows. What
 is sampled depends on the message's states, header and random numbers only, not on who else is speaking. `sample` takes any number
-of messages, each with states of its own, and may run the compiled step of `decoding.py`. `score` says how likely given texts are.
+of messages, each with states of its own, and may hand them to the compiled code of `decoding.py`. `score` says how likely given texts are.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,9 +71,6 @@ class _Choice:
     at_first_V: Tensor  # nor these as the first word of the model's own
     temperature: Tensor
     top_p: Tensor
-
-
-Advance = Callable[[Tensor, Tensor, Tensor, Tensor, _Choice], tuple[Tensor, Tensor]]  # (fed, forced, free before, uniform) → (said, nats)
 
 
 def _rows(checkpoint: Checkpoint, local: LocalState, own_LHPN: Tensor, other_LHPN: Tensor, rows: int) -> _Rows:
@@ -157,21 +154,37 @@ def _choice(
     return _Choice(forced_T, free_T, uniform_T, stops_V, unsaid_V, first_V, torch.tensor(temperature, dtype=torch.float64), torch.tensor(top_p, dtype=torch.float64))
 
 
-def _say(checkpoint: Checkpoint, prompts: Sequence[Prompt], forced: Sequence[Sequence[int]], choice: _Choice, most_tokens: int, advance: Advance) -> list[Candidate]:
-    """Feed headers and beginnings, then what is chosen, until every row has ended or said `most_tokens`."""
+def _say(checkpoint: Checkpoint, prompts: Sequence[Prompt], choice: _Choice, most_tokens: int, rows: _Rows) -> tuple[NDArray[np.int64], Tensor]:
+    """Feed headers and beginnings, then what is chosen, until every row has ended or said `most_tokens`: (said, its nats) by tick."""
     end, B = checkpoint.tokenizer.END, len(prompts)
     first = np.array([len(p.header) - 1 for p in prompts])  # tick after which a row's first word is said
     fed = torch.tensor([p.header[0] for p in prompts])
     said, nats = [], []
     done = np.zeros(B, bool)
     for t in range(len(choice.forced_TB)):
-        fed, cost = advance(fed, choice.forced_TB[t], choice.free_before_TB[t], choice.uniform_TB[t], choice)
+        fed, cost = _choose(_step(checkpoint, fed, rows), fed, choice.forced_TB[t], choice.free_before_TB[t], choice.uniform_TB[t], choice)
         said.append(fed.numpy())
-        nats.append(cost.numpy())
+        nats.append(cost)
         done |= ((said[-1] == end) & (t >= first)) | (t - first >= most_tokens - 1)
         if done.all():
             break
-    return [_candidate(checkpoint, np.stack(said)[first[i] :, i], np.stack(nats)[first[i] :, i], len(forced[i]), most_tokens) for i in range(B)]
+    return np.stack(said), torch.stack(nats)
+
+
+def _say_fast(checkpoint: Checkpoint, prompts: Sequence[Prompt], choice: _Choice, most_tokens: int, half: bool) -> tuple[NDArray[np.int64], Tensor]:
+    """`_say` by compiled code; nothing is said after a row's end."""
+    starts = [decoding.Start(p.header[0], len(p.header) - 1, p.local.layers, p.own_LHPN, p.other_LHPN) for p in prompts]
+    forced, uniform, stops, unsaid, at_first = (v.numpy() for v in (choice.forced_TB, choice.uniform_TB, choice.stops_V, choice.unsaid_V, choice.at_first_V))
+    plan = decoding.Plan(forced, uniform, stops, unsaid, at_first, float(choice.temperature), float(choice.top_p), most_tokens)
+    said = decoding.say(_weights(checkpoint, half), starts, plan, torch.get_num_threads())
+    return said.tokens_TB, said.nats_TB
+
+
+def _candidates(
+    checkpoint: Checkpoint, prompts: Sequence[Prompt], forced: Sequence[Sequence[int]], said_TB: NDArray[np.int64], nats_TB: Tensor, most_tokens: int
+) -> list[Candidate]:  # fmt: skip
+    first, nats = [len(p.header) - 1 for p in prompts], nats_TB.numpy()
+    return [_candidate(checkpoint, said_TB[first[i] :, i], nats[first[i] :, i], len(forced[i]), most_tokens) for i in range(len(prompts))]
 
 
 def _candidate(checkpoint: Checkpoint, said_T: NDArray[np.int64], nats_T: NDArray[np.float32], forced: int, most_tokens: int) -> Candidate:
@@ -187,24 +200,24 @@ def _candidate(checkpoint: Checkpoint, said_T: NDArray[np.int64], nats_T: NDArra
 def generate(
     checkpoint: Checkpoint, header: Sequence[int], local: LocalState, own_LHPN: Tensor, other_LHPN: Tensor, beginnings: Sequence[str],
     rng: np.random.Generator, temperature: float = 0.8, top_p: float = 0.9, most_tokens: int = 48, own_words: bool = False,
+    fast: bool = False,
 ) -> list[Candidate]:  # fmt: skip
     """One candidate per beginning ("" for none): the beginning word for word, then at most one sentence of the model's own; with
     `own_words` it may not end before a word of its own.
 
-    `own_LHPN` and `other_LHPN` are states as read at the moment of writing. Raises ValueError unless there are ROWS beginnings.
+    `own_LHPN` and `other_LHPN` are states as read at the moment of writing; `fast` is that of `sample`. Raises ValueError unless there are
+    ROWS beginnings.
     """
     if len(beginnings) != ROWS:
         raise ValueError(f"{len(beginnings)} beginnings; expected exactly {ROWS}, so that every batch has the same shape")
     prompts = [Prompt(header, local, own_LHPN, other_LHPN, b) for b in beginnings]
     forced = [checkpoint.tokenizer.encode_text(b) for b in beginnings]
     choice = _choice(checkpoint, prompts, forced, rng.random((most_tokens, ROWS)).T, temperature, top_p, True, own_words)
-    rows = _rows(checkpoint, local, own_LHPN, other_LHPN, ROWS)
-    return _say(checkpoint, prompts, forced, choice, most_tokens, _by_block(checkpoint, rows))
-
-
-def _by_block(checkpoint: Checkpoint, rows: _Rows) -> Advance:
-    """Block after block, as the model is written."""
-    return lambda fed, *how: _choose(_step(checkpoint, fed, rows), fed, *how)
+    if fast and decoding.possible():
+        said = _say_fast(checkpoint, prompts, choice, most_tokens, False)
+    else:
+        said = _say(checkpoint, prompts, choice, most_tokens, _rows(checkpoint, local, own_LHPN, other_LHPN, ROWS))
+    return _candidates(checkpoint, prompts, forced, *said, most_tokens)
 
 
 @torch.inference_mode()
@@ -214,44 +227,27 @@ def sample(
 ) -> list[Candidate]:  # fmt: skip
     """One candidate per prompt, each from states of its own; headers and beginnings may differ in length.
 
-    `fast` compiles the step on first use (about twenty seconds for each number of rows, filled up to a power of two): for many
-    messages. `half` keeps matrices in fp16 where that is possible. Both change rounding, and so, now and then, what is drawn.
+    `fast` runs compiled code where there is a compiler (four seconds on first use), rows apart on as many threads as torch has: for many
+    messages. `half` keeps its matrices in fp16. Both change rounding, and so, now and then, what is drawn.
     """
     if not prompts or not all(p.header for p in prompts):
         raise ValueError(f"{len(prompts)} prompts, some perhaps without a header; expected at least one, each with the header of its message")
-    count = len(prompts)
-    if fast:
-        prompts = [*prompts, *[prompts[-1]] * ((1 << (count - 1).bit_length()) - count)]
+    if half and not fast:
+        raise ValueError("half=True without fast=True; only compiled code keeps matrices in half precision")
     forced = [checkpoint.tokenizer.encode_text(p.beginning) for p in prompts]
     choice = _choice(checkpoint, prompts, forced, rng.random((len(prompts), most_tokens)), temperature, top_p, one_sentence)
-    local = [tuple(torch.cat(parts) for parts in zip(*layer, strict=True)) for layer in zip(*(p.local.layers for p in prompts), strict=True)]
-    own, other = (torch.stack([getattr(p, name) for p in prompts], 1) for name in ("own_LHPN", "other_LHPN"))
-    if fast:
-        buffers = decoding.buffers_of(_weights(checkpoint, half), local, own, other)
-        advance: Advance = functools.partial(_compiled(checkpoint, half), buffers)
+    if fast and decoding.possible():
+        said = _say_fast(checkpoint, prompts, choice, most_tokens, half)
     else:
-        advance = _by_block(checkpoint, _Rows(local, list(own), list(other), _windows(checkpoint, len(prompts))))
-    return _say(checkpoint, prompts, forced, choice, most_tokens, advance)[:count]
+        local = [tuple(torch.cat(parts) for parts in zip(*layer, strict=True)) for layer in zip(*(p.local.layers for p in prompts), strict=True)]
+        own, other = (torch.stack([getattr(p, name) for p in prompts], 1) for name in ("own_LHPN", "other_LHPN"))
+        said = _say(checkpoint, prompts, choice, most_tokens, _Rows(local, list(own), list(other), _windows(checkpoint, len(prompts))))
+    return _candidates(checkpoint, prompts, forced, *said, most_tokens)
 
 
 @functools.cache
 def _weights(checkpoint: Checkpoint, half: bool) -> decoding.Weights:
-    if half and not decoding.half_possible():
-        raise ValueError("half precision needs a processor and a build of torch with fp16 matrix products (fbgemm), expected with half=True; leave it out")
     return decoding.weights_of(checkpoint.model, half)
-
-
-@functools.cache
-def _compiled(checkpoint: Checkpoint, half: bool) -> Callable[..., tuple[Tensor, Tensor]]:
-    """One tick over running states, compiled where there is a compiler."""
-    weights = _weights(checkpoint, half)
-
-    def tick(
-        buffers: decoding.Buffers, fed_B: Tensor, forced_B: Tensor, free_before_B: Tensor, uniform_B: Tensor, choice: _Choice
-    ) -> tuple[Tensor, Tensor]:
-        return _choose(decoding.step(weights, fed_B, buffers), fed_B, forced_B, free_before_B, uniform_B, choice)
-
-    return decoding.compiled(tick)
 
 
 @torch.inference_mode()

@@ -24,9 +24,10 @@ import torch
 from torch import Tensor
 
 from sociallm.batches import Batch, forgetting
-from sociallm.losses import CrossEntropy
-from sociallm.model import Reads, SocialBlock, SociaLLM, SociaLLMConfig, TokenLayout, Written, reads_of, sequence_of
-from sociallm.streams import NEITHER, Incidence, Read, compose, composition, incidence
+from sociallm.blocks import SocialBlock, Written
+from sociallm.losses import head_nll
+from sociallm.model import Reads, SociaLLM, SociaLLMConfig, TokenLayout, reads_of, sequence_of
+from sociallm.streams import NEITHER, Incidence, Read, compose, incidence, rows_of
 
 GROUP = 4096  # tokens of copies computed together: weights between copies grow with the square of their number, readers never meet
 
@@ -57,8 +58,7 @@ def token_nll_per_reader(model: SociaLLM, batch: Batch, copies: Sequence[Copies]
     in_message_Y = batch.place - torch.tensor(batch.reads.starts, dtype=torch.long)[batch.read_Y]
     if not h:
         return model.embedding.weight.new_zeros(0)
-    nll: Tensor = CrossEntropy.apply(model.logits(torch.cat(h).index_select(0, first_R[batch.read_Y] + in_message_Y)), batch.target)
-    return nll
+    return head_nll(model, torch.cat(h).index_select(0, first_R[batch.read_Y] + in_message_Y), batch.target)
 
 
 def residual(model: SociaLLM, copies: Copies) -> Tensor:
@@ -76,13 +76,10 @@ def residual(model: SociaLLM, copies: Copies) -> Tensor:
 def _states(block: SocialBlock, written: Written, copies: Copies) -> tuple[Tensor, Tensor]:
     """(own, interlocutor) state before each copy [C, H, P, N], in the order of the sequence, from operators of the same reader's copies."""
     log_alpha, U = written.log_alpha_MH.index_select(0, copies.flat_C), written.U_MHPN.index_select(0, copies.flat_C)
-    s = copies.streams
-    read_V, weight_V = torch.from_numpy(s.read_V), torch.from_numpy(s.weight_V).to(U)
     now = copies.hours_C[torch.argsort(copies.flat_C)]  # in the order of the sequence
     hours = (now[:, None] - copies.hours_C[None, :]).clamp(min=0).to(U)
-    own = composition(torch.from_numpy(s.own_RM), log_alpha, block.role_log, block.rate_log, hours)
-    rows = composition(torch.from_numpy(s.other_VM), log_alpha, block.role_log, block.rate_log, hours[read_V]) * weight_V[None, :, None]
-    return compose(own, U), compose(torch.zeros_like(own).index_add(1, read_V, rows), U)
+    own, other = rows_of(copies.streams, U).compositions(log_alpha, block.role_log, block.rate_log, hours)
+    return compose(own, U), compose(other, U)
 
 
 def copies_of(batch: Batch, config: SociaLLMConfig, tokens: int = GROUP) -> tuple[Copies, ...]:

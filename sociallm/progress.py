@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # train imports this file
 
 FILE, CURVE, PLOT = "training.safetensors", "curve.csv", "curve.png"
 HEADER = "training"
-COLUMNS = ("step", "epoch", "tokens", "speak_nats", "listen_nats", "rate", "tokens_per_second")
+COLUMNS = ("step", "epoch", "tokens", "speak_nats", "listen_nats", "contrast_nats", "rate", "tokens_per_second")
 FREE = ("report_every", "validate_every", "save_every", "threads", "device")  # settings that may change when a training goes on
 
 
@@ -51,7 +51,7 @@ def name_of(sets: Sets, sizes: SociaLLMConfig, config: TrainConfig, start: Socia
     return h.hexdigest()
 
 
-def save(folder: Path, name: str, state: Training, rows: Sequence[Mapping[str, float]]) -> None:
+def save(folder: Path, name: str, state: Training, rows: Sequence[Mapping[str, float | None]]) -> None:
     """Write where a training is."""
     tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in state.model.state_dict().items()}
     for i, (optimizer, p) in enumerate(_parameters(state)):
@@ -103,7 +103,7 @@ def restore(folder: Path, name: str, state: Training) -> bool:
     return True
 
 
-def rows(folder: Path, step: int) -> list[dict[str, float]]:
+def rows(folder: Path, step: int) -> list[dict[str, float | None]]:
     """The rows of the curve up to `step`, as saved."""
     return [] if step == 0 else [dict(r) for r in _read(folder / FILE)[0]["rows"]]
 
@@ -113,7 +113,7 @@ def clear(folder: Path) -> None:
     (folder / FILE).unlink(missing_ok=True)
 
 
-def write_rows(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
+def write_rows(folder: Path, rows: Sequence[Mapping[str, float | None]]) -> None:
     """The curve as CSV."""
     with open(folder / CURVE, "w", newline="") as out:
         table = csv.DictWriter(out, COLUMNS)
@@ -121,7 +121,7 @@ def write_rows(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
         table.writerows(rows)
 
 
-def write_curve(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
+def write_curve(folder: Path, rows: Sequence[Mapping[str, float | None]]) -> None:
     """The curve as CSV, and its losses as a plot."""
     write_rows(folder, rows)
     from matplotlib.figure import Figure  # loaded by who draws only

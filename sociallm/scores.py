@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sociallm import corpora
@@ -92,14 +91,11 @@ class Scores:
 
 
 def score(model: SociaLLM, conversations: Sequence[Encoded], tokenizer: Tokenizer, variants: Sequence[str] = USUAL) -> Scores:
-    """Read whole conversations. A model without social blocks has one variant only, "on"."""
+    """Read whole conversations, each message under every variant (`through.Reading.nats`)."""
     scores = Scores()
-    named = [v for v in variants if len(model.social) or v == "on"]
     for encoded in conversations:
         for reading in readings(model, encoded, tokenizer):
-            with torch.no_grad():
-                nats = {v: reading.nats(model, v) for v in named}
-            add(scores, reading.window, reading.batch, nats, len(conversations), goes_on=reading.start is not None)
+            add(scores, reading.window, reading.batch, reading.nats(model, variants), len(conversations), goes_on=reading.start is not None)
     return scores
 
 

@@ -2,8 +2,7 @@
 
 Per head h:  S_t = a_t S_{t-1} + x_t B_t^T,   y_t = S_t C_t      (x already carries its step size Delta)
 
-A sequence is a set of independent *segments* (channels, or messages), each cut into chunks of at most Q tokens;
-no chunk holds tokens of two segments, so what one segment says never touches another's numbers, not even by rounding.
+Sequences are cut into chunks (`chunks.py`). Within a chunk tokens meet in matrix products; between chunks the state is handed on.
 
 Letters in shapes: T tokens, K chunks, Q tokens a chunk, G segments, H heads, P head width, N state width.
 """
@@ -19,108 +18,102 @@ import torch
 from torch import Tensor
 
 from sociallm import kernels
+from sociallm.chunks import Chunks, from_chunks, to_chunks
+
+
+def ssd(x_THP: Tensor, log_a_TH: Tensor, B_TN: Tensor, C_TN: Tensor, chunks: Chunks, initial_GHPN: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The scan over all segments: (y [T,H,P], final states [G,H,P,N]). Empty sequences and segments are fine.
+
+    Chunked here; on CUDA by mamba-ssm's kernels where they are installed.
+    """
+    G, (_, H, P), N = chunks.segments, x_THP.shape, B_TN.shape[-1]
+    if x_THP.shape[0] == 0 or x_THP.is_cuda:
+        initial = x_THP.new_zeros(G, H, P, N) if initial_GHPN is None else initial_GHPN
+        if x_THP.shape[0] == 0:
+            return x_THP, initial
+        if kernels.available(x_THP.device, x_THP.dtype):
+            return kernels.fused(kernels.imported()[0], x_THP, log_a_TH, B_TN, C_TN, chunks.lengths, initial)
+        warnings.warn(kernels.why_not(x_THP.device, x_THP.dtype), stacklevel=2)
+    x, log_a, B, C = (to_chunks(v, chunks) for v in (x_THP, log_a_TH, B_TN, C_TN))
+    states = chunk_states(x, log_a, B, chunks.segment_K, G, initial_GHPN)
+    y = readout(C, x, B, states.cumulative_KQH, *(() if states.before_KHPN is None else (states.before_KHPN,)))
+    return from_chunks(y[:, :, 0], chunks), states.final_GHPN
+
+
+def ssd_reference(x_THP: Tensor, log_a_TH: Tensor, B_TN: Tensor, C_TN: Tensor, lengths: list[int], initial_GHPN: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The recurrence itself, token by token: what every other form is compared with."""
+    G, (_, H, P), N = len(lengths), x_THP.shape, B_TN.shape[-1]
+    final = x_THP.new_zeros(G, H, P, N) if initial_GHPN is None else initial_GHPN.clone()
+    y, t = [], 0
+    for g, length in enumerate(lengths):
+        S = final[g]
+        for _ in range(length):
+            S, y_t = ssd_step(S, x_THP[t], log_a_TH[t], B_TN[t], C_TN[t])
+            y.append(y_t)
+            t += 1
+        final = torch.cat([final[:g], S[None], final[g + 1 :]])
+    return (torch.stack(y) if y else x_THP), final
+
+
+def ssd_step(S_HPN: Tensor, x_HP: Tensor, log_a_H: Tensor, B_N: Tensor, C_N: Tensor) -> tuple[Tensor, Tensor]:
+    """One token: (new state, y). Leading batch dimensions, the same for all arguments, are allowed."""
+    S = log_a_H.exp()[..., None, None] * S_HPN + x_HP[..., None] * B_N[..., None, None, :]
+    return S, (S * C_N[..., None, None, :]).sum(-1)
+
+
+# ---- states between chunks -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Chunks:
-    """Where the chunks of all segments lie in a flat sequence of T tokens.
+class ChunkStates:
+    """What each chunk starts from and each segment ends with."""
 
-    index_KQ: position of each token in the flat sequence, T where a chunk is not full. segment_K: whose chunk it is;
-    the chunks of a segment follow one another. inverse_T: place of every token in the flattened [K*Q] layout.
+    cumulative_KQH: Tensor  # sum of log a from the chunk's first token up to and including each token
+    before_KHPN: Tensor | None  # state before the chunk; None: all empty
+    decay_before_KH: Tensor  # log decay from the segment's start to the chunk's start
+    final_GHPN: Tensor  # state after the segment
+    decay_final_GH: Tensor  # log decay over the whole segment
+    later_L: Tensor  # chunks that are not the first of their segment
+
+
+def chunk_states(
+    x_KQHP: Tensor, log_a_KQH: Tensor, B_KQN: Tensor, segment_K: Tensor, segments: int, initial_GHPN: Tensor | None = None
+) -> ChunkStates:  # fmt: skip
+    """States between chunks. Tokens that fill a chunk up must have x = 0 and log a = 0: they change nothing."""
+    cumulative = log_a_KQH.cumsum(1)
+    total_KH = cumulative[:, -1]
+    own_KHPN = _Own.apply(x_KQHP, B_KQN, cumulative)
+    waves = _waves_of(segment_K, segments)
+    if initial_GHPN is None and waves.plain:  # one chunk each: nothing between them
+        return ChunkStates(cumulative, None, torch.zeros_like(total_KH), own_KHPN, total_KH, waves.later)
+    before, decay_before, final, decay_final = _Between.apply(own_KHPN, total_KH, initial_GHPN, waves)
+    return ChunkStates(cumulative, before, decay_before, final, decay_final, waves.later)
+
+
+class _Own(torch.autograd.Function):
+    """(x, B, cumulative) → what each chunk adds to its state by its end [K,H,P,N]: the sum of exp(total - cumulative) x B^T.
+
+    By hand, because the gradient of the weights comes out of that of x for one sum, and nothing is copied to be turned round.
     """
 
-    index_KQ: Tensor
-    segment_K: Tensor
-    inverse_T: Tensor
-    segments: int
-    lengths: tuple[int, ...]  # of the segments, in tokens
-
-
-def chunks_of(lengths: list[int], width: int) -> Chunks:
-    """Chunks of segments that lie one after another in a flat sequence; `lengths` in tokens, 0 allowed."""
-    total = int(sum(lengths))
-    rows: list[np.ndarray] = []
-    owner: list[int] = []
-    inverse, start = np.empty(total, np.int64), 0
-    for segment, length in enumerate(lengths):
-        for first in range(0, length, width):
-            n = min(width, length - first)
-            row = np.full(width, total, np.int64)
-            row[:n] = np.arange(start + first, start + first + n)
-            inverse[start + first : start + first + n] = len(rows) * width + np.arange(n)
-            rows.append(row)
-            owner.append(segment)
-        start += length
-    index = np.stack(rows) if rows else np.zeros((0, width), np.int64)
-    return Chunks(torch.from_numpy(index), torch.tensor(owner, dtype=torch.long), torch.from_numpy(inverse), len(lengths), tuple(map(int, lengths)))
-
-
-def _spread(flat_TF: Tensor, index: Tensor) -> Tensor:
-    """flat[index], zeros where the index is T."""
-    T = flat_TF.shape[0]
-    return flat_TF.index_select(0, index.clamp(max=T - 1)).index_fill_(0, (index == T).nonzero()[:, 0], 0)
-
-
-class _ToChunks(torch.autograd.Function):
-    """[T, F] → [K·Q, F], zeros where a chunk is not full. Every token has one place, so the gradient is a gather as well:
-    several times faster on a CPU than the scatter that indexing would derive."""
+    @staticmethod
+    def forward(ctx: Any, x_KQHP: Tensor, B_KQN: Tensor, cumulative_KQH: Tensor) -> Tensor:
+        K, Q, H, P = x_KQHP.shape
+        weight_KQH = (cumulative_KQH[:, -1:] - cumulative_KQH).exp_()
+        weighted = (x_KQHP * weight_KQH[..., None]).view(K, Q, H * P)
+        ctx.save_for_backward(x_KQHP, B_KQN, weight_KQH, weighted)
+        return torch.bmm(weighted.transpose(1, 2), B_KQN).view(K, H, P, -1)
 
     @staticmethod
-    def forward(ctx: Any, flat_TF: Tensor, index: Tensor, inverse_T: Tensor) -> Tensor:
-        ctx.save_for_backward(inverse_T)
-        return _spread(flat_TF, index)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        (inverse_T,) = ctx.saved_tensors
-        return grad.index_select(0, inverse_T), None, None
-
-
-class _FromChunks(torch.autograd.Function):
-    """[K·Q, F] → [T, F], the inverse of `_ToChunks`; places that hold no token get no gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, chunked_F: Tensor, index: Tensor, inverse_T: Tensor) -> Tensor:
-        ctx.save_for_backward(index)
-        return chunked_F.index_select(0, inverse_T)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        (index,) = ctx.saved_tensors
-        return _spread(grad, index), None, None
-
-
-class _Pick(torch.autograd.Function):
-    """rows[index] along the first dimension, with a row-wise gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, index: Tensor) -> Tensor:
-        ctx.save_for_backward(index)
-        ctx.rows = rows.shape
-        return rows.index_select(0, index)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        (index,) = ctx.saved_tensors
-        flat = grad.new_zeros(ctx.rows[0], ctx.rows[1:].numel()).index_add_(0, index, grad.flatten(1))
-        return flat.view(ctx.rows), None
-
-
-def pick(rows: Tensor, index: Tensor) -> Tensor:
-    """rows[index] along the first dimension."""
-    return _Pick.apply(rows, index)
-
-
-def to_chunks(flat_T: Tensor, chunks: Chunks) -> Tensor:
-    """[T, ...] → [K, Q, ...], zeros where a chunk is not full."""
-    K, Q = chunks.index_KQ.shape
-    return _ToChunks.apply(flat_T.flatten(1), chunks.index_KQ.flatten(), chunks.inverse_T).view(K, Q, *flat_T.shape[1:])
-
-
-def from_chunks(chunked_KQ: Tensor, chunks: Chunks) -> Tensor:
-    """[K, Q, ...] → [T, ...]."""
-    out = _FromChunks.apply(chunked_KQ.flatten(0, 1).flatten(1), chunks.index_KQ.flatten(), chunks.inverse_T)
-    return out.view(-1, *chunked_KQ.shape[2:])
+    def backward(ctx: Any, g_KHPN: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        x, B, weight, weighted = ctx.saved_tensors
+        K, Q, H, P = x.shape
+        g = g_KHPN.reshape(K, H * P, -1)
+        g_x = torch.bmm(B, g.transpose(1, 2)).view(K, Q, H, P).mul_(weight[..., None])
+        g_log = (g_x * x).sum(-1)
+        g_cumulative = -g_log
+        g_cumulative[:, -1] += g_log.sum(1)
+        return g_x, torch.bmm(weighted, g), g_cumulative
 
 
 @dataclass(frozen=True)
@@ -227,56 +220,12 @@ class _Between(torch.autograd.Function):
         return back(g), back(g_log + own_log), g_initial, None
 
 
-@dataclass(frozen=True)
-class ChunkStates:
-    """What each chunk starts from and each segment ends with."""
-
-    cumulative_KQH: Tensor  # sum of log a from the chunk's first token up to and including each token
-    before_KHPN: Tensor | None  # state before the chunk; None: all empty
-    decay_before_KH: Tensor  # log decay from the segment's start to the chunk's start
-    final_GHPN: Tensor  # state after the segment
-    decay_final_GH: Tensor  # log decay over the whole segment
-    later_L: Tensor  # chunks that are not the first of their segment
+# ---- reading ---------------------------------------------------------------------------------------------------------
 
 
-class _Own(torch.autograd.Function):
-    """(x, B, cumulative) → what each chunk adds to its state by its end [K,H,P,N]: the sum of exp(total - cumulative) x B^T.
-
-    By hand, because the gradient of the weights comes out of that of x for one sum, and nothing is copied to be turned round.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x_KQHP: Tensor, B_KQN: Tensor, cumulative_KQH: Tensor) -> Tensor:
-        K, Q, H, P = x_KQHP.shape
-        weight_KQH = (cumulative_KQH[:, -1:] - cumulative_KQH).exp_()
-        weighted = (x_KQHP * weight_KQH[..., None]).view(K, Q, H * P)
-        ctx.save_for_backward(x_KQHP, B_KQN, weight_KQH, weighted)
-        return torch.bmm(weighted.transpose(1, 2), B_KQN).view(K, H, P, -1)
-
-    @staticmethod
-    def backward(ctx: Any, g_KHPN: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
-        x, B, weight, weighted = ctx.saved_tensors
-        K, Q, H, P = x.shape
-        g = g_KHPN.reshape(K, H * P, -1)
-        g_x = torch.bmm(B, g.transpose(1, 2)).view(K, Q, H, P).mul_(weight[..., None])
-        g_log = (g_x * x).sum(-1)
-        g_cumulative = -g_log
-        g_cumulative[:, -1] += g_log.sum(1)
-        return g_x, torch.bmm(weighted, g), g_cumulative
-
-
-def chunk_states(
-    x_KQHP: Tensor, log_a_KQH: Tensor, B_KQN: Tensor, segment_K: Tensor, segments: int, initial_GHPN: Tensor | None = None
-) -> ChunkStates:  # fmt: skip
-    """States between chunks. Tokens that fill a chunk up must have x = 0 and log a = 0: they change nothing."""
-    cumulative = log_a_KQH.cumsum(1)
-    total_KH = cumulative[:, -1]
-    own_KHPN = _Own.apply(x_KQHP, B_KQN, cumulative)
-    waves = _waves_of(segment_K, segments)
-    if initial_GHPN is None and waves.plain:  # one chunk each: nothing between them
-        return ChunkStates(cumulative, None, torch.zeros_like(total_KH), own_KHPN, total_KH, waves.later)
-    before, decay_before, final, decay_final = _Between.apply(own_KHPN, total_KH, initial_GHPN, waves)
-    return ChunkStates(cumulative, before, decay_before, final, decay_final, waves.later)
+def readout(C_KQN: Tensor, x_KQHP: Tensor, B_KQN: Tensor, cumulative_KQH: Tensor, *states_KHPN: Tensor) -> Tensor:
+    """What tokens read of their own chunk and of each of V states before it: [K, Q, V, H, P]; without a state as with an empty one."""
+    return _Readout.apply(C_KQN, x_KQHP, B_KQN, cumulative_KQH, *states_KHPN)
 
 
 class _Readout(torch.autograd.Function):
@@ -324,48 +273,3 @@ class _Readout(torch.autograd.Function):
             g_C.baddbmm_(g, S.reshape(K, H * P, -1))
             g_states.append(torch.bmm(g.transpose(1, 2), C).view(S.shape))
         return g_C, g_x.transpose(1, 2), g_B, g_cumulative, *g_states
-
-
-def readout(C_KQN: Tensor, x_KQHP: Tensor, B_KQN: Tensor, cumulative_KQH: Tensor, *states_KHPN: Tensor) -> Tensor:
-    """What tokens read of their own chunk and of each of V states before it: [K, Q, V, H, P]; without a state as with an empty one."""
-    return _Readout.apply(C_KQN, x_KQHP, B_KQN, cumulative_KQH, *states_KHPN)
-
-
-def ssd(x_THP: Tensor, log_a_TH: Tensor, B_TN: Tensor, C_TN: Tensor, chunks: Chunks, initial_GHPN: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The scan over all segments: (y [T,H,P], final states [G,H,P,N]). Empty sequences and segments are fine.
-
-    Chunked here; on CUDA by mamba-ssm's kernels where they are installed.
-    """
-    G, (_, H, P), N = chunks.segments, x_THP.shape, B_TN.shape[-1]
-    if x_THP.shape[0] == 0 or x_THP.is_cuda:
-        initial = x_THP.new_zeros(G, H, P, N) if initial_GHPN is None else initial_GHPN
-        if x_THP.shape[0] == 0:
-            return x_THP, initial
-        if kernels.available(x_THP.device, x_THP.dtype):
-            return kernels.fused(kernels.imported()[0], x_THP, log_a_TH, B_TN, C_TN, chunks.lengths, initial)
-        warnings.warn(kernels.why_not(x_THP.device, x_THP.dtype), stacklevel=2)
-    x, log_a, B, C = (to_chunks(v, chunks) for v in (x_THP, log_a_TH, B_TN, C_TN))
-    states = chunk_states(x, log_a, B, chunks.segment_K, G, initial_GHPN)
-    y = readout(C, x, B, states.cumulative_KQH, *(() if states.before_KHPN is None else (states.before_KHPN,)))
-    return from_chunks(y[:, :, 0], chunks), states.final_GHPN
-
-
-def ssd_reference(x_THP: Tensor, log_a_TH: Tensor, B_TN: Tensor, C_TN: Tensor, lengths: list[int], initial_GHPN: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The recurrence itself, token by token: what every other form is compared with."""
-    G, (_, H, P), N = len(lengths), x_THP.shape, B_TN.shape[-1]
-    final = x_THP.new_zeros(G, H, P, N) if initial_GHPN is None else initial_GHPN.clone()
-    y, t = [], 0
-    for g, length in enumerate(lengths):
-        S = final[g]
-        for _ in range(length):
-            S, y_t = ssd_step(S, x_THP[t], log_a_TH[t], B_TN[t], C_TN[t])
-            y.append(y_t)
-            t += 1
-        final = torch.cat([final[:g], S[None], final[g + 1 :]])
-    return (torch.stack(y) if y else x_THP), final
-
-
-def ssd_step(S_HPN: Tensor, x_HP: Tensor, log_a_H: Tensor, B_N: Tensor, C_N: Tensor) -> tuple[Tensor, Tensor]:
-    """One token: (new state, y). Leading batch dimensions, the same for all arguments, are allowed."""
-    S = log_a_H.exp()[..., None, None] * S_HPN + x_HP[..., None] * B_N[..., None, None, :]
-    return S, (S * C_N[..., None, None, :]).sum(-1)

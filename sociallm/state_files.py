@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sociallm.conversation import Conversation, ConversationError, Message, from_json, to_json
+from sociallm.conversation import MAX_TIME, Conversation, ConversationError, Message, from_json, to_json
 from sociallm.model import SociaLLM
 from sociallm.states import LocalState, SocialState, StateError
 
@@ -57,7 +57,7 @@ def _read(path: Path, kind: str, checkpoint: str) -> tuple[dict[str, Any], dict[
     if header.get("sha256") != digest(header["checkpoint"], header["states"], tensors):
         raise StateError(f"{path}: SHA-256 differs from the one in the header; the file is damaged or was edited: restore it, or run again")
     if header["checkpoint"] != checkpoint:
-        raise StateError(f"{path}: made by checkpoint {header['checkpoint']:.12}…, the model loaded is {checkpoint:.12}…; load the one that made it")
+        raise StateError(f"{path}: made by checkpoint {header['checkpoint'][:12]!r}…, the model loaded is {checkpoint:.12}…; load the one that made it")
     return header["states"], tensors
 
 
@@ -113,7 +113,7 @@ def _check_tensor(tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype, wh
 
 def _time_and_key(entry: Any, where: str) -> tuple[int | None, str]:
     key, time = (entry.get("key"), entry.get("time")) if isinstance(entry, dict) else (None, None)
-    if not isinstance(key, str) or not re.fullmatch("[0-9a-f]{64}", key) or not (time is None or type(time) is int):
+    if not isinstance(key, str) or not re.fullmatch("[0-9a-f]{64}", key) or not (time is None or (type(time) is int and abs(time) <= MAX_TIME)):
         raise StateError(f"{where} has key {key!r:.80} and time {time!r:.40}, expected 64 hexadecimal digits and milliseconds; restore the file, or run again")
     return time, key
 

@@ -54,7 +54,8 @@ def next_key(key: str, message: str, role: int, time: int) -> str:
     return hashlib.sha256(f"{key}\0{message}\0{ROLES[role]}\0{time}".encode()).hexdigest()
 
 
-def _in_order(time: int, last: int | None) -> None:
+def check_order(time: int, last: int | None) -> None:
+    """Raises `StateError` for a message older than the last one absorbed."""
     if last is not None and time < last:
         raise StateError(f"a message of time {time} cannot be absorbed after one of {last}; deliver messages in order of time")
 
@@ -68,6 +69,7 @@ class Dynamics:
 
     @classmethod
     def of(cls, model: SociaLLM) -> Dynamics:
+        """Those of a model's weights, as they are now."""
         none = model.embedding.weight.new_zeros(0, 2, model.config.social_heads)  # of a model without social layers
         roles, rates = ([getattr(b, name).detach() for b in model.social] for name in ("role_log", "rate_log"))
         return cls(torch.stack(roles) if roles else none, torch.stack(rates) if rates else none[:, 0])
@@ -114,7 +116,7 @@ class ComposedOperator:
 
     def then(self, later: ComposedOperator, dynamics: Dynamics) -> ComposedOperator:
         """This run, then a later one."""
-        _in_order(later.first, self.last)
+        check_order(later.first, self.last)
         log_alpha = dynamics.log_decay_LH(later.first - self.last) + later.log_alpha_LH
         U = log_alpha.exp()[..., None, None] * self.U_LHPN + later.U_LHPN
         return ComposedOperator(self.first, later.last, self.log_alpha_LH + log_alpha, U, self.messages + later.messages)
@@ -139,12 +141,13 @@ class SocialState:
 
     @classmethod
     def empty(cls, model: SociaLLM, checkpoint: str) -> SocialState:
+        """The state of somebody who has met nothing; `checkpoint` names the model in its key."""
         return cls(model.empty_state(1)[:, 0], None, empty_key(checkpoint))
 
     def absorb(self, operator: MessageOperator, role: int, time: int, dynamics: Dynamics) -> SocialState:
         """The state after a message of time `time` (not before the last one) that its holder wrote or read."""
-        self._fits(operator.U_LHPN)
-        _in_order(time, self.time)
+        self.check_fits(operator.U_LHPN)
+        check_order(time, self.time)
         S = operator.log_alpha_LH.exp()[..., None, None] * self.at(time, dynamics) + dynamics.gain_LH11(role) * operator.U_LHPN
         return SocialState(S, time, next_key(self.key, operator.message, role, time))
 
@@ -152,14 +155,15 @@ class SocialState:
         """The state after a composed run: the key of absorbing its messages one by one, the same numbers up to rounding."""
         if run is None:
             return self
-        self._fits(run.U_LHPN)
-        _in_order(run.first, self.time)
+        self.check_fits(run.U_LHPN)
+        check_order(run.first, self.time)
         key = self.key
         for message, role, time in run.messages:
             key = next_key(key, message, role, time)
         return SocialState(run.log_alpha_LH.exp()[..., None, None] * self.at(run.first, dynamics) + run.U_LHPN, run.last, key)
 
-    def _fits(self, U_LHPN: Tensor) -> None:
+    def check_fits(self, U_LHPN: Tensor) -> None:
+        """Raises `StateError` for an operator of another model."""
         if U_LHPN.shape != self.S_LHPN.shape:  # shapes that only broadcast would pass unseen
             raise StateError(f"an operator of shape {tuple(U_LHPN.shape)} cannot enter a state of shape {tuple(self.S_LHPN.shape)}; use one checkpoint for both")
 

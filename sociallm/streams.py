@@ -120,6 +120,28 @@ def composition(role_RM: Tensor, log_alpha_MH: Tensor, role_log_2H: Tensor, rate
     return weight.masked_fill(held[None] == 0, -torch.inf).exp()
 
 
+@dataclass(frozen=True)
+class Rows:
+    """An `Incidence` as tensors, where the operators are: laid out once, weighed in every layer."""
+
+    own_RM: Tensor
+    other_VM: Tensor
+    read_V: Tensor
+    weight_V: Tensor
+
+    def compositions(self, log_alpha_MH: Tensor, role_log_2H: Tensor, rate_log_H: Tensor, hours_RM: Tensor) -> tuple[Tensor, Tensor]:
+        """`composition` of every read's own stream, and of its interlocutors' streams, their rows added up: [H, R, M] each."""
+        own_HRM = composition(self.own_RM, log_alpha_MH, role_log_2H, rate_log_H, hours_RM)
+        rows_HVM = composition(self.other_VM, log_alpha_MH, role_log_2H, rate_log_H, hours_RM[self.read_V]) * self.weight_V[None, :, None]
+        return own_HRM, torch.zeros_like(own_HRM).index_add(1, self.read_V, rows_HVM)
+
+
+def rows_of(streams: Incidence, like: Tensor) -> Rows:
+    """The streams on the device of a tensor of operators, in its precision."""
+    own, other, read, weight = (torch.from_numpy(v).to(like.device) for v in (streams.own_RM, streams.other_VM, streams.read_V, streams.weight_V))
+    return Rows(own, other, read, weight.to(like.dtype))
+
+
 def start_weight(role_RM: Tensor, log_alpha_MH: Tensor, rate_log_H: Tensor, hours_R: Tensor, kept_R: NDArray[np.bool_] | None) -> Tensor:
     """[H, R]: what is left, at each read, of the state a stream had `hours_R` before: 0 where it is forgotten."""
     held = (role_RM != NEITHER).to(log_alpha_MH.dtype)

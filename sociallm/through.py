@@ -24,7 +24,6 @@ TOKENS, MESSAGES = 2048, 128  # of a window
 VARIANTS: Mapping[str, tuple[bool, bool]] = {"on": (False, False), "no_own": (True, False), "no_interlocutor": (False, True), "off": (True, True)}
 
 
-
 def cut_off(streams: Incidence) -> Incidence:
     """Streams of readers who forgot, at the beginning of the window, all that was before it."""
     return replace(streams, own_start_R=np.zeros(len(streams.own_RM), bool), other_start_V=np.zeros(len(streams.other_VM), bool))
@@ -45,9 +44,12 @@ class Reading:
     start: Start | None
     public: Public
 
-    def nats(self, model: SociaLLM, variant: str) -> NDArray[np.float64]:
-        """Of every message of the window, as its author says it, its states changed as `CHANGES` has it."""
-        return by_read(token_nll(model, self.batch, CHANGES[variant](self.batch.streams), self.public, self.start), self.batch)
+    @torch.no_grad()
+    def nats(self, model: SociaLLM, variants: Sequence[str] = tuple(VARIANTS)) -> dict[str, NDArray[np.float64]]:
+        """Of every message of the window, as its author says it, its states changed as `CHANGES` has it. A model without social blocks
+        has one variant only, "on"."""
+        able = [v for v in variants if len(model.social) or v == "on"]
+        return {v: by_read(token_nll(model, self.batch, CHANGES[v](self.batch.streams), self.public, self.start), self.batch) for v in able}
 
 
 @torch.no_grad()
@@ -66,35 +68,15 @@ def readings(
         [carried] = carry_on(model, public, batch, [carried])
 
 
-@dataclass(frozen=True)
-class ReadThrough:
-    """One window of a conversation that is read through: nats of every read of its batch, by variant."""
-
-    batch: Batch
-    window: Window
-    nats: Mapping[str, np.ndarray]
-
-
-@torch.no_grad()
-def read_through(
-    model: SociaLLM, encoded: Encoded, tokenizer: Tokenizer, tokens: int = TOKENS, messages: int = MESSAGES, variants: Sequence[str] = tuple(VARIANTS),
-    slots: Mapping[AgentID, int] | None = None,
-) -> Iterator[ReadThrough]:  # fmt: skip
-    """Every window's nats. A model without social blocks has one variant only, "on"."""
-    chosen = [v for v in variants if len(model.social) or v == "on"]
-    for reading in readings(model, encoded, tokenizer, windows_of(encoded, tokens, messages), slots):
-        yield ReadThrough(reading.batch, reading.window, {name: reading.nats(model, name) for name in chosen})
-
-
 def bits_per_byte(model: SociaLLM, encoded: Sequence[Encoded], tokenizer: Tokenizer, most_tokens: int | None = None) -> dict[str, float]:
     """Bits per byte of speech, by variant, over conversations in a fixed random order until `most_tokens` tokens are read."""
     nats: dict[str, float] = {}
     size = used = 0
     for i in np.random.default_rng(1).permutation(len(encoded)):
-        for step in read_through(model, encoded[i], tokenizer):
-            used += step.window.cost
-            size += int(step.batch.bytes_R.sum())
-            for name, v in step.nats.items():
+        for reading in readings(model, encoded[i], tokenizer):
+            used += reading.window.cost
+            size += int(reading.batch.bytes_R.sum())
+            for name, v in reading.nats(model).items():
                 nats[name] = nats.get(name, 0.0) + float(v.sum())
             if most_tokens is not None and used >= most_tokens:
                 return {name: v / size / math.log(2) for name, v in nats.items()}

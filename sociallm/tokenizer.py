@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer as BPE
 from tokenizers import decoders, models, pre_tokenizers, trainers
@@ -47,16 +48,22 @@ class Tokenizer:
     END, PAD = END, PAD
 
     def __init__(self, bpe: BPE):
+        """Raises ValueError for one that is not ours: its words could be special tokens, its ids beyond the vocabulary, a text lost."""
         if bpe.get_added_tokens_decoder() or [bpe.id_to_token(i) for i in range(len(SPECIALS))] != list(SPECIALS):
             raise ValueError(f"not a tokenizer of this project: its first {len(SPECIALS)} tokens must be {SPECIALS[0]} … {SPECIALS[-1]}, none of them added; train it again")
+        vocabulary, merged = bpe.get_vocab(), ["".join(pair) for pair in json.loads(bpe.to_str())["model"]["merges"]]
+        if sorted(vocabulary.values()) != list(range(len(vocabulary))):
+            raise ValueError(f"its {len(vocabulary)} tokens have not the ids 0 to {len(vocabulary) - 1}, one each; train it again")
+        if lost := sorted(set(pre_tokenizers.ByteLevel.alphabet()) - vocabulary.keys()):
+            raise ValueError(f"it has no token for {lost[0]!r}, {len(lost)} of 256 bytes are missing; train it again")
+        if spelt := sorted(set(SPECIALS).intersection(merged)):
+            raise ValueError(f"a text can spell its special token {spelt[0]}; train it again")
         self._bpe = bpe
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int = VOCABULARY) -> Tokenizer:
         """Learn the merges from texts. The same texts in the same order give the same tokenizer."""
-        bpe = BPE(models.BPE())
-        bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        bpe.decoder = decoders.ByteLevel()
+        bpe = _untrained()
         # The specials are ordinary entries of the vocabulary, not "added tokens": a text that spells one is split into bytes.
         alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
         bpe.train_from_iterator(texts, trainers.BpeTrainer(
@@ -67,15 +74,24 @@ class Tokenizer:
     def load(cls, path: Path | str) -> Tokenizer:
         """Read a tokenizer.json. Raises ValueError in one line if it is missing or not ours."""
         try:
-            bpe = BPE.from_str(Path(path).read_text(encoding="utf-8"))
+            content = Path(path).read_bytes()
         except OSError as error:
             raise ValueError(f"{path}: cannot read the tokenizer ({error.strerror}); name a checkpoint folder that has tokenizer.json") from None
+        return cls.from_json(content, path)
+
+    @classmethod
+    def from_json(cls, content: bytes, where: Path | str) -> Tokenizer:
+        """The tokenizer of a tokenizer.json. Raises ValueError in one line, `where` in front, if it is not ours."""
+        try:
+            form = json.loads(content)
+            _like_ours(form)
+            bpe = BPE.from_str(json.dumps(form))
         except Exception as error:  # noqa: BLE001 - the library raises bare Exception for a malformed file
-            raise ValueError(f"{path}: not a tokenizer file ({str(error).splitlines()[0]:.100}); fetch the checkpoint again") from None
+            raise ValueError(f"{where}: not a tokenizer file ({' '.join(str(error).split()):.120}); fetch the checkpoint again") from None
         try:
             return cls(bpe)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
+            raise ValueError(f"{where}: {error}") from None
 
     def save(self, path: Path | str) -> None:
         """Write a tokenizer.json, creating its folder."""
@@ -108,6 +124,26 @@ class Tokenizer:
         """(ids, mask) of a whole message: header, words, `<end>`; the mask is True for words and `<end>`."""
         head, words = self.header(gap_ms, author_slot, audience_slots), self.encode_text(text)
         return [*head, *words, END], [False] * len(head) + [True] * (len(words) + 1)
+
+
+def _untrained() -> BPE:
+    """Bytes to letters, letters to words, nothing learnt yet."""
+    bpe = BPE(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    return bpe
+
+
+def _like_ours(form: Any) -> None:
+    """Raises ValueError where a file sets anything but what was learnt: normalisers that change a text, patterns that take for ever,
+    merges dropped at random, options that make the library panic."""
+    ours = json.loads(_untrained().to_str())
+    for part, expected in ((form, ours), (form.get("model") if isinstance(form, dict) else None, ours["model"])):
+        if not isinstance(part, dict):
+            raise ValueError("no object with a model")
+        for key, value in part.items():
+            if key not in ("model", "vocab", "merges") and (key not in expected or value != expected[key]):
+                raise ValueError(f"{key!r:.40} is {value!r:.60}, this project's have {expected.get(key)!r:.60}")
 
 
 def _without_added_tokens(bpe: BPE) -> BPE:

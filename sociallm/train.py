@@ -51,6 +51,8 @@ class TrainConfig:
     weight_decay: float = 0.05
     clip: float = 1.0
     listen_weight: float = 0.5
+    alike: float = 0.25  # of the showings of a conversation, in how many all authors share one slot and are told apart from foils
+    contrast_weight: float = 10.0  # of that
     listen_share: float = 0.33  # of the messages a reader is sampled for; an unbiased thinning of the listening loss
     report_every: int = 25
     validate_every: int = 500
@@ -66,11 +68,12 @@ class TrainConfig:
         for name in ("tokens", "steps", "batch_tokens", "lanes", "lane_messages", "carried_pairs", "warmup", "report_every", "validate_every", "save_every", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name} is {getattr(self, name)}; expected 1 or more")
-        for name in ("seed", "learning_rate", "weight_decay", "listen_weight"):
+        for name in ("seed", "learning_rate", "weight_decay", "listen_weight", "contrast_weight"):
             if not 0 <= getattr(self, name) < math.inf:  # nor nan
                 raise ValueError(f"train.{name} is {getattr(self, name)}; expected 0 or more")
-        if not 0 <= self.listen_share <= 1:
-            raise ValueError(f"train.listen_share is {self.listen_share}; expected 0 to 1")
+        for name in ("listen_share", "alike"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"train.{name} is {getattr(self, name)}; expected 0 to 1")
         if not self.clip > 0:
             raise ValueError(f"train.clip is {self.clip}; expected more than 0")
         if self.batch_tokens < self.lanes:
@@ -86,7 +89,7 @@ class Training:
     step: int = 0
     tokens: int = 0
     carried: dict[int, Carried] = field(default_factory=dict)  # by showing
-    recent: list[tuple[float, float]] = field(default_factory=list)  # losses since the last report
+    recent: list[tuple[float, float, float | None]] = field(default_factory=list)  # losses since the last report
 
 
 def optimizers_of(model: SociaLLM, config: TrainConfig) -> tuple[torch.optim.Optimizer, ...]:
@@ -126,18 +129,19 @@ def new_training(model: SociaLLM, config: TrainConfig) -> Training:
 def losses_of(state: Training, pieces: Sequence[Piece], tokenizer: Tokenizer, config: TrainConfig) -> Loss:
     """The loss of one step's windows, on a graph; what they leave behind is carried on."""
     model, rng = state.model, np.random.default_rng([config.seed, 2, state.step])
-    listen = config.listen_share if len(model.social) else 0.0
-    slots = [drawn_slots(p.showing.encoded, np.random.default_rng([config.seed, 3, p.showing.number])) for p in pieces]
-    batch = batch_of([p.window for p in pieces], tokenizer, model.config, rng, listen=listen, slots=slots)
+    listen, alike = (config.listen_share, config.alike if config.contrast_weight else 0.0) if len(model.social) else (0.0, 0.0)
+    slots = [drawn_slots(p.showing.encoded, np.random.default_rng([config.seed, 3, p.showing.number]), alike) for p in pieces]
+    foils = alike > 0 and config.formulation == "public"
+    batch = batch_of([p.window for p in pieces], tokenizer, model.config, rng, listen=listen, slots=slots, foils=foils)
     if config.formulation == "per_reader":  # for comparison only: on the CPU
         copies = forgetting_copies(copies_of(batch, model.config), rng)
         return loss_of(token_nll_per_reader(model, batch, copies), batch, config.listen_weight)
-    streams = forgetting(batch.streams, rng)
+    streams = forgetting(batch.streams, rng, batch.foil_R)
     batch = on(batch, model.embedding.weight.device)
     before = [state.carried.get(p.showing.number) for p in pieces]
     start = start_of(model, batch, before)
     public = public_of(model, batch, start)
-    loss = loss_of(token_nll(model, batch, streams, public, start), batch, config.listen_weight)
+    loss = loss_of(token_nll(model, batch, streams, public, start), batch, config.listen_weight, config.contrast_weight)
     if config.carry:
         left = carry_on(model, public, batch, before, [not p.last for p in pieces], config.carried_pairs)
         state.carried = {p.showing.number: c for p, c in zip(pieces, left, strict=True) if c is not None}
@@ -157,15 +161,17 @@ def train_step(state: Training, pieces: Sequence[Piece], tokenizer: Tokenizer, c
         optimizer.step()
     state.step += 1
     state.tokens += loss.tokens
-    state.recent.append((loss.speak, loss.listen))
+    state.recent.append((loss.speak, loss.listen, loss.contrast))
 
 
-def report(state: Training, config: TrainConfig, epoch: int, speed: float) -> dict[str, float]:
+def report(state: Training, config: TrainConfig, epoch: int, speed: float) -> dict[str, float | None]:
     """A row of the curve: means since the last one."""
-    speak, listen = np.mean(state.recent, 0)
+    speak, listen = np.mean([v[:2] for v in state.recent], 0)
+    told_apart = [v[2] for v in state.recent if v[2] is not None]
+    contrast = round(float(np.mean(told_apart)), 4) if told_apart else None
     state.recent.clear()
     done = rate(share_done(state, config), state.step, config)
-    return {"step": state.step, "epoch": epoch, "tokens": state.tokens, "speak_nats": round(speak, 4), "listen_nats": round(listen, 4), "rate": done, "tokens_per_second": round(speed)}
+    return {"step": state.step, "epoch": epoch, "tokens": state.tokens, "speak_nats": round(speak, 4), "listen_nats": round(listen, 4), "contrast_nats": contrast, "rate": done, "tokens_per_second": round(speed)}
 
 
 def train(

@@ -1,9 +1,11 @@
 """The social policy: the world's negotiator decides what to say, SociaLLM how.
 
 An act's wordings come from the world's grammar as beginnings; the model, with the agent's own state and its state of the
-interlocutor, goes on from them with a few words of its own, and the likeliest candidate that still means exactly the act is said. If
-none does, the grammar's plainest wording is. The keys of the states that a message was worded from go into the log: agents of one step act at once, so they are
-the states from before that step's messages, whatever the moments in it.
+interlocutor, goes on from them with a few words of its own. The likeliest candidate is said that still means exactly the act and of which
+the model's own words are idle: they name nothing that an act could be about. Words that deny something, and so might seem to take the act
+back, are said only if there are no others; if none is idle, the grammar's plainest wording is said. The keys of the states that a message
+was worded from go into the log: agents of one step act at once, so they are the states from before that step's messages, whatever the
+moments in it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from sociallm.states import SocialState, brief, mixture
 
 needs_model = True
 LONGEST = 400  # characters of a message
-MOST_OWN = 10  # tokens of the model's own after the beginning: in longer additions it says too much, and unsays it
+MOST_OWN = 14  # tokens of the model's own after the beginning: what is longer is seldom idle, and costs time
 BROKEN = "\ufffd"  # what stands for bytes that are no character
 
 
@@ -76,13 +78,13 @@ class SocialPolicy:
         begun = [texts[int(i)] for i in turn.rng.permutation(len(texts))[:ROWS]]
         beginnings = (begun * ROWS)[:ROWS]
         candidates, keys = self._candidates(turn, seen.say(number, channel, "", act["to"]), beginnings)
-        meant = [c for c in candidates if c.finished and c.text.isprintable() and BROKEN not in c.text and 0 < len(c.text.strip()) <= LONGEST
-                 and list(language.meaning(c.text, seen.agent, channel.readers)) == [act]]  # fmt: skip
+        own = [(c, c.text.removeprefix(beginning)) for c, beginning in zip(candidates, beginnings, strict=True) if _sayable(c)]
+        meant = [(language.denies(added), c.nats, c) for c, added in own  # nats of the whole: per token, long additions win
+                 if language.idle(added) and list(language.meaning(c.text, seen.agent, channel.readers)) == [act]]  # fmt: skip
         counts = {"candidates": len(candidates), "meant": len(meant), **keys}
-        worded = [c for c in meant if c.sampled <= MOST_OWN]
-        if not worded:
+        if not meant:
             return texts[0], {"by": "grammar", **counts}
-        best = min(worded, key=lambda c: c.nats)  # the likeliest as a whole: per token, long additions win
+        *_, best = min(meant, key=lambda found: found[:2])
         return best.text.strip(), {"by": "model", **counts, "sampled": best.sampled, "tokens": best.tokens, "nats": round(best.nats, 4)}
 
     def _candidates(self, turn: Turn, message: Message, beginnings: Sequence[str]) -> tuple[list[Candidate], dict[str, Any]]:
@@ -93,11 +95,21 @@ class SocialPolicy:
         own = memory.own or self._empty
         known = {v: memory.others.get(v, self._empty) for v in partners}  # a stranger counts as an empty state
         other = mixture(list(known.values()), now, self._dynamics, self._empty.S_LHPN)
+        begun = max(len(self._checkpoint.tokenizer.encode_text(b)) for b in beginnings)
+        most = min(o.most_tokens, begun + MOST_OWN + 1)  # and its end; what would be longer is not said
         candidates = generate(
-            self._checkpoint, header, local, own.at(now, self._dynamics), other, beginnings, turn.rng, o.temperature, o.top_p, o.most_tokens, own_words=True
-        )
+            self._checkpoint, header, local, own.at(now, self._dynamics), other, beginnings, turn.rng, o.temperature, o.top_p, most,
+            own_words=True, fast=True,
+        )  # fmt: skip
         keys = {"own": brief(own.key), "others": {v: brief(s.key) for v, s in known.items()}, "channel_state": brief(local.key)}
         return candidates, keys
+
+
+def _sayable(candidate: Candidate) -> bool:
+    """Whether it is a whole text, of characters that can be shown, and not too long."""
+    text = candidate.text
+    whole = candidate.finished and candidate.sampled <= MOST_OWN and BROKEN not in text
+    return whole and text.isprintable() and 0 < len(text.strip()) <= LONGEST
 
 
 def make(language: Language | None, options: Options, agents: Sequence[AgentID]) -> SocialPolicy:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from scenarios.diplomacy import press
+from scenarios.diplomacy import grammar, press
 from scenarios.diplomacy.board import initial_board
 from scenarios.diplomacy.extraction import Annotated, act_of, annotated, figures
 from scenarios.diplomacy.map import POWERS, PROVINCES
@@ -50,7 +50,7 @@ def grammar_texts(rng: np.random.Generator, number: int) -> list[Annotated]:
             about = press.about_dmz(powers, rng.choice(sorted(PROVINCES), int(rng.integers(1, 3)), replace=False).tolist())
         else:
             about = {"kind": "draw"} if what == "draw" else press.about_alliance([author, reader], third if rng.random() < 0.5 else None)
-        text = str(rng.choice(press.texts(press.act(kind, [reader], about), author)))
+        text = str(rng.choice(grammar.texts(press.act(kind, [reader], about), author)))
         messages.append(Annotated(f"text {i}", author, frozenset({author, reader}), text, ({"act": kind, "about": about},)))
     return messages
 

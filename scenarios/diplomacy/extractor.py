@@ -22,6 +22,7 @@ from scenarios.diplomacy.press import UNKNOWN, about_alliance, about_dmz, about_
 from sociallm.conversation import AgentID
 
 MAX_TEXT, MAX_ACTS = 8192, 16  # characters read of one message, and acts taken from it; nobody commits to more than that
+MAX_CONSENT = 4  # tokens of a sentence that only consents, its end included
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ _FORBIDS = re.compile(
 )
 
 
-_FORECAST = re.compile(r"\b(?:when|once|in case|while)\b|\byou (?:have(?! (?:any )?plans?)|had|got|said|(?:should|might|may|could|would|will) be able)\b")
+_FORECAST = re.compile(r"\b(?:when|once|in case|while)\b|\byou (?:are|(?:should|will|would) be) (?:good|fine|okay|clear|free|safe) to\b|\byou (?:have(?! (?:any )?plans?)|had|got|said|(?:should|might|may|could|would|will) be able)\b")
 
 
 def _readers_deed(found: Found, force: Force, power: AgentID, about: dict[str, Any], supposed: bool) -> tuple[str, dict[str, Any]] | None:
@@ -109,6 +110,9 @@ _NOT_ALONE = re.compile(r"\b(?:them|him|someone|others)(?: \w+){0,2}$|\byou and 
 _OTHERS = re.compile(r"\b(?:them|they|he|she|him|someone|others)(?: \w+){0,2}$|\byou and (?!i\b|me\b)\w+(?: \w+)?$|\byou guys\b")
 
 
+_WISHES = re.compile(r"\bi (?:will |would |really |just |also )*(?:need|want|prefer)$")  # 'I need Mos to support …', 'I'd prefer Venice holds'
+
+
 def _doer(found: Found, force: Force, asks: bool) -> str:
     """ME, YOU, a power, or '' where nobody in particular does it."""
     words, who = force.words, force.who
@@ -122,7 +126,9 @@ def _doer(found: Found, force: Force, asks: bool) -> str:
     if force.verb.endswith("ing") and f.DESCRIBED.search(force.after) and not re.search(r"\b(?:am|are|is|be|about|suggest|recommend)\b", force.last):
         return ""
     if who == "WE":
-        return "ME" if re.search(f.GLAD, words) else ""
+        return "ME" if re.search(rf"{f.GLAD}(?! we\b| you\b| that\b)", words) else ""
+    if who == "ME" and not found.owner and _WISHES.search(words):
+        return "YOU"
     if who:
         return who
     if re.search(f.GLAD, words) or (not asks and (words.endswith(":") or re.search(r"\b(fyi|orders|plan)\b", words))):
@@ -240,7 +246,9 @@ def meaning(text: str, author: AgentID, readers: frozenset[AgentID]) -> tuple[di
     sentence: list[Token] = []
     for token in [*tokens(text[:MAX_TEXT]), Token("END", ".")]:
         sentence.append(token)
-        if token.word in ENDS:
+        if token.word in (".", "!") and _consents(sentence):
+            sentence[-1] = Token("WORD", ",")
+        elif token.word in ENDS:
             for kind, about in _sentence(sentence, author, others):
                 made = act(kind, others, about)
                 if made not in acts:
@@ -249,6 +257,12 @@ def meaning(text: str, author: AgentID, readers: frozenset[AgentID]) -> tuple[di
             if len(acts) >= MAX_ACTS:
                 break
     return tuple(acts[:MAX_ACTS])
+
+
+def _consents(sentence: Sequence[Token]) -> bool:
+    """Whether it is a word or two of consent and nothing else ('Sounds good!', 'OK...'): what follows is said with it."""
+    words = " ".join(token.word for token in sentence[:-1]).rstrip(" ,")
+    return len(sentence) <= MAX_CONSENT and bool(f.ACCEPT_FIRST.fullmatch(words))
 
 
 def _called(sentence: Sequence[Token], others: tuple[AgentID, ...]) -> list[Token]:

@@ -43,7 +43,7 @@ GLAD = r"\b(happy|glad|gladly)\b"
 DEPENDS = re.compile(r"\b(if|unless|when|whether|in case|once)\b")
 # 'if you stab him I will go …': what the author does then is said outright
 THEN_I = re.compile(r"\b(?:if|unless|when|once) (?!i\b)[^,]* i (?:will|can|could|would|shall|am)\b")
-UNMEANT = re.compile(r"\bwhy\b|\bwhich\b|\bway to$|\bsee (?:you|me|him|them)\b|\bnot sure (?:how|what|where|when|who)\b|\bhow (?:do|does|did|would|could|come|will)\b|\b(?:sorry|thanks|thank you) for\b|\b(?:what|which) would\b")
+UNMEANT = re.compile(r"\bwhy\b|\bwhich\b|\bwhat$|\blet me(?: (?!know)\w+)?$|\bway to$|\bsee (?:you|me|him|them)\b|\bnot sure (?:how|what|where|when|who)\b|\bhow (?:do|does|did|would|could|come|will)\b|\b(?:sorry|thanks|thank you) for\b|\b(?:what|which) would\b")
 TOLD = re.compile(r"\b(?:told|tell|telling|convinced?|asked|ask|begging|beg|said|says?) (?!you\b)\w+")
 BARGAIN = re.compile(
     r"\bi (?:will|can|could|would|shall|am (?:happy|glad|willing|ready|going|fine|ok|okay))\b|"
@@ -51,7 +51,7 @@ BARGAIN = re.compile(
 )
 # of a deed without a doer: 'Nth - Nwy bounces that', 'moving to Arm could be good' only describe it
 DESCRIBED = re.compile(r"^(?:is(?! in$)|was|are|were|bounces|works|worked|would|will|could|might|may|too|seems|seemed|looks|helps|does|did|makes|gets|failed)\b")
-NO_DOER = re.compile(r"^(?:(?:and|but|so|well|ok|okay|yes|yeah|yep|no|nope|not|sure|fine|alright|then|also|probably|maybe|just|still|now|oh|lol) ?,? ?)*")
+NO_DOER = re.compile(r"^(?:(?:and|but|so|well|ok|okay|yes|yeah|yep|no|nope|not|sure|fine|alright|then|also|probably|maybe|just|still|now|oh|lol|hey|hi|hello)\b ?,? ?)*")
 IMPLIED_ME = re.compile(r"^(?:will|shall|would|going|have|need|trying|try|planning|hoping|thinking|am|gonna|about|want)\b(?! you| we)")
 PAST = re.compile(
     r"\b(moved|supported|went|attacked|took|held|convoyed|bounced|did|was|were|had|thanks|thank|promised|tried|forgot|planned|helped|entered|asked|used to)\b"
@@ -113,7 +113,8 @@ def force_of(s: Sentence, found: Found, start: int, end: int) -> Force:
     before = [t.word for t in s.t[start : found.start]]
     cut = _last_clause(before)
     last = " ".join(before[cut:])
-    negatives = len(NEGATIVE.findall(last.replace("rather not", "not"))) + (before[-1:] == ["no"] and found.spec is None)
+    denied = "" if before[-1:] == [","] else last.replace("rather not", "not")  # 'I can't do that, Rom to Tyr': a comma ends what is denied
+    negatives = len(NEGATIVE.findall(denied)) + (before[-1:] == ["no"] and found.spec is None)
     who = found.owner or subject(s, start + cut, found.start) or subject(s, start, found.start)
     after = [t.word for t in s.t[found.end : end]]
     negated = (negatives + found.negated) % 2 == 1

@@ -70,6 +70,8 @@ KIND = _kinds({
 _UNIT = {"army": "A", "armies": "A", "a": "A", "fleet": "F", "fleets": "F", "f": "F"}
 CLAUSE = {",", ";", ":", "but", "so", "because", "and", "then", "or", "(", ")", "although", "though", "since"}
 ENDS = {".", "!", "?", "\n"}
+_NAMING = {"PLACE", "POWER", "UNIT", "SUP", "CON", "HOLD", "BOUNCE", "DMZ", "ALLY", "DRAW", "FOE"}
+_NOTATION = re.compile(r"\b[A-Z]{2,}\b")
 HELP = {"help", "helps", "helping"}
 
 
@@ -89,7 +91,7 @@ _SHORT_FORMS = [(re.compile(pattern), by) for pattern, by in (
     (r"[\u2018\u2019\u02bc`\u00b4]", "'"), (r"[\u2010-\u2015\u2212]", "-"), (r"\bcan'?t\b|\bcannot\b", "can not"),
     (r"\bwon'?t\b", "will not"), (r"\bshan't\b", "shall not"), (r"n't\b", " not"),
     (r"\b(do|does|did|is|are|was|were|would|could|should|have|has)nt\b", r"\1 not"), (r"'ll\b", " will"), (r"\bill\b(?= )", "i will"),
-    (r"\b(you|they|we)ll\b", r"\1 will"), (r"\b(you|they)re\b", r"\1 are"), (r"\bid\b(?= )", "i would"), (r"'m\b", " am"),
+    (r"\b(you|they)ll\b", r"\1 will"), (r"\b(you|they)re\b", r"\1 are"), (r"\bid\b(?= )", "i would"), (r"'m\b", " am"),
     (r"\bim\b", "i am"), (r"'re\b", " are"), (r"'ve\b", " have"), (r"'d\b", " would"),
     (r"\blet'?s\b", "let us"), (r"\bgonna\b", "going to"), (r"\bwanna\b", "want to"), (r"\bw/o\b", "without"), (r"\bw/", "with "),
     (r"\bhow bout\b", "how about"), (r"\b(to|in|will|should)(?: \1\b)+", r"\1"), (r"\bpl[sz]\b", "please"), (r"\bu\b", "you"),
@@ -99,7 +101,8 @@ _SHORT_FORMS = [(re.compile(pattern), by) for pattern, by in (
     (r"\bdo not (?:worry|forget|mind|hesitate|get me wrong)\b", " "), (r"\bwhy not\b", "how about"),
     (r"\bwhy do not (we|you)\b", r"how about \1"), (r"\bnot (?:only|just)\b", " "), (r"\b(can|could|would|will) not you\b", r"\1 you"),
     (r"\b(can|could|would|will|do) you not\b", r"\1 you"), (r"\bno (?:problem|prob)\b", "sure"), (r"\bwithout (?:doubt|fail)\b", " "),
-    (r"\bif not\b", " "),
+    (r"\bif not\b", " "), (r"\b(?:that|this)(?: is|s) why\b", "so"), (r"\bunited? (?=against\b)", "ally "),
+    (r"\bi was thinking (?:of|about)\b", "i am thinking of"), (r"\bshould of\b", "should have"),
     (r"\b(?:stay|remain|be|become) (?:allied|allies)\b", "ally"), (r"\bteam(?:ing)? up\b|\b(?:join|joining|combine) forces\b|\b(?:work|working|fight|fighting|band) together\b", "ally"),
     (r"\bgeneral draw\b|\b\w+[- ]way draw\b", "draw"), (r"\b(?:would|do|will) not mind\b", "would like"),
     (r"\bif you (?:went|moved)\b", "if you go"), (r"\bif you (?:took|entered)\b", "if you take"),
@@ -143,6 +146,16 @@ def tokens(text: str) -> list[Token]:
         token, i = _token(words, i)
         found.append(token)
     return _letters(found)
+
+
+def idle(text: str) -> bool:
+    """Whether words say nothing of the game: no name of it, no deed by name; nor capitals that look like an order's notation."""
+    return not _NOTATION.search(text) and _NAMING.isdisjoint(token.kind for token in tokens(text))
+
+
+def denies(text: str) -> bool:
+    """Whether words deny something, whatever it is."""
+    return any(token.kind == "NEG" for token in tokens(text))
 
 
 def _token(words: Sequence[str], i: int) -> tuple[Token, int]:

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from agents.types import JSON, Head, Observation
-from scenarios.diplomacy import press
+from scenarios.diplomacy import grammar
 from scenarios.diplomacy.board import Board, adjustment_count, board_from_json
 from scenarios.diplomacy.channels import EVERYONE
 from scenarios.diplomacy.evaluation import scores
 from scenarios.diplomacy.extractor import meaning
+from scenarios.diplomacy.lexicon import denies, idle
 from scenarios.diplomacy.map import POWERS
 from scenarios.diplomacy.notes import add, agree, begin_phase, fresh, judge, resolve
 from scenarios.diplomacy.orders import legal_orders
@@ -74,11 +75,19 @@ class DiplomacyLanguage:
 
     def word(self, act: JSON, speaker: AgentID) -> Sequence[str]:
         """Texts that perform the act, the plainest first."""
-        return press.texts(act, speaker)
+        return grammar.texts(act, speaker)
 
     def meaning(self, text: str, author: AgentID, readers: frozenset[AgentID]) -> Sequence[JSON]:
         """The acts a text performs."""
         return meaning(text, author, readers)
+
+    def idle(self, text: str) -> bool:
+        """Whether words added to a message name no province, power, unit or deed."""
+        return idle(text)
+
+    def denies(self, text: str) -> bool:
+        """Whether there is a 'not', 'never', 'cannot' in them."""
+        return denies(text)
 
     def move(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[JSON, JSON]:
         """({unit: order}, notes), drawn from the intent; {'BUILD' or 'REMOVE': [orders]} in an adjustment phase."""

@@ -275,9 +275,11 @@ class Sentence:
 
     def going(self, i: int) -> Found | None:
         """'move to Galicia', 'take Rumania with my army in Budapest'; no unit said: '? ? - GAL'."""
-        j = self.skip(i + 1, ("MOVE", "TO"), ("in", "over", "on", "for", "after", "at", "up", "down", "of", "through"), most=3)
+        it = self.word(i) in _CARRIED and self.word(i + 1) == "it"
+        aside = ("it", "north", "south", "east", "west") if it else ()  # 'moving it south to Portugal'
+        j = self.skip(i + 1, ("MOVE", "TO"), (*aside, "in", "over", "on", "for", "after", "at", "up", "down", "of", "through"), most=3)
         pointed = self.kind(j - 1) == "TO" or self.word(j - 1) == "in" or (self.word(j - 1) == "for" and self.word(i) in _FOR)
-        if (self.word(i) in _CARRIED and j == i + 1) or (self.word(i) in _TOWARDS and not pointed):
+        if (self.word(i) in _CARRIED and j == i + 1 + it) or (self.word(i) in _TOWARDS and not pointed):
             return None
         if self.kind(j) != "PLACE" or (self.kind(j + 1) in ("TO", "UNIT", "HOLD", "SUP", "CON") and self.word(j + 1) != "to"):
             return None

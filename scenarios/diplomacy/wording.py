@@ -1,15 +1,23 @@
-"""How agents word their acts: `python -m scenarios.diplomacy.wording RUN… [--json] [--data DIR]`, also as pure functions.
+"""How agents word their acts: of games that are there, or of games played now, by any checkpoint.
+
+    python -m scenarios.diplomacy.wording RUN…                                           run folders
+    python -m scenarios.diplomacy.wording --play 101,102,103,104 --checkpoint base       a game to 1902 for each seed, then the table
+
+The second is the whole table of a checkpoint (a shipped one by name, or a folder): the games as `python -m sandbox run
+scenarios/diplomacy.yaml` plays them, the human games beside them, and how far the judge is to be trusted. `--failing` lists the
+messages that the judge does not accept.
 
     means       share of messages that mean just their logged act, judged by `judge`, which shares nothing with the filter that let them pass
     says        share that say their act, whatever else they say
-    fallback    share worded by the grammar, because no candidate of the model meant the act
+    fallback    share worded by the grammar, because no candidate of the model meant the act and added nothing to it
     distinct_2  different pairs of neighbouring words over all such pairs (Li et al. 2016), in samples of equal size beside the human games
     repeated    share of messages said before, word for word, in the same game
     echo_2      pairs of neighbouring words repeated within a message, over all of its pairs
 
-Intervals resample runs where there are several, else messages. How far the judge itself is to be trusted is `judge_accuracy`: sentences
-written by hand, each judged by a judge fitted without it; and annotated candidates of the model and human messages, with their act
-(to be confirmed) and with the act changed in force or place (to be denied).
+Intervals resample runs where there are several, else messages; `…_by_message` always resamples messages, since a few games make a poor
+bootstrap. How far the judge itself is to be trusted is `judge_accuracy`: sentences written by hand, each judged by a judge fitted without
+it; and annotated candidates of the model and human messages, with their act (to be confirmed) and with the act changed in force or place
+(to be denied).
 """
 
 from __future__ import annotations
@@ -18,6 +26,7 @@ import argparse
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +41,7 @@ from scenarios.diplomacy.judge import Judge, Verdict, fit, fitted, judge, lesson
 from scenarios.diplomacy.press import UNKNOWN, act
 from sociallm.conversation import AgentID
 
+SCENARIO = ROOT / "scenarios" / "diplomacy.yaml"
 WORDS = 2000  # of each side, where distinct-2 is compared: it falls with the size of a text
 
 
@@ -65,6 +75,17 @@ def read_run(folder: Path) -> list[Worded]:
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{file}:{number}: not a message of a run ({type(error).__name__}: {error}); check the folder with `sandbox replay`") from None
     return said
+
+
+def played(seed: int, checkpoint: str, last_year: int, folder: Path) -> Path:
+    """The folder of a game played now, in a process of its own. Raises ValueError with the run's own last word where it breaks."""
+    settings = [f"seed={seed}", f"environment.last_year={last_year}", f"policies.social.checkpoint={checkpoint}", f"run_dir={folder}"]
+    command = [sys.executable, "-m", "sandbox", "run", str(SCENARIO), *settings, "executor=local", "plots=false"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()
+        raise ValueError(f"the game of seed {seed} broke: {said[-1]}")
+    return Path(done.stdout.splitlines()[-1])
 
 
 def pairs(text: str) -> list[tuple[str, str]]:
@@ -121,18 +142,37 @@ def _by_game(said: Sequence[Worded], value: Callable[[Worded], bool]) -> dict[st
     return games
 
 
+def _together(games: Mapping[str, Sequence[bool]]) -> dict[str, list[bool]]:
+    return {"": [flag for flags in games.values() for flag in flags]}
+
+
 def wording(said: Sequence[Worded], rng: np.random.Generator, by: Judge | None = None) -> dict[str, Any]:
     """The figures of the messages of one or more runs."""
     by = by or fitted()
     verdicts = {id(m): judge(m.text, m.act, m.author, m.readers, by) for m in said}
+    means, fallback = _by_game(said, lambda m: verdicts[id(m)].means), _by_game(said, lambda m: m.by != "model")
     return {
+        "games": len(means),
         "messages": len(said),
-        "means": share(_by_game(said, lambda m: verdicts[id(m)].means), rng),
+        "means": share(means, rng),
+        "means_by_message": share(_together(means), rng),
         "says": share(_by_game(said, lambda m: verdicts[id(m)].said), rng),
-        "fallback": share(_by_game(said, lambda m: m.by != "model"), rng),
+        "fallback": share(fallback, rng),
+        "fallback_by_message": share(_together(fallback), rng),
         "distinct_2": round(distinct_2([m.text for m in said], rng), 4),
         **repetition({game: [m.text for m in said if m.game == game] for game in dict.fromkeys(m.game for m in said)}),
     }
+
+
+def failing(said: Sequence[Worded]) -> list[str]:
+    """A line for each message that the judge does not accept: its text, its act, and what is amiss."""
+    lines = []
+    for m in said:
+        verdict = judge(m.text, m.act, m.author, m.readers, fitted())
+        if not verdict.means:
+            amiss = "says more" if verdict.said else "says something else" if verdict.more else "does not say it"
+            lines.append(f"{m.text!r} ({m.by}) for {m.act['act']} {json.dumps(m.act['about'])}: {amiss}")
+    return lines
 
 
 # ---- the judge judged -----------------------------------------------------------------------------------------------
@@ -197,22 +237,37 @@ def human(data: Path, rng: np.random.Generator) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m scenarios.diplomacy.wording", description="How agents word their acts, judged by a second reader.")
-    parser.add_argument("runs", nargs="*", type=Path, help="run folders; none: the judge's own accuracy alone")
+    parser.add_argument("runs", nargs="*", type=Path, help="run folders; none, and nothing to play: the judge's own accuracy alone")
+    parser.add_argument("--play", type=_seeds, default=[], metavar="SEEDS", help="play a game for each of these seeds first: 101,102")
+    parser.add_argument("--checkpoint", default="base", help="of the games played: a shipped one by name, or a folder (default base)")
+    parser.add_argument("--last-year", type=int, default=1902, help="of the games played (default 1902)")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="where the games played are kept (default runs)")
+    parser.add_argument("--failing", action="store_true", help="list the messages that the judge does not accept")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("SOCIALLM_DATA") or ROOT.parent / "shared" / "data"))
     given = parser.parse_args(argv)
     rng = np.random.default_rng(20261121)
     try:
-        said = [message for run in given.runs for message in read_run(run)]
-        report: dict[str, Any] = {"runs": wording(said, rng)} if given.runs else {}
+        runs = [*given.runs, *(played(seed, given.checkpoint, given.last_year, given.out.resolve()) for seed in given.play)]
+        said = [message for run in runs for message in read_run(run)]
+        report: dict[str, Any] = {"runs": wording(said, rng)} if runs else {}
         if (given.data / "cicero_games").is_dir():
             report["human"] = human(given.data, rng)
         report["judge"] = judge_accuracy(given.data, rng)
     except (OSError, ValueError) as error:
         print(f"wording: {error}", file=sys.stderr)
         return 1
+    if given.failing:
+        print("\n".join(failing(said)))
     print(json.dumps(report) if given.json else "\n".join(f"{k:6s} {name:19s} {value}" for k, row in report.items() for name, value in row.items()))
     return 0
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        return [int(seed) for seed in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text!r:.40}, expected seeds with commas between them, such as 101,102") from None
 
 
 if __name__ == "__main__":

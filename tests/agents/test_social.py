@@ -137,6 +137,32 @@ def test_words_that_mean_something_else_or_more_are_not_said(talker: Speaker) ->
         assert not any("fox" in m.text for m in action.messages) and {w["by"] for w in action.wording} == {"grammar"}
 
 
+def test_what_the_model_adds_names_nothing_of_the_game(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """A model that likes to say ' Vienna': its words are not said, though the act is still read in them."""
+    speaker = Speaker(tmp_path / "names", tokenizer_of([*["So Vienna."] * 30, "the lazy fox"], vocabulary=400), {"": 9.0, " Vienna": 9.0})
+    ((action, _),) = speaker.policy.step([turn("TURKEY")])
+    assert action.messages and [(w["by"], w["meant"]) for w in action.wording] == [("grammar", 0)] * len(action.wording)
+    for message, wording in zip(action.messages, action.wording, strict=True):
+        assert list(LANGUAGE.meaning(f"{message.text} Vienna", message.author, message.channel.readers)) == [wording["act"]]
+
+
+def test_words_that_deny_are_said_only_for_want_of_others(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """Where a fox is a denial, a model that says ' fox' and ' lazy' alike says the latter."""
+    speaker = Speaker(tmp_path / "both", tokenizer, {"": 9.0, " fox": 9.0, " lazy": 9.0})
+
+    class Foxes(DiplomacyLanguage):
+        def denies(self, text: str) -> bool:
+            return "fox" in text
+
+    def said_in(language: DiplomacyLanguage) -> list[tuple[str, object]]:
+        policy = social.make(language, social.Options(checkpoint=speaker.name), WORLD.agents)
+        return [(m.text, w["meant"]) for a, _ in policy.step([turn(n) for n in WORLD.agents[:4]]) for m, w in zip(a.messages, a.wording, strict=True)]
+
+    plain, wary = said_in(LANGUAGE), said_in(Foxes())
+    assert [meant for _, meant in wary] == [meant for _, meant in plain]  # as many might be said
+    assert sum("fox" in text for text, _ in wary) < sum("fox" in text for text, _ in plain)
+
+
 def test_what_is_logged_of_a_message_is_its_likelihood(said: dict[str, list[Action]], talker: Speaker) -> None:
     """Nats and tokens are those the model gives the text it said, when that text is read again."""
     tiny, slots, checked = checkpoint.load(talker.name), slots_of(WORLD.agents), 0

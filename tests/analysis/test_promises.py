@@ -6,7 +6,8 @@ from analysis.promises import alliances, by_pair, phases, promises, verdicts
 from analysis.summary import alliance_lines, promise_lines
 from sandbox.log import Event
 from scenarios.diplomacy.board import initial_board
-from scenarios.diplomacy.press import about_alliance, about_dmz, about_order, act, texts
+from scenarios.diplomacy.grammar import texts
+from scenarios.diplomacy.press import about_alliance, about_dmz, about_order, act
 from tests.analysis.runs import adjudication, end, message
 
 START = {power: list(units) for power, units in initial_board().units.items()}

@@ -3,6 +3,7 @@
     python -m tests.benchmarks.kills --count 200            the driver, at random instants of a run and of its resumptions
     python -m tests.benchmarks.kills --operations 1         the driver, before each of its writes, syncs and renames (N: each Nth)
     python -m tests.benchmarks.kills --hosts --count 20     host actors of a run on Ray, which goes on
+    python -m tests.benchmarks.kills --full 1               nobody, but the disk is full from the nth file made, written or synced on
 
 Prints one JSON object. Anything after `--` goes to the run as overrides. The runs are of the toy world in tests/sandbox: what is tried
 is the machinery, not what the agents think. Children are forked from one process that has everything imported, so that the kills
@@ -12,13 +13,16 @@ fall into the run and not into the start of Python.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import random
+import resource
 import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -33,8 +37,8 @@ RUN = ("seats.default=slow", "policies.slow.seconds=0.003", "environment.games=1
 SHORT = ("environment.games=2", "environment.narrator=w", "snapshots.every=2")
 
 
-def child(words: Sequence[str], first: Callable[[], None] = lambda: None) -> int:
-    """The process id of a command of the sandbox, forked and silent."""
+def child(words: Sequence[str], first: Callable[[], None] = lambda: None, aloud: int | None = None) -> int:
+    """The process id of a command of the sandbox, forked and silent, but for what it says to stderr if that is to go somewhere."""
     pid = os.fork()
     if pid:
         return pid
@@ -43,10 +47,12 @@ def child(words: Sequence[str], first: Callable[[], None] = lambda: None) -> int
         signal.alarm(LONGEST)
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
-        if not os.environ.get("KILLS_ALOUD"):
-            os.dup2(silence, 2)
+        if aloud is not None or not os.environ.get("KILLS_ALOUD"):
+            os.dup2(silence if aloud is None else aloud, 2)
         first()
         code = sandbox([*words, *PLUGIN])
+    except Exception:
+        traceback.print_exc()
     finally:
         os._exit(code)
 
@@ -62,7 +68,7 @@ def run_words(where: Path, overrides: Sequence[str]) -> list[str]:
 
 def folder_of(where: Path) -> Path | None:
     """The folder of the run in `where`, if it began."""
-    return next((path.parent for path in where.glob("toy/*/manifest.json")), None)
+    return next((path.parent for path in where.glob("toy/*/manifest.json") if path.parent.suffix != ".part"), None)
 
 
 def reference(where: Path, overrides: Sequence[str]) -> tuple[str, int, float]:
@@ -118,6 +124,7 @@ def at_random(count: int, where: Path, overrides: Sequence[str], rng: random.Ran
 
 
 OPERATIONS = ("write", "fsync", "replace", "rename")
+SIZES = (0, 100, 1000, 3000, 6000, 20000)  # bytes: of the settings, the manifest, the log, what is sealed, the plots
 
 
 def dies_at(operation: int) -> Callable[[], None]:
@@ -163,6 +170,96 @@ def at_operations(stride: int, where: Path, overrides: Sequence[str]) -> dict[st
         folder = folder_of(here)
         problems += wrong(folder, expected) if code == 0 and folder else [f"operation {n}: exit code {code}"]
         n += stride
+
+
+def full_from(operation: int, where: Path) -> Callable[[], None]:
+    """Makes the disk full for this process from the nth time on that it makes, writes or syncs a file in `where`: a write half done."""
+
+    def arm() -> None:
+        left = [operation]
+
+        def full(path: object) -> bool:
+            here = os.readlink(f"/proc/self/fd/{path}") if isinstance(path, int) else os.fsdecode(path) if isinstance(path, (str, bytes)) else ""
+            left[0] -= here.startswith(str(where))
+            return left[0] <= 0 and here.startswith(str(where))
+
+        def refuse(event: str, given: tuple[object, ...]) -> None:
+            makes = event == "os.mkdir" or (event == "open" and isinstance(given[2], int) and given[2] & (os.O_WRONLY | os.O_RDWR))
+            if makes and full(given[0]):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), given[0])
+
+        def limited(name: str) -> Callable[..., object]:
+            real = getattr(os, name)
+
+            def call(file: int, *given: bytes) -> object:
+                if not full(file):
+                    return real(file, *given)
+                if left[0] == 0 and given and len(given[0]) > 1:
+                    return real(file, given[0][: len(given[0]) // 2])
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+            return call
+
+        os.write, os.fsync = limited("write"), limited("fsync")  # type: ignore[assignment]
+        sys.addaudithook(refuse)
+
+    return arm
+
+
+def with_room(size: int) -> Callable[[], None]:
+    """No file of this process, nor of those it starts, can hold more than so many bytes: the kernel takes what fits and refuses the rest."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def told_of(words: Sequence[str], first: Callable[[], None]) -> tuple[int, list[str]]:
+    """(exit code, lines on stderr) of a command."""
+    reading, writing = os.pipe()
+    pid = child(words, first, writing)
+    os.close(writing)
+    with open(reading, encoding="utf-8") as said:
+        lines = said.read().splitlines()
+    return ended(pid), lines
+
+
+def on_full_disks(stride: int, where: Path, overrides: Sequence[str]) -> dict[str, object]:
+    """A run, and then its resumption and its fork, for which the disk is full from their nth file operation on, or no file may grow beyond
+    a size. Each is to say so in one line, to exit with 1, to leave nothing half-made; and to go on from there once there is room."""
+    expected, events, _ = reference(where / "whole", overrides)
+    source = folder_of(where / "whole")
+    problems, n, tried = list[str](), 1, 0
+
+    def again(name: str, words: list[str], first: Callable[[], None], here: Path) -> bool:
+        """Whether the disk was too full for these words."""
+        nonlocal tried
+        code, lines = told_of(words, first)
+        tried += code != 0
+        parts = [str(path) for path in here.rglob("*.part")]
+        if parts or (code, len(lines)) not in ((0, 0), (1, 1)) or (code and not ("full" in lines[0] or "report" in lines[0])):
+            problems.append(f"{name}: exit code {code}, left {parts}, said {lines}")
+        return code != 0
+
+    def mended(name: str, here: Path) -> None:
+        folder = folder_of(here)
+        code = ended(child(["resume", str(folder)] if folder else run_words(here, overrides)))
+        folder = folder_of(here)
+        problems.extend(wrong(folder, expected) if code == 0 and folder else [f"{name}: exit code {code} with room again"])
+
+    going = True
+    while going:
+        here = where / f"operation-{n}"
+        going = again(f"run at operation {n}", run_words(here, overrides), full_from(n, here), here)
+        if going and (folder := folder_of(here)):
+            again(f"resume at operation {n}", ["resume", str(folder)], full_from(n, here), here)
+        mended(f"operation {n}", here)
+        there = where / f"fork-{n}"
+        if again(f"fork at operation {n}", ["fork", str(source), "--at", "3", f"run_dir={there}"], full_from(n, there), there) and folder_of(there):
+            mended(f"fork at operation {n}", there)
+        n += stride
+    for size in SIZES:
+        here = where / f"size-{size}"
+        again(f"run with {size} bytes a file", run_words(here, [*overrides, "plots=true"]), with_room(size), here)
+        mended(f"{size} bytes a file", here)
+    return {"full_disks": tried, "operations": n - stride, "events_each": events, "wrong": problems}
 
 
 def hosts_of(pid: int) -> list[int]:
@@ -212,10 +309,11 @@ def host_actors(count: int, where: Path, overrides: Sequence[str], rng: random.R
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one of the three; exit code 1 if anything was lost, doubled or left behind."""
+    """Run one of the four; exit code 1 if anything was lost, doubled or left behind."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.kills", description="SIGKILL, then resume.")
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--operations", type=int, metavar="STRIDE")
+    parser.add_argument("--full", type=int, metavar="STRIDE")
     parser.add_argument("--hosts", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("overrides", nargs="*")
@@ -227,6 +325,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as where:
         if given.operations:
             told = at_operations(given.operations, Path(where), [*SHORT, *given.overrides])
+        elif given.full:
+            told = on_full_disks(given.full, Path(where), [*SHORT, *given.overrides])
         elif given.hosts:
             told = host_actors(given.count, Path(where), [*RUN, "policies.slow.seconds=0.1", *given.overrides], rng)
         else:

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from sandbox.chance import Digest, draw, stream
+from sandbox.chance import Digest, draws, stream
 
 
 def test_a_stream_is_the_same_in_every_process_whatever_pythons_hash_seed():
@@ -55,9 +55,9 @@ def test_a_stream_can_be_copied_and_branched_as_numpys_own():
 
 
 def test_a_draw_is_uniform_and_within_its_bounds():
-    drawn = np.array([draw(1, f"A{i}", "schedule", step, -3, 7) for i in range(200) for step in range(50)])
+    drawn = np.array([draws(1, [f"A{i}" for i in range(200)], "schedule", step, -3, 7) for step in range(50)]).ravel()
     counts = np.array([(drawn == value).sum() for value in range(-3, 7)])
     assert counts.sum() == 10_000 == len(drawn)
     assert ((counts - 1000) ** 2 / 1000).sum() < 27.88  # the 0.999 quantile of chi-square with 9 degrees of freedom
-    assert [draw(1, "A", "schedule", step, 5, 6) for step in range(3)] == [5, 5, 5]
-    assert draw(1, "A", "schedule", 0, 0, 2**256) == int.from_bytes(hashlib.sha256(b"1\x00A\x00schedule\x000").digest(), "little")
+    assert draws(1, "ABC", "schedule", 0, 5, 6) == [5, 5, 5]
+    assert draws(1, "BA", "schedule", 0, 0, 2**256)[1] == int.from_bytes(hashlib.sha256(b"1\x00A\x00schedule\x000").digest(), "little")

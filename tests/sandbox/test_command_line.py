@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.__main__ import main
-from sandbox.log import describe
+from sandbox.log import HEADS, describe
 from tests.sandbox.runs import TOY, run
 
 ROOT = Path(__file__).parents[2]
@@ -49,8 +49,8 @@ def shown(capsys, *arguments, code=0):
 
 def test_the_log_is_printed_one_event_a_line(capsys, tmp_path):
     folder, events, _ = run(capsys, tmp_path)
-    assert shown(capsys, folder).out.splitlines() == [describe(event) for event in events]
-    assert shown(capsys, folder / "events.jsonl").out.splitlines() == [describe(event) for event in events]
+    assert shown(capsys, folder).out.splitlines() == [HEADS, *(describe(event) for event in events)]
+    assert shown(capsys, folder / "events.jsonl").out.splitlines() == [HEADS, *(describe(event) for event in events)]
 
 
 def test_as_json_the_log_is_printed_as_it_stands(capsys, tmp_path):
@@ -94,7 +94,7 @@ def test_a_torn_log_is_printed_up_to_the_tear(capsys, tmp_path):
     log = folder / "events.jsonl"
     log.write_bytes(log.read_bytes()[:-2])
     said = shown(capsys, folder)
-    assert len(said.out.splitlines()) == len(events) - 1 and "torn" in said.err
+    assert len(said.out.splitlines()) == 1 + len(events) - 1 and "torn" in said.err
 
 
 @pytest.mark.parametrize(("arguments", "part"), [(["nowhere"], "nowhere"), ([".", "--kind", "gossip"], "gossip")])

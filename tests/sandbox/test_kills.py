@@ -1,4 +1,4 @@
-"""SIGKILL of the driver at random instants and at its file operations, and of host actors: tests/benchmarks/kills.py, a small size of each."""
+"""SIGKILL of the driver at random instants and at its file operations, and of host actors; full disks: tests/benchmarks/kills.py, small sizes."""
 
 import json
 import subprocess
@@ -21,10 +21,15 @@ def test_ten_kills_at_random_instants_lose_and_double_nothing():
 
 
 def test_kills_at_file_operations_lose_and_double_nothing():
-    """At every 31st write, sync and rename of a short run; a whole round of them is `--operations 1`."""
-    told = kills("--operations", "31")
-    assert told["kills"] >= 6 and told["operations"] > 150
+    """At every 9th write, sync and rename of a short run; a whole round of them is `--operations 1`."""
+    told = kills("--operations", "9")
+    assert told["kills"] >= 6 and told["operations"] >= 45
 
 
 def test_three_kills_of_host_actors_lose_and_double_no_turn():
     assert kills("--hosts", "--count", "3")["host_kills"] == 3
+
+
+def test_on_full_disks_a_run_a_resumption_and_a_fork_say_so_in_one_line_and_go_on_when_there_is_room():
+    """From every 20th file operation on, and with files that cannot grow beyond a size; a whole round is `--full 1`."""
+    assert kills("--full", "20")["full_disks"] >= 12

@@ -95,7 +95,7 @@ def test_the_conversations_of_a_run_train_the_model_that_played_it(game: tuple[P
     state = new_training(checkpoint.model.train().requires_grad_(True), config)
     for showing in range(2):
         train_step(state, [Piece(Showing(showing, 0, window.encoded), window)], checkpoint.tokenizer, config)
-    (first, _), (second, _) = state.recent
+    (first, *_), (second, *_) = state.recent
     assert state.tokens > 400 and second < first
 
 

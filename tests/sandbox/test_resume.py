@@ -134,6 +134,7 @@ REFUSED = {
     "config": (changed_config, "config.yaml: changed since the run began"),
     "torch": (changed_manifest(["versions", "torch"], "1.0"), "begun with torch 1.0"),
     "python": (changed_manifest(["python"], "3.9.0"), "begun with Python 3.9.0"),
+    "decoding": (changed_manifest(["decoding"], "c++"), "worded by c++ code"),
     "checkpoint": (changed_manifest(["checkpoint"], {"name": "x", "sha256": "0" * 64}), "is not the one the run began with"),
     "plug-in": (changed_manifest(["plugin_sha256", "tests.sandbox.guesser"], "0" * 64), "plug-in module tests.sandbox.guesser was changed"),
     "no manifest": (lambda copy: (copy / "manifest.json").unlink(), "manifest.json: missing"),

@@ -1,6 +1,8 @@
 """A run from its file to its folder, in one process: what is logged, in which order, and what becomes of faults."""
 
 import json
+import os
+from datetime import UTC, datetime
 
 import pytest
 import yaml
@@ -8,10 +10,12 @@ import yaml
 from agents.types import Action
 from sandbox.__main__ import main
 from sandbox.chance import stream
+from sandbox.config import load
+from sandbox.folder import make_folder
 from sandbox.log import KINDS, canonical_hash
 from sandbox.record import logged_message
 from sociallm.conversation import read_conversations
-from tests.sandbox.runs import run
+from tests.sandbox.runs import TOY, run
 
 
 def of(events, kind, **data):
@@ -37,9 +41,21 @@ def test_the_folder_holds_all_that_the_run_was(capsys, tmp_path):
     assert said.out.splitlines()[-1] == str(folder)
 
 
+def test_what_a_run_begins_with_is_on_disk_before_its_folder_has_its_name(tmp_path, monkeypatch):
+    synced, real, named = set(), os.fsync, []
+    monkeypatch.setattr(os, "fsync", lambda file: (synced.add(os.fstat(file).st_ino), real(file)))
+    rename = os.rename
+    monkeypatch.setattr(os, "rename", lambda part, folder: (named.append((folder, set(synced))), rename(part, folder)))
+    setting = load(TOY, [f"run_dir={tmp_path}"], ("tests.sandbox.toy",))
+    folder = make_folder(setting, datetime.now(UTC), "x")
+    ((placed, before),) = named
+    assert placed == folder and {path.stat().st_ino for path in (folder, *folder.glob("*.*"))} <= before
+    assert folder.parent.stat().st_ino in synced - before
+
+
 def test_a_step_tells_intents_before_words_before_moves_before_outcomes(capsys, tmp_path):
-    _, events, _ = run(capsys, tmp_path, "environment.narrator=w")
-    assert {e.kind for e in events} == set(KINDS) - {"fault", "intervention", "memory"}
+    _, events, _ = run(capsys, tmp_path, "environment.narrator=w", "seats.P2=rogue")
+    assert {e.kind for e in events} == set(KINDS) - {"intervention", "memory"}
     for step in range(6):
         places = [KINDS.index(e.kind) for e in events if e.step == step and e.kind != "end"]
         assert places == sorted(places)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scenarios.diplomacy import judge as judging
-from scenarios.diplomacy import judge_texts, press, wording
+from scenarios.diplomacy import judge_leads, judge_texts, press, wording
 from scenarios.diplomacy.extraction_bench import FACTS, grammar_texts, worded
 from scenarios.diplomacy.judge import class_of, fitted, judge, paraphrases, ridge, sentences
 
@@ -18,9 +18,9 @@ PAIR = frozenset({"AUSTRIA", "ITALY"})
 
 
 def test_the_judge_imports_nothing_of_the_filter_and_of_the_grammar():
-    for module in (judging, judge_texts):
+    for module in (judging, judge_texts, judge_leads):
         imported = {n.module for n in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))) if isinstance(n, ast.ImportFrom)}
-        assert not imported & {f"scenarios.diplomacy.{name}" for name in ("extractor", "force", "lexicon", "pacts", "patterns", "press")}, module
+        assert not imported & {f"scenarios.diplomacy.{name}" for name in ("extractor", "force", "lexicon", "pacts", "patterns", "press", "grammar")}, module
 
 
 def test_there_are_enough_sentences_written_by_hand_and_none_is_a_text_of_the_grammar():
@@ -85,6 +85,23 @@ def test_what_the_model_wrote_is_judged_as_annotated():
 def test_hostile_text_is_judged_without_a_fuss(text):
     act = press.act("propose", ["ITALY"], {"kind": "draw"})
     assert not judge(text, act, "AUSTRIA", PAIR).means
+
+
+def test_a_game_that_cannot_be_played_is_told_in_one_line_and_so_are_seeds_that_are_none(tmp_path, capsys):
+    assert wording.main(["--play", "1", "--checkpoint", str(tmp_path / "none"), "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("wording: the game of seed 1 broke: ") and "no checkpoint" in said and said.count("\n") == 1
+    with pytest.raises(SystemExit):
+        wording.main(["--play", "one"])
+    assert "expected seeds with commas between them" in capsys.readouterr().err
+
+
+def test_what_the_judge_does_not_accept_is_listed_with_its_act():
+    act = press.act("promise", ["ITALY"], press.about_dmz(["AUSTRIA"], ["GAL"]))
+    kept = wording.Worded("one", "AUSTRIA", PAIR, "I promise to stay out of Galicia.", act, "grammar")
+    more = wording.Worded("one", "AUSTRIA", PAIR, "I promise to stay out of Galicia. I am moving my army in Vienna to Tyrolia.", act, "model")
+    (line,) = wording.failing([kept, more])
+    assert "Tyrolia" in line and "(model) for promise" in line and line.endswith("says more")
 
 
 def test_distinct_2_and_repetition_by_hand():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scenarios.diplomacy import press
+from scenarios.diplomacy import grammar, press
 from scenarios.diplomacy.board import initial_board
 from scenarios.diplomacy.extractor import MAX_ACTS, meaning
-from scenarios.diplomacy.lexicon import tokens
+from scenarios.diplomacy.lexicon import denies, idle, tokens
 from scenarios.diplomacy.map import FULL_NAMES, POWERS, PROVINCES
 from scenarios.diplomacy.orders import legal_orders
 
@@ -81,7 +81,7 @@ def read(text: str, author: str = ME, readers: frozenset[str] = PAIR) -> list[di
 
 @pytest.mark.parametrize("act", every_act(), ids=name)
 def test_every_wording_of_an_act_means_just_that_act(act):
-    worded = press.texts(act, ME)
+    worded = grammar.texts(act, ME)
     assert len(worded) >= 12 and len(set(worded)) == len(worded)
     for text in worded:
         assert list(meaning(text, ME, PAIR)) == [act], text
@@ -98,7 +98,7 @@ def test_acts_about_any_order_of_any_power_are_read_back_by_author_and_reader():
         power = reader if kind == "ask" else author
         orders = [o for options in legal_orders(board, power).values() for o in options]
         act = press.act(kind, [reader], press.about_order(power, str(rng.choice(orders))))
-        text = str(rng.choice(press.texts(act, author)))
+        text = str(rng.choice(grammar.texts(act, author)))
         assert list(meaning(text, author, frozenset({author, reader}))) == [act], (author, reader, text)
 
 
@@ -131,9 +131,24 @@ SMALL_TALK = (
 def test_small_talk_is_inert_alone_before_and_after_an_act(talk):
     assert read(talk) == []
     for act in every_act()[::7]:
-        plain = press.texts(act, ME)[0]
+        plain = grammar.texts(act, ME)[0]
         assert list(meaning(f"{plain} {talk}", ME, PAIR)) == [act], (plain, talk)
         assert list(meaning(f"{talk.rstrip('.!?')}. {plain}", ME, PAIR)) == [act], (talk, plain)
+
+
+NAMING = ("You can take Vienna.", "Turkey is big.", "My fleet is slow.", "Shall we draw?", "F WOA CANH?", "I'll support that.", "Hold on.", "Let's be allies!")
+NOT_NAMING = ("What do you think?", "I'm fine with you.", "Let me know.", "How are you?  :)", "It's not my day.", "", " ")
+
+
+def test_idle_words_are_those_that_name_nothing_of_the_game():
+    assert [text for text in NAMING if idle(text)] == []
+    assert [text for text in NOT_NAMING if not idle(text)] == []
+    assert not any(idle(grammar.texts(act, ME)[0]) for act in every_act())
+
+
+def test_a_denial_is_heard_in_every_form_of_not():
+    denied = ("I'm not sure.", "I can't.", "We won't, you know", "never", "I don’t think so", "I refuse")
+    assert [text for text in denied if not denies(text)] == [] and not any(map(denies, ("I can.", "Nothing more to say?", "I know", "")))
 
 
 SECOND = (
@@ -167,6 +182,13 @@ CASES = (
     ("Why don't you support my army in Serbia to Bulgaria?", "ask", "? ? S A SER - BUL"),
     ("could you move ur fleet to the west med pls", "propose", "F ? - WES"),
     ("I'd appreciate it if you could convoy my army from Tunis to Greece with your fleet in the Ionian", "propose", "F ION C A TUN - GRE"),
+    ("And that's why I'm moving to Galicia", "inform", "? ? - GAL"),
+    ("Moving it east to Galicia", "inform", "? ? - GAL"),
+    ("Well, I will take Rumania", "promise", "? ? - RUM"),
+    ("Hey, will support you into Bul", "promise", "? ? S ? ? - BUL"),
+    ("Sounds good! I'll take Rumania.", "accept", "? ? - RUM"),
+    ("I'd prefer Venice holds", "propose", "? VEN H"),
+    ("I was thinking of taking Rumania", "inform", "? ? - RUM"),
 )
 
 
@@ -180,6 +202,8 @@ def test_free_wordings_are_read_as_players_mean_them(text, kind, order):
 def test_a_negation_of_a_move_is_a_promise_to_stay_out_and_of_staying_out_a_refusal():
     assert read("I will not enter Galicia") == [{"act": "promise", "kind": "dmz", "powers": [ME], "provinces": ["GAL"]}]
     assert read("I will not stay out of Galicia") == [{"act": "refuse", "kind": "dmz", "powers": [ME], "provinces": ["GAL"]}]
+    assert [act["act"] for act in read("I can't do that now, Ser to Bul")] == ["promise"]  # what was denied ends with the comma
+    assert read("Not going to Galicia") == [{"act": "promise", "kind": "dmz", "powers": [ME], "provinces": ["GAL"]}]
     assert read("Don't move to Tyrolia please.") == [{"act": "propose", "kind": "dmz", "powers": [YOU], "provinces": ["TYR"]}]
 
 
@@ -190,6 +214,10 @@ def test_what_is_past_or_supposed_commits_nobody():
         "You moved A VEN - TYR",
         "If I move to Galicia, what happens?",
         "We were going to war with Turkey",
+        "You should be good to take Con by yourself",
+        "What army is moving to Galicia?",
+        "Will you let me move Vienna back to Galicia?",
+        "Not doing so well to attack Turkey",
     ):
         assert read(text) == [], text
 
@@ -208,7 +236,7 @@ def test_in_a_public_channel_the_one_called_by_name_is_you():
         {"kind": "draw"},
     ):
         act = press.act("propose", to, about)
-        for text in press.texts(act, ME):
+        for text in grammar.texts(act, ME):
             assert list(meaning(text, ME, room)) == [act], text
     assert meaning("Could you move your army in Venice to Tyrolia?", ME, room) == ()  # nobody in particular
 
@@ -299,6 +327,6 @@ def test_an_order_is_taken_apart_and_put_together_again():
 
 def test_an_act_outside_the_vocabulary_is_refused_with_a_reason():
     with pytest.raises(ValueError, match=r"propose.*'promise' about 'draw'"):
-        press.texts(press.act("promise", [YOU], {"kind": "draw"}), ME)
+        grammar.texts(press.act("promise", [YOU], {"kind": "draw"}), ME)
     with pytest.raises(ValueError, match="must name the unit"):
-        press.texts(press.act("refuse", [YOU], press.about_order(ME, "? ? - GAL")), ME)
+        grammar.texts(press.act("refuse", [YOU], press.about_order(ME, "? ? - GAL")), ME)

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sociallm.model import LocalBlock, SocialBlock, SociaLLM
+from sociallm.blocks import LocalBlock, SocialBlock
+from sociallm.model import SociaLLM
 from sociallm.streams import READ, WROTE
 
 

@@ -13,6 +13,8 @@ from sociallm.batches import Batch, Encoded, batch_of, encode_conversation, wind
 from sociallm.conversation import Channel, Conversation, Message
 from sociallm.encode import slots_of
 from sociallm.model import SociaLLM, SociaLLMConfig, build
+from sociallm.states import Dynamics, MessageOperator, SocialState, message_hash
+from sociallm.streams import READ
 from sociallm.tokenizer import Tokenizer
 
 AGENTS = ("ann", "bob", "cyd", "dan")
@@ -92,3 +94,26 @@ def incline(model: SociaLLM, wishes: Mapping[int, float]) -> None:
         column = model.embedding.weight[:, 0].fill_(size)
         for token, nats in wishes.items():
             column[token] += nats / model.config.width**0.5
+
+
+def states_of(model: SociaLLM, seed: int = 0, names: tuple[str, ...] = ("own", "of bob")) -> dict[str, SocialState]:
+    """States that have absorbed three messages each, drawn."""
+    out, dynamics, g = {}, Dynamics.of(model), torch.Generator().manual_seed(seed)
+    for name in names:
+        state = SocialState.empty(model, "c" * 64)
+        for time in (10, 20, 7_200_000):
+            state = state.absorb(operator_of(model, g), READ, time, dynamics)
+        out[name] = state
+    return out
+
+
+def operator_of(model: SociaLLM, g: torch.Generator) -> MessageOperator:
+    """What a drawn message does."""
+    shape = model.empty_state(1)[:, 0].shape
+    name = message_hash(Message(id="m1", author="ann", channel=PUBLIC, time=5, text=str(torch.randint(0, 10**9, (1,), generator=g).item())))
+    return MessageOperator(name, -torch.rand(shape[:2], generator=g), torch.randn(shape, generator=g))
+
+
+def same(a: SocialState, b: SocialState) -> bool:
+    """Whether two states are one, bit for bit and by key."""
+    return torch.equal(a.S_LHPN, b.S_LHPN) and (a.time, a.key) == (b.time, b.key)

@@ -13,14 +13,9 @@ from sociallm.conversation import Channel, Conversation, Message
 from sociallm.losses import stream_states, token_nll
 from sociallm.streams import NEITHER, READ, WROTE, Incidence
 from sociallm.tokenizer import Tokenizer
-from tests.sociallm.small import AGENTS, PUBLIC, conversation, model_of, one_batch, tokenizer_of
+from tests.sociallm.small import AGENTS, PUBLIC, conversation, model_of, one_batch
 
 MODEL = model_of()
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    return tokenizer_of()
 
 
 @pytest.fixture(scope="module")

@@ -20,15 +20,10 @@ from sociallm.model import Public, SociaLLM, build
 from sociallm.streams import READ, Incidence
 from sociallm.tokenizer import Tokenizer
 from tests.sociallm.naive import Heard, logits_of
-from tests.sociallm.small import AGENTS, PUBLIC, conversation, model_of, one_batch, pair, tokenizer_of
+from tests.sociallm.small import AGENTS, PUBLIC, conversation, model_of, one_batch, pair
 
 SLOTS = slots_of(AGENTS)
 Which = tuple[int, int, str]  # conversation, message, reader
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    return tokenizer_of()
 
 
 def in_public(c: Conversation) -> Conversation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
@@ -147,6 +148,43 @@ def test_weights_that_do_not_fit_are_refused(change: str, folder: Path) -> None:
     assert ("numbers that are not finite" if change == "nan" else "do not fit") in refused(folder)
 
 
+HEADERS = {
+    "a header longer than the file": (2**60).to_bytes(8, "little"), "a long header": (10**8).to_bytes(8, "little") + b"{}", "brackets": b"[" * 1000,
+    "no such type": b'{"a":{"dtype":"ZZ","shape":[1],"data_offsets":[0,4]}}', "fewer than none": b'{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}',
+    "more than can be counted": b'{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}}',
+    "four bits": b'{"a":{"dtype":"F4","shape":[8],"data_offsets":[0,4]}}', "eight bits": b'{"a\\nb":{"dtype":"F8_E5M2","shape":[4],"data_offsets":[0,4]}}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_weights_with_a_hostile_header_are_refused(kind: str, folder: Path) -> None:
+    header = HEADERS[kind]
+    whole_ = header + b"1234" if header[:1] != b"{" and header[:1] != b"[" else len(header).to_bytes(8, "little") + header + b"1234"
+    (folder / "model.safetensors").write_bytes(whole_)
+    rewrite(folder, lambda value: None)
+    assert "model.safetensors" in refused(folder)
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_what_is_no_file_is_refused_unread(file: str, folder: Path) -> None:
+    """A device that never ends, a pipe nobody writes to, a link to itself, a link to nothing, a folder."""
+    for make in (
+        lambda p: p.symlink_to("/dev/zero"), os.mkfifo, lambda p: p.symlink_to(p.name), lambda p: p.symlink_to("nothing"), Path.mkdir,
+    ):  # fmt: skip
+        (folder / file).unlink() if not (folder / file).is_dir() else (folder / file).rmdir()
+        make(folder / file)
+        assert file in refused(folder)
+
+
+def test_a_loaded_model_does_not_follow_its_file(folder: Path) -> None:
+    """What was verified is what is used, whatever is written over it later."""
+    model = load(str(folder)).model
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    with open(folder / "model.safetensors", "r+b") as f:
+        f.write(b"\x01" * (folder / "model.safetensors").stat().st_size)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
 @pytest.mark.parametrize("text", ["", "{", "nul", "[]", "5", '{"v": 1', "\x00", "[" * 100_000, '{"v": 2, "model": {}}', '{"v": 1}', '{"v": 1, "model": 5}'])
 def test_a_config_that_is_none_is_refused(text: str, folder: Path) -> None:
     (folder / "config.json").write_text(text)
@@ -164,12 +202,32 @@ def test_a_config_that_is_no_text_is_refused(folder: Path) -> None:
         ("width", -16, "width is -16, expected"), ("width", 0, "width is 0"), ("width", 16.0, "width is 16.0"), ("width", True, "width is True"),
         ("width", "16", "width is '16'"), ("width", None, "width is None"), ("layers", 10**6, "layers is 1000000"), ("heads", 4, "unknown model setting 'heads'"),
         ("fusion", "mean", "expected one of heads, sum"), ("fusion", 5, "expected one of heads, sum"), ("width", 17, "do not fit"), ("layers", 3, "do not fit"),
-        ("vocabulary", 10**18, "vocabulary is"), ("__class__", "x", "unknown model setting"),
+        ("vocabulary", 10**18, "vocabulary is"), ("__class__", "x", "unknown model setting"), ("k" * 10_000, 1, "unknown model setting"),
+        ("fusion", "x" * 10_000, "expected one of heads, sum"), ("local_chunk", 1 << 20, "expected a whole number from 1 to 4096"),
+        ("social_chunk", -1, "social_chunk is -1"), ("social_every", -1, "expected a whole number from 0"), ("width", float("nan"), "width is nan"),
     ],
 )  # fmt: skip
 def test_a_model_setting_that_cannot_be_is_refused(key: str, value: object, word: str, folder: Path) -> None:
     rewrite(folder, lambda config: config["model"].update({key: value}))
     assert word in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "huge",
+    [
+        dict.fromkeys(("width", "vocabulary", "local_heads", "local_head_width", "social_heads", "social_head_width"), 1 << 20),
+        {"local_heads": 1 << 10, "local_head_width": 1 << 7, "local_state": 1 << 10},  # 2^27 numbers, of weights that would fit a small file
+        {"social_heads": 1 << 13, "social_head_width": 1 << 13, "social_state": 2},
+    ],
+)
+def test_sizes_whose_products_cannot_be_counted_are_refused(huge: dict[str, int], folder: Path) -> None:
+    rewrite(folder, lambda config: config["model"].update(huge))
+    assert "no model can have these sizes" in refused(folder)
+
+
+def test_a_version_of_any_length_is_one_short_line(folder: Path) -> None:
+    rewrite(folder, lambda config: config.update(v="x" * 10_000))
+    assert "this program reads 1" in refused(folder)
 
 
 @pytest.mark.parametrize("hashes", [None, {}, {"model.safetensors": "0" * 64}, {"model.safetensors": 5, "tokenizer.json": None}, [], "x"])

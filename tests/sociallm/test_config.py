@@ -51,6 +51,8 @@ def test_words_change_what_they_name_and_nothing_else() -> None:
         ("model.width=-8", "width"),
         ("model.fusion=product", "fusion"),
         ("train.device=tpu", "device"),
+        ("own_weight=0", "own_weight"),
+        ("own_weight=nan", "own_weight"),
         ("without=diplomacy", "diplomacy"),  # no such set
     ],
 )

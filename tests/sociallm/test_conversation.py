@@ -65,6 +65,31 @@ def test_a_lone_surrogate_is_replaced():
     assert from_json(value).messages[0].text == "x?"
 
 
+def test_what_is_said_of_a_file_names_file_line_and_remedy(tmp_path):
+    """Every kind of message that a file may not hold, on its second line."""
+    mebibyte = "x" * 2**20
+    cases = {
+        "add it to the channel's readers": lambda m: m.update(author="nobody"), "leave the message out": lambda m: m.update(text=" \t\n"),
+        "has 1048576 bytes, at most 32768 are taken; split it": lambda m: m.update(text=mebibyte), "sort messages by time": lambda m: m.update(time=-10),
+        "is it in milliseconds?": lambda m: m.update(time=10**400), "the name '2\\ud800' has a lone surrogate; write it in UTF-8": lambda m: m.update(id="2\ud800"),
+    }
+    for said, change in cases.items():
+        lines = [json.dumps(v) for v in (to_json(TALK), broken(lambda v, change=change: change(v["messages"][2])))]
+        (tmp_path / "c.jsonl").write_text("\n".join(lines))
+        reader = read_conversations(tmp_path / "c.jsonl")
+        assert next(reader) == TALK
+        with pytest.raises(ConversationError) as refused:
+            next(reader)
+        told = str(refused.value)
+        assert told.startswith(f"{tmp_path}/c.jsonl:2: message 2: ") and said in told and "\n" not in told and len(told) < 300 + len(str(tmp_path))
+
+
+def test_brackets_without_end_are_one_line_as_well(tmp_path):
+    (tmp_path / "c.jsonl").write_text("[" * 1_000_000)
+    with pytest.raises(ConversationError, match=r"c\.jsonl:1: not JSON .*; was the file cut short\?"):
+        list(read_conversations(tmp_path / "c.jsonl"))
+
+
 def test_the_longest_text_is_taken_and_a_byte_more_is_not():
     value = to_json(TALK)
     value["messages"][0]["text"] = "é" * (MAX_TEXT // 2)
@@ -94,6 +119,11 @@ def broken(change):
     (lambda v: v["messages"][1].update(time=True), "message 1: 'time' must be int"),
     (lambda v: v["messages"][1].update(time=-6), "message 1: time -6 is before -5"),
     (lambda v: v["messages"][1].pop("author"), "message 1: 'author' must be str"),
+    (lambda v: v["channels"].update({"\udc80": ["a"]}), "lone surrogate"),
+    (lambda v: v["channels"].update(public=["a", "b", "c", "\udc80"]), "lone surrogate"),
+    (lambda v: v.update(id="\udc80"), "lone surrogate"),
+    (lambda v: v["messages"][1].update(to=["\udc80"]), "message 1: the name"),
+    (lambda v: v["messages"][1].update(reply_to="\udc80"), "message 1: the name"),
     (lambda v: v["messages"][1].update(text=" \n"), "message 1: the text is empty"),
     (lambda v: v["messages"][1].update(to="b"), 'message 1: "to"'),
     (lambda v: v["messages"][1].update(reply_to=1), 'message 1: "reply_to"'),

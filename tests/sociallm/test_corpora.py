@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sociallm.conversation import ConversationError, from_json, to_json
-from sociallm.corpora import HELD_OUT, LOADERS, MAX_CHARACTERS, POWERS, TRAINING, VALIDATION, load, tidy
+from sociallm.conversation import Channel, Conversation, ConversationError, Message, from_json, to_json, write_conversations
+from sociallm.corpora import HELD_OUT, LOADERS, MAX_CHARACTERS, POWERS, TRAINING, VALIDATION, load, own, tidy
 
 DATA = Path(os.environ.get("SOCIALLM_DATA") or Path(__file__).resolve().parents[2].parent / "shared" / "data")
 needs_data = pytest.mark.skipif(not (DATA / "cicero_games").is_dir(), reason=f"no data sets in {DATA}; set SOCIALLM_DATA")
@@ -80,6 +80,32 @@ def test_a_mafia_night_is_read_by_the_mafia_and_midnight_is_a_new_day(tmp_path):
     (game,) = load("llmafia", tmp_path)
     assert [(m.text, set(m.channel.readers)) for m in game.messages] == [("hi", {"A", "B", "C"}), ("whom?", {"B", "C"})]
     assert game.messages[1].time - game.messages[0].time == 20_000
+
+
+def run_of(folder, id, *texts):
+    channel = Channel(name="A-B", readers=frozenset("AB"))
+    folder.mkdir(parents=True)
+    said = Conversation(id=id, messages=tuple(Message(id=f"{i}", author="AB"[i % 2], channel=channel, time=i, text=t) for i, t in enumerate(texts)))
+    write_conversations(folder / "conversations.jsonl", [said] if texts else [])
+
+
+def test_own_dialogues_are_named_by_what_was_said_and_not_by_their_runs(tmp_path):
+    for folder, names in (("one", ("20260101", "20260102", "20260103")), ("two", ("z", "y", "x"))):
+        for name, texts in zip(names, (("hello", "hi"), ("no",), ()), strict=True):
+            run_of(tmp_path / folder / "runs" / name, name, *texts)
+    run_of(tmp_path / "two" / "again", "again", "no")  # said twice alike: kept once
+    one, two = own(tmp_path / "one"), own(tmp_path / "two")
+    assert one == two and len({c.id for c in one}) == 2 and all(c.id.startswith("own/") for c in one)
+    assert sorted(m.text for c in one for m in c.messages) == ["hello", "hi", "no"]
+
+
+@pytest.mark.parametrize("content", [None, "", "{}\n", "not JSON\n"])
+def test_a_folder_without_own_dialogues_is_one_line(content, tmp_path):
+    if content is not None:
+        (tmp_path / "conversations.jsonl").write_text(content)
+    with pytest.raises(ConversationError) as refused:
+        own(tmp_path)
+    assert str(tmp_path) in str(refused.value) and "\n" not in str(refused.value)
 
 
 @needs_data

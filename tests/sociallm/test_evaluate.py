@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,26 +23,14 @@ from sociallm.scores import LATE, decreasing, estimate, half_recovery, mean, ord
 from sociallm.through import readings
 from sociallm.tokenizer import Tokenizer
 from sociallm.train import TrainConfig
-from tests.sociallm.small import PUBLIC, conversation, model_of, saved, tokenizer_of
+from tests.sociallm.small import PUBLIC, conversation, model_of, saved
 
 SETTINGS = TrainConfig(tokens=10**9, steps=3, warmup=1, report_every=1, save_every=1, batch_tokens=400, lanes=2, threads=1)
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    return tokenizer_of()
-
-
-@pytest.fixture(scope="module")
 def model(tokenizer: Tokenizer) -> SociaLLM:
     return model_of(vocabulary=tokenizer.vocabulary)
-
-
-@pytest.fixture(autouse=True)
-def denormals() -> Iterator[None]:
-    """Training lets denormal numbers be zero in this process; the tests after it shall not."""
-    yield
-    torch.set_flush_denormal(False)
 
 
 def said(*lines: tuple[str, str]) -> Conversation:
@@ -101,10 +88,9 @@ def test_what_is_cut_off_is_what_came_before_the_window(tokenizer: Tokenizer, mo
     """In the first window nothing; of the first message of a later one everything; of later messages neither."""
     [encoded] = threads(tokenizer, 40, seeds=1)
     monkeypatch.setattr(through, "MESSAGES", 20)
-    with torch.no_grad():
-        (on_0, cut_0), (on, cut, off) = (
-            [r.nats(model, v) for v in names] for r, names in zip(readings(model, encoded, tokenizer), (("on", "cut"), ("on", "cut", "off")), strict=True))
-    assert (on_0 == cut_0).all()
+    first, later = (r.nats(model, ("on", "cut", "off")) for r in readings(model, encoded, tokenizer))
+    on, cut, off = later.values()
+    assert (first["on"] == first["cut"]).all()
     assert cut[0] == pytest.approx(off[0], rel=1e-12) and abs(cut[0] - on[0]) > 1e-6
     assert abs(cut[-1] - off[-1]) > 1e-6 and abs(cut[-1] - on[-1]) > 1e-9
 
@@ -203,9 +189,8 @@ def test_a_message_read_in_its_place_is_the_message_read_in_the_conversation(tok
     found = nats_at(model, moments, [encoded.words[k] for k in at], [moments, [None] * 4], tokenizer.END)
     [whole] = readings(model, encoded, tokenizer)
     tokens = np.array([len(encoded.words[k]) + 1 for k in at])
-    with torch.no_grad():
-        for row, variant in zip(found, ("on", "off"), strict=True):
-            assert row == pytest.approx(whole.nats(model, variant)[at] / tokens, rel=1e-9)
+    for row, nats in zip(found, whole.nats(model, ("on", "off")).values(), strict=True):
+        assert row == pytest.approx(nats[at] / tokens, rel=1e-9)
 
 
 def test_a_memory_that_says_nothing_knows_nobody(tokenizer: Tokenizer, model: SociaLLM) -> None:

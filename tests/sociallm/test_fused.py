@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sociallm.chunks import chunks_of, to_chunks
 from sociallm.fused import EPS, conv_silu, gated, unit, unit_gated
 from sociallm.losses import _HeadCrossEntropy
-from sociallm.ssd import chunk_states, chunks_of, readout, to_chunks
+from sociallm.ssd import chunk_states, readout
 from sociallm.streams import compose_each, gather_of, gathered
 
 LENGTHS = (1, 2, 3, 4, 9)  # of segments: shorter and longer than the convolution

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -247,40 +249,74 @@ def agree(a: Sequence[Candidate], b: Sequence[Candidate]) -> bool:
     return all(replace(x, nats=0) == replace(y, nats=0) and x.nats == pytest.approx(y.nats, abs=1e-9) for x, y in zip(a, b, strict=True))
 
 
+needs_compiler = pytest.mark.skipif(decoding.compiler() is None, reason="no C++ compiler here")
+
+
+def forced_logits(weights: decoding.Weights, starts: Sequence[decoding.Start], forced_TB: Tensor, threads: int = 1) -> Tensor:
+    """What compiled code predicts while it says nothing but what it must: [T, B, V]."""
+    no = np.zeros(weights.model.V, bool)
+    plan = decoding.Plan(forced_TB.numpy(), np.zeros(forced_TB.shape), no, no, no, 1.0, 1.0, len(forced_TB))
+    said = decoding.say(weights, starts, plan, threads, with_logits=True)
+    assert np.array_equal(said.tokens_TB, forced_TB) and said.logits_TBV is not None
+    costs = -torch.log_softmax(said.logits_TBV, -1).gather(-1, forced_TB[..., None])[..., 0]
+    assert torch.allclose(said.nats_TB, costs, rtol=0, atol=1e-10 if weights.dtype == torch.float64 else 1e-4)
+    return said.logits_TBV
+
+
+def random_start(model: Checkpoint, generator: torch.Generator, token: int = 0) -> decoding.Start:
+    layers = tuple(tuple(torch.randn(t.shape, generator=generator, dtype=torch.float64).to(t) for t in layer) for layer in new_local(model).layers)
+    own, other = (torch.randn(model.model.empty_state(1)[:, 0].shape, generator=generator, dtype=torch.float64).to(model.model.dtype) for _ in range(2))
+    return decoding.Start(token, 0, layers, own, other)
+
+
+@needs_compiler
 @torch.no_grad()
 @pytest.mark.parametrize("every", [0, 1, 2, 3])
 @pytest.mark.parametrize("fusion", ["heads", "sum"])
-def test_the_rearranged_step_is_the_model_step(fusion: str, every: int) -> None:
+def test_compiled_code_is_the_model_step(fusion: str, every: int) -> None:
+    """Far enough that what was written has been folded into the states twice; more rows than are multiplied at once."""
     config = replace(model_of(fusion, layers=3).config, social_every=every)
     model = build(config, torch.Generator().manual_seed(0)).double()
     g = torch.Generator().manual_seed(1)
     for p in model.parameters():
         p.add_(torch.randn(p.shape, generator=g, dtype=p.dtype) * 0.2)
     tiny = Checkpoint(model, tokenizer_of(), "every")
-    own, other = (torch.randn(model.empty_state(3).shape, generator=g, dtype=torch.float64) for _ in range(2))
-    local = new_local(tiny)
-    local = replace(local, layers=tuple((torch.randn(S.shape, generator=g, dtype=S.dtype), torch.randn(w.shape, generator=g, dtype=w.dtype)) for S, w in local.layers))
-    rows = _rows(tiny, local, model.empty_state(1)[:, 0], model.empty_state(1)[:, 0], 3)
-    rows.own, rows.other = list(own), list(other)
-    weights = decoding.weights_of(model)
-    buffers = decoding.buffers_of(weights, rows.local, own, other)
-    for tokens in torch.randint(0, 400, (7, 3), generator=g):
-        assert torch.allclose(decoding.step(weights, tokens, buffers), _step(tiny, tokens, rows), rtol=0, atol=1e-10)
+    starts = [random_start(tiny, g, token) for token in range(9)]
+    forced = torch.randint(1, 400, (37, len(starts)), generator=g)
+    logits = forced_logits(decoding.weights_of(model), starts, forced)
+    rows = _rows(tiny, replace(new_local(tiny), layers=starts[0].local), starts[0].own_LHPN, starts[0].other_LHPN, len(starts))
+    rows.local = [tuple(torch.cat(parts) for parts in zip(*layer, strict=True)) for layer in zip(*(s.local for s in starts), strict=True)]
+    rows.own, rows.other = (list(torch.stack([getattr(s, name) for s in starts], 1)) for name in ("own_LHPN", "other_LHPN"))
+    fed = torch.tensor([s.token for s in starts])
+    for t in range(len(forced)):
+        assert torch.allclose(logits[t], _step(tiny, fed, rows), rtol=0, atol=1e-10)
+        fed = forced[t]
 
 
+@needs_compiler
 def test_half_precision_is_near_the_model_step() -> None:
     """fp16 keeps eleven binary digits, so logits differ by a thousandth or so of their size; and by something."""
-    if not decoding.half_possible():
-        pytest.skip("no fp16 matrix products here")
     tiny = Checkpoint(model_of(dtype=torch.float32).eval().requires_grad_(False), tokenizer_of(), "half")
-    header, local, own, other = moment(tiny)
-    logits = []
-    for half in (False, True):
-        weights = decoding.weights_of(tiny.model, half)
-        buffers = decoding.buffers_of(weights, local.layers, own[:, None], other[:, None])
-        logits.append(torch.stack([decoding.step(weights, torch.tensor([t]), buffers) for t in header]))
-    difference = float((logits[0] - logits[1]).norm() / logits[0].norm())
-    assert 0 < difference < 5e-3
+    starts = [random_start(tiny, torch.Generator().manual_seed(0))]
+    forced = torch.arange(1, 20)[:, None]
+    full, half = (forced_logits(decoding.weights_of(tiny.model, half), starts, forced) for half in (False, True))
+    assert 0 < float((full - half).norm() / full.norm()) < 5e-3
+    with pytest.raises(ValueError, match="half precision of a model in torch.float64"):
+        decoding.weights_of(model_of(), half=True)
+
+
+@needs_compiler
+@pytest.mark.parametrize("half", [False, True])
+def test_compiled_code_gives_a_row_the_same_bits_in_any_company(half: bool) -> None:
+    tiny = Checkpoint(model_of(dtype=torch.float32).eval().requires_grad_(False), tokenizer_of(), "bits")
+    g = torch.Generator().manual_seed(0)
+    starts, forced = [random_start(tiny, g, token) for token in range(13)], torch.randint(1, 400, (20, 13), generator=g)
+    weights = decoding.weights_of(tiny.model, half)
+    together = forced_logits(weights, starts, forced)
+    for first, last in ((0, 1), (3, 5), (5, 8), (9, 13), (1, 6), (7, 13)):
+        assert torch.equal(forced_logits(weights, starts[first:last], forced[:, first:last].contiguous()), together[:, first:last])
+    for threads in (2, 3, 50):
+        assert torch.equal(forced_logits(weights, starts, forced, threads), together)
 
 
 def test_what_is_sampled_of_a_message_does_not_depend_on_the_others(tiny: Checkpoint) -> None:
@@ -298,21 +334,105 @@ def test_sampling_many_messages_is_generating_each(tiny: Checkpoint) -> None:
         assert agree(sample(tiny, [p], np.random.default_rng(0), top_p=1e-9, most_tokens=9), one[:1])
 
 
-def test_the_fast_step_without_a_compiler_samples_the_same(tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_fast_is_the_reference(tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "compiler", lambda: None)
-    alone = replace(tiny)  # with no compiled step of its own
-    slow, fast = (sample(alone, prompts(alone), np.random.default_rng(0), most_tokens=9, fast=fast) for fast in (False, True))
-    # fast fills three rows up to four, and the fourth draws last
-    assert agree(slow, fast)
+    slow, fast = (sample(tiny, prompts(tiny), np.random.default_rng(0), most_tokens=9, fast=fast) for fast in (False, True))
+    assert slow == fast
 
 
-def test_the_compiled_step_samples_the_same() -> None:
-    if decoding.compiler() is None:
-        pytest.skip("no C++ compiler here")
-    tokenizer = tokenizer_of()
-    tiny = Checkpoint(model_of(layers=1, vocabulary=tokenizer.vocabulary).eval().requires_grad_(False), tokenizer, "compiled")
-    slow, fast = (sample(tiny, prompts(tiny), np.random.default_rng(0), most_tokens=24, fast=fast) for fast in (False, True))
-    assert agree(slow, fast) and sum(c.sampled for c in slow) > 20
+def test_a_compiler_that_fails_is_named_and_fast_is_the_reference(brief: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "false")  # a program that does nothing, unsuccessfully
+    with pytest.warns(UserWarning, match=r"false could not compile decoding\.cpp \(exit status 1\)"):
+        fast = sample(brief, prompts(brief), np.random.default_rng(0), most_tokens=9, fast=True)
+    assert fast == sample(brief, prompts(brief), np.random.default_rng(0), most_tokens=9)
+
+
+@pytest.mark.parametrize("program", ['for last; do :; done; : > "$last"', "true", "no program"])
+def test_a_compiler_that_makes_nothing_is_named_and_fast_is_the_reference(program: str, brief: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tmp_path / "c++"
+    made.write_text(program if program == "no program" else f"#!/bin/sh\n{program}\n")
+    made.chmod(0o755)
+    monkeypatch.setenv("CXX", str(made))
+    with pytest.warns(UserWarning, match=r"could not compile decoding\.cpp"):
+        fast = sample(brief, prompts(brief), np.random.default_rng(0), most_tokens=9, fast=True)
+    assert fast == sample(brief, prompts(brief), np.random.default_rng(0), most_tokens=9)
+
+
+def test_without_a_folder_to_compile_in_fast_is_the_reference(brief: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (made := tmp_path / "c++").write_text("#!/bin/sh\nexit 0\n")
+    made.chmod(0o755)
+    monkeypatch.setenv("CXX", str(made))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.warns(UserWarning, match="No such file or directory.*; name another compiler in CXX, or a folder in TMPDIR"):
+        fast = sample(brief, prompts(brief), np.random.default_rng(0), most_tokens=9, fast=True)
+    assert fast == sample(brief, prompts(brief), np.random.default_rng(0), most_tokens=9)
+
+
+def test_a_terminals_ctrl_c_does_not_reach_the_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes to the terminal's process group; a run takes it as a wish to end after the step, which is to be worded as the others were."""
+    (made := tmp_path / "c++").write_text(f"#!{sys.executable}\nimport os\nprint(os.getpgrp(), file=open({str(tmp_path / 'group')!r}, 'w'))\nexit(1)\n")
+    made.chmod(0o755)
+    monkeypatch.setenv("CXX", str(made))
+    with pytest.warns(UserWarning, match="exit status 1"):
+        assert not decoding.possible()
+    assert int((tmp_path / "group").read_text()) != os.getpgrp()
+
+
+@needs_compiler
+def test_states_of_another_model_are_refused_unread() -> None:
+    one, other = (Checkpoint(model_of(layers=n).eval().requires_grad_(False), tokenizer_of(), str(n)) for n in (1, 2))
+    weights, g = decoding.weights_of(other.model), torch.Generator().manual_seed(0)
+    start = random_start(other, g)
+    (S, window), second = start.local
+    for wrong in (
+        random_start(one, g), replace(start, local=((S, window[:, 1:]), second)), replace(start, local=((S[..., :-1], window), second)),
+        replace(start, own_LHPN=start.own_LHPN[:, 1:]), replace(start, other_LHPN=start.other_LHPN[:1]),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=r"^states of another model: got .*, expected "):
+            forced_logits(weights, [start, wrong], torch.ones(2, 2, dtype=torch.long))
+
+
+@needs_compiler
+@pytest.mark.parametrize("vocabulary", [300, 420])
+def test_logits_that_are_no_numbers_end_a_message(vocabulary: int) -> None:
+    """Finite weights, as a checkpoint must have, but so large that sums overflow."""
+    tokenizer = tokenizer_of(vocabulary=vocabulary)
+    model = model_of(vocabulary=tokenizer.vocabulary, dtype=torch.float32)
+    with torch.no_grad():
+        model.embedding.weight.fill_(3e38)
+        model.norm.weight.fill_(3e38)
+    huge = Checkpoint(model.eval().requires_grad_(False), tokenizer, "huge")
+    for candidate in sample(huge, prompts(huge), np.random.default_rng(0), most_tokens=9, fast=True):
+        assert candidate.finished and candidate.sampled == 0 and np.isnan(candidate.nats)
+
+
+@needs_compiler
+def test_compiled_code_samples_the_same(tiny: Checkpoint, brief: Checkpoint) -> None:
+    """Stops, ends, beginnings, headers of different lengths and the choice among the likeliest, in fp64 where rounding decides nothing."""
+    sampled = 0
+    for model in (tiny, brief):
+        for how in ({"one_sentence": False, "most_tokens": 40}, {"top_p": 1.0, "temperature": 2.0}, {"top_p": 0.3}):
+            slow, fast = (sample(model, prompts(model), np.random.default_rng(0), fast=fast, **{"most_tokens": 16, **how}) for fast in (False, True))
+            assert agree(slow, fast)
+            sampled += sum(c.sampled for c in slow)
+    assert sampled > 200
+
+
+@needs_compiler
+def test_compiled_code_samples_the_same_from_the_shipped_vocabulary() -> None:
+    shipped = checkpoint.load("base")
+    shipped.model.double()
+    empty = shipped.model.empty_state(1)[:, 0]
+    header, _ = header_of(shipped, new_local(shipped), SLOTS, Message(id="1", author="ann", channel=PUBLIC, time=0, text=""))
+    asked = [Prompt(header, new_local(shipped), empty, empty, b) for b in ("", "I will support", "Let us")]
+    for top_p in (0.9, 1.0):
+        slow, fast = (sample(shipped, asked, np.random.default_rng(0), top_p=top_p, most_tokens=16, one_sentence=False, fast=fast) for fast in (False, True))
+        assert agree(slow, fast) and sum(c.sampled for c in slow) > 10
+
+
+def test_half_precision_of_the_reference_is_refused(tiny: Checkpoint) -> None:
+    with pytest.raises(ValueError, match="^half=True without fast=True"):
+        sample(tiny, prompts(tiny), np.random.default_rng(0), half=True)
 
 
 def test_sampling_without_prompts_or_headers_is_refused(tiny: Checkpoint) -> None:

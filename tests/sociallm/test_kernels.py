@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from sociallm import kernels
+from sociallm.chunks import chunks_of
 from sociallm.kernels import CHUNK, arguments_of, fused, rows_of
-from sociallm.ssd import chunks_of, ssd, ssd_reference
+from sociallm.ssd import ssd, ssd_reference
 from tests.sociallm.test_ssd import H, N, P, inputs
 
 CPU = torch.device("cpu")

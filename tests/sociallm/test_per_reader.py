@@ -12,19 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sociallm.batches import Batch, Encoded, batch_of, emptied, encode_conversation, windows_of
+from sociallm.blocks import LocalBlock, SocialBlock
 from sociallm.conversation import Conversation
 from sociallm.losses import token_nll
-from sociallm.model import LocalBlock, SocialBlock, SociaLLM
+from sociallm.model import SociaLLM
 from sociallm.per_reader import Copies, copies_of, forgetting_copies, token_nll_per_reader
 from sociallm.streams import NEITHER
 from sociallm.tokenizer import Tokenizer
 from tests.sociallm.naive import convolved
-from tests.sociallm.small import conversation, model_of, one_batch, tokenizer_of
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    return tokenizer_of()
+from tests.sociallm.small import conversation, model_of, one_batch
 
 
 @dataclass

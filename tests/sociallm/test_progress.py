@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,13 +62,6 @@ def same_weights(one: SociaLLM, two: SociaLLM) -> bool:
 def curve(folder: Path) -> list[dict[str, str]]:
     with open(folder / CURVE, newline="") as f:
         return [{k: v for k, v in row.items() if k != "tokens_per_second"} for row in csv.DictReader(f)]
-
-
-@pytest.fixture(autouse=True)
-def denormals() -> Iterator[None]:
-    """Training lets denormal numbers be zero in this process; the tests after it shall not."""
-    yield
-    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sociallm.ssd import chunks_of, from_chunks, ssd, ssd_reference, ssd_step, to_chunks
+from sociallm.chunks import chunks_of, from_chunks, to_chunks
+from sociallm.ssd import ssd, ssd_reference, ssd_step
 
 H, P, N = 3, 4, 5
 SHAPES = [[0], [1], [7], [8], [9], [16, 24], [1, 0, 8, 3, 17], [0, 0, 5], [5, 0], [0, 0], [1] * 9, [3, 40, 0, 17, 64, 8, 24]]  # chunks are 8 tokens wide

@@ -1,40 +1,22 @@
-"""States as values: absorbing, decay, forks, forgetting, keys that name a history, and files that are refused when damaged."""
+"""States as values: absorbing, decay, forks, forgetting, and keys that name a history."""
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
-from sociallm import checkpoint
 from sociallm.checkpoint import Checkpoint
 from sociallm.conversation import Channel, Conversation, Message
 from sociallm.encode import EncodedMessage, dynamics_of, encode, new_local, slots_of
 from sociallm.model import SociaLLM, SociaLLMConfig, build
-from sociallm.state_files import (
-    HEADER,
-    LOCAL_HEADER,
-    digest,
-    export_states,
-    load_export,
-    load_locals,
-    load_states,
-    rounded,
-    save_locals,
-    save_states,
-)
 from sociallm.states import (
     Absorbed,
     Choice,
     Dynamics,
-    LocalState,
     MessageOperator,
     SocialState,
     StateError,
@@ -55,7 +37,7 @@ from sociallm.states import (
     recompose,
 )
 from sociallm.streams import READ, WROTE
-from tests.sociallm.small import AGENTS, PUBLIC, conversation, model_of, pair, saved
+from tests.sociallm.small import AGENTS, PUBLIC, conversation, model_of, operator_of, pair, same, states_of
 
 HOUR = 3_600_000
 MESSAGE = Message(id="m1", author="ann", channel=PUBLIC, time=5, text="shall we go to Munich?", addressees=frozenset({"bob"}))
@@ -74,28 +56,6 @@ EMPTY = SocialState(number(0), None, empty_key("c"))
 @pytest.fixture(scope="module")
 def model() -> SociaLLM:
     return model_of(dtype=torch.float32)
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    return checkpoint.load(saved(tmp_path_factory.mktemp("tiny")))
-
-
-def states_of(model: SociaLLM, seed: int = 0, names: tuple[str, ...] = ("own", "of bob")) -> dict[str, SocialState]:
-    """States that have absorbed three messages each, drawn."""
-    out, dynamics, g = {}, Dynamics.of(model), torch.Generator().manual_seed(seed)
-    for name in names:
-        state = SocialState.empty(model, "c" * 64)
-        for time in (10, 20, 2 * HOUR):
-            state = state.absorb(operator_of(model, g), READ, time, dynamics)
-        out[name] = state
-    return out
-
-
-def operator_of(model: SociaLLM, g: torch.Generator) -> MessageOperator:
-    shape = model.empty_state(1)[:, 0].shape
-    name = message_hash(replace(MESSAGE, text=str(torch.randint(0, 10**9, (1,), generator=g).item())))
-    return MessageOperator(name, -torch.rand(shape[:2], generator=g), torch.randn(shape, generator=g))
 
 
 # ---- absorbing ---------------------------------------------------------------------------------------------------------
@@ -257,10 +217,10 @@ def test_a_plain_language_model_has_states_of_nothing() -> None:
 # ---- streams: what a state is made of ----------------------------------------------------------------------------------
 
 
-def encoded_of(tiny: Checkpoint, c: Conversation) -> list[EncodedMessage]:
+def encoded_of(loaded: Checkpoint, c: Conversation) -> list[EncodedMessage]:
     slots, locals_, out = slots_of(AGENTS), {}, []
     for m in c.messages:
-        locals_[m.channel.name], one = encode(tiny, slots, locals_.get(m.channel.name), m)
+        locals_[m.channel.name], one = encode(loaded, slots, locals_.get(m.channel.name), m)
         out.append(one)
     return out
 
@@ -271,30 +231,26 @@ def entries_of(encoded: list[EncodedMessage], holder: str, author: str | None = 
     return [Absorbed(e.message, e.operator, WROTE if e.message.author == holder else READ) for e in seen]
 
 
-def stream_of(tiny: Checkpoint, entries: list[Absorbed]) -> Stream:
-    stream, dynamics = Stream.starting(SocialState.empty(tiny.model, tiny.sha256)), dynamics_of(tiny)
+def stream_of(loaded: Checkpoint, entries: list[Absorbed]) -> Stream:
+    stream, dynamics = Stream.starting(SocialState.empty(loaded.model, loaded.sha256)), dynamics_of(loaded)
     for entry in entries:
         stream = stream.absorb(entry, dynamics)
     return stream
 
 
-def same(a: SocialState, b: SocialState) -> bool:
-    return torch.equal(a.S_LHPN, b.S_LHPN) and (a.time, a.key) == (b.time, b.key)
-
-
 @pytest.fixture(scope="module")
-def talk(tiny: Checkpoint) -> list[EncodedMessage]:
-    return encoded_of(tiny, conversation(seed=5, count=24))
+def talk(loaded: Checkpoint) -> list[EncodedMessage]:
+    return encoded_of(loaded, conversation(seed=5, count=24))
 
 
-def test_recomposing_is_absorbing_again_bit_for_bit(tiny: Checkpoint, talk: list[EncodedMessage]) -> None:
-    empty, dynamics = SocialState.empty(tiny.model, tiny.sha256), dynamics_of(tiny)
+def test_recomposing_is_absorbing_again_bit_for_bit(loaded: Checkpoint, talk: list[EncodedMessage]) -> None:
+    empty, dynamics = SocialState.empty(loaded.model, loaded.sha256), dynamics_of(loaded)
     for agent in AGENTS:
         entries = entries_of(talk, agent)
         state = empty
         for entry in entries:
             state = state.absorb(entry.operator, entry.role, entry.message.time, dynamics)
-        assert same(recompose(empty, entries, dynamics), state) and same(stream_of(tiny, entries).state, state)
+        assert same(recompose(empty, entries, dynamics), state) and same(stream_of(loaded, entries).state, state)
         assert len(entries) > 5 and state.key != empty.key
 
 
@@ -307,13 +263,13 @@ FORGOTTEN: dict[str, tuple[Choice, object]] = {
 
 
 @pytest.mark.parametrize("name", FORGOTTEN)
-def test_what_is_forgotten_was_never_absorbed(name: str, tiny: Checkpoint, talk: list[EncodedMessage]) -> None:
+def test_what_is_forgotten_was_never_absorbed(name: str, loaded: Checkpoint, talk: list[EncodedMessage]) -> None:
     """The state left is, bit for bit and by key, the one of somebody who met only the rest; and it goes on alike."""
     choice, gone = FORGOTTEN[name]
     entries = entries_of(talk, "ann")
     rest = [e for e in entries if not gone(e.message)]  # type: ignore[operator]
     assert len(rest) < len(entries)
-    whole, expected, dynamics = stream_of(tiny, entries), stream_of(tiny, rest), dynamics_of(tiny)
+    whole, expected, dynamics = stream_of(loaded, entries), stream_of(loaded, rest), dynamics_of(loaded)
     left = whole.forget(choice, dynamics)
     assert same(left.state, expected.state) and left.entries == expected.entries
     assert len(whole.entries) == len(entries)  # the stream itself is a value
@@ -321,30 +277,30 @@ def test_what_is_forgotten_was_never_absorbed(name: str, tiny: Checkpoint, talk:
     assert same(left.absorb(one, dynamics).state, expected.absorb(one, dynamics).state)
 
 
-def test_forgetting_what_came_before_a_moment_is_a_reset_there(tiny: Checkpoint, talk: list[EncodedMessage]) -> None:
+def test_forgetting_what_came_before_a_moment_is_a_reset_there(loaded: Checkpoint, talk: list[EncodedMessage]) -> None:
     """P3: what is older is gone, what is of that moment or later stays."""
-    entries, dynamics = entries_of(talk, "ann"), dynamics_of(tiny)
-    whole = stream_of(tiny, entries)
+    entries, dynamics = entries_of(talk, "ann"), dynamics_of(loaded)
+    whole = stream_of(loaded, entries)
     for k, entry in enumerate(entries):
-        assert same(whole.forget(before(entry.message.time), dynamics).state, stream_of(tiny, entries[k:]).state)
+        assert same(whole.forget(before(entry.message.time), dynamics).state, stream_of(loaded, entries[k:]).state)
     assert whole.forget(before(entries[0].message.time), dynamics) is whole
-    assert same(whole.forget(before(entries[-1].message.time + 1), dynamics).state, SocialState.empty(tiny.model, tiny.sha256))
+    assert same(whole.forget(before(entries[-1].message.time + 1), dynamics).state, SocialState.empty(loaded.model, loaded.sha256))
 
 
-def test_a_memory_without_messages_holds_the_others_words_fixed(tiny: Checkpoint, talk: list[EncodedMessage]) -> None:
-    entries, dynamics = entries_of(talk, "ann"), dynamics_of(tiny)
-    whole, names = stream_of(tiny, entries), [entries[1].message.id, entries[4].message.id]
+def test_a_memory_without_messages_holds_the_others_words_fixed(loaded: Checkpoint, talk: list[EncodedMessage]) -> None:
+    entries, dynamics = entries_of(talk, "ann"), dynamics_of(loaded)
+    whole, names = stream_of(loaded, entries), [entries[1].message.id, entries[4].message.id]
     left = whole.without(names, dynamics)
-    assert same(left.state, stream_of(tiny, [e for e in entries if e.message.id not in names]).state)
+    assert same(left.state, stream_of(loaded, [e for e in entries if e.message.id not in names]).state)
     assert all(any(e.operator is kept.operator for e in entries) for kept in left.entries)  # nothing was encoded again
     with pytest.raises(StateError, match="'nowhere' is not among the"):
         whole.without(["nowhere"], dynamics)
 
 
-def test_a_message_is_absorbed_once(tiny: Checkpoint, talk: list[EncodedMessage]) -> None:
+def test_a_message_is_absorbed_once(loaded: Checkpoint, talk: list[EncodedMessage]) -> None:
     """Also when it was edited or dated anew in between: its id and channel say that it is the same."""
-    entries, dynamics = entries_of(talk, "ann"), dynamics_of(tiny)
-    whole = stream_of(tiny, entries)
+    entries, dynamics = entries_of(talk, "ann"), dynamics_of(loaded)
+    whole = stream_of(loaded, entries)
     for again in (entries[0], entries[-1], replace(entries[-1], message=replace(entries[-1].message, text="dog", time=10**9))):
         with pytest.raises(StateError, match="in this stream already; after a restore go on with the message after it"):
             whole.absorb(again, dynamics)
@@ -352,27 +308,27 @@ def test_a_message_is_absorbed_once(tiny: Checkpoint, talk: list[EncodedMessage]
     assert len(whole.absorb(replace(entries[-1], message=elsewhere), dynamics).entries) == len(entries) + 1
 
 
-def test_a_stream_from_a_restored_state_forgets_only_what_it_has_seen(tiny: Checkpoint, talk: list[EncodedMessage]) -> None:
-    entries, dynamics = entries_of(talk, "ann"), dynamics_of(tiny)
-    restored = stream_of(tiny, entries[:6]).state
+def test_a_stream_from_a_restored_state_forgets_only_what_it_has_seen(loaded: Checkpoint, talk: list[EncodedMessage]) -> None:
+    entries, dynamics = entries_of(talk, "ann"), dynamics_of(loaded)
+    restored = stream_of(loaded, entries[:6]).state
     stream = Stream.starting(restored)
     for entry in entries[6:]:
         stream = stream.absorb(entry, dynamics)
-    assert same(stream.state, stream_of(tiny, entries).state)
-    assert same(stream.without([entries[7].message.id], dynamics).state, stream_of(tiny, [*entries[:7], *entries[8:]]).state)
+    assert same(stream.state, stream_of(loaded, entries).state)
+    assert same(stream.without([entries[7].message.id], dynamics).state, stream_of(loaded, [*entries[:7], *entries[8:]]).state)
     with pytest.raises(StateError, match=f"known from time {restored.time} on only"):
         stream.forget(everything, dynamics)
 
 
-def test_an_erased_relationship_leaves_everything_else(tiny: Checkpoint, talk: list[EncodedMessage]) -> None:
+def test_an_erased_relationship_leaves_everything_else(loaded: Checkpoint, talk: list[EncodedMessage]) -> None:
     """int emptied, own recomposed without the channel of the two; what the partner said in public stays in the own stream."""
-    own = stream_of(tiny, entries_of(talk, "ann"))
-    others = {v: stream_of(tiny, entries_of(talk, "ann", v)) for v in AGENTS if v != "ann"}
-    left, strangers = erase_relationship(own, others, "ann", "bob", dynamics_of(tiny))
+    own = stream_of(loaded, entries_of(talk, "ann"))
+    others = {v: stream_of(loaded, entries_of(talk, "ann", v)) for v in AGENTS if v != "ann"}
+    left, strangers = erase_relationship(own, others, "ann", "bob", dynamics_of(loaded))
     channels = [e.message.channel for e in own.entries]
     assert pair("ann", "bob") in channels and PUBLIC in channels and any(e.message.author == "bob" and e.message.channel == PUBLIC for e in own.entries)
     rest = [e for e in entries_of(talk, "ann") if e.message.channel != pair("ann", "bob")]
-    assert same(left.state, stream_of(tiny, rest).state) and any(e.message.author == "bob" for e in left.entries)
+    assert same(left.state, stream_of(loaded, rest).state) and any(e.message.author == "bob" for e in left.entries)
     assert strangers.keys() == {"cyd", "dan"} and all(strangers[v] is others[v] for v in strangers) and "bob" in others
 
 
@@ -390,10 +346,10 @@ def test_distance_by_hand() -> None:
     assert distance(b, a).overall == pytest.approx(found.overall)
 
 
-def test_bytes_by_hand(model: SociaLLM, tiny: Checkpoint) -> None:
+def test_bytes_by_hand(model: SociaLLM, loaded: Checkpoint) -> None:
     """2 layers · 3 heads · 4 · 8 = 192 numbers: 768 bytes live, 384 exported. Local: 2 · (2·8·8 + 3·(16 + 16)) numbers."""
     assert SocialState.empty(model, "c").bytes == 768 and bytes_per_relationship(model) == 384
-    assert new_local(tiny).bytes == 4 * 2 * (2 * 8 * 8 + 3 * (16 + 2 * 8))
+    assert new_local(loaded).bytes == 4 * 2 * (2 * 8 * 8 + 3 * (16 + 2 * 8))
 
 
 # ---- keys --------------------------------------------------------------------------------------------------------------
@@ -431,269 +387,3 @@ def test_names_cannot_be_shifted_into_one_another() -> None:
     """'a' to 'bc' is not 'ab' to 'c': fields are kept apart in the hash."""
     split = [replace(MESSAGE, id="a", author="bc"), replace(MESSAGE, id="ab", author="c"), replace(MESSAGE, id='a", "b', author="c")]
     assert len({message_hash(m) for m in split}) == 3
-
-
-# ---- files -------------------------------------------------------------------------------------------------------------
-
-
-def test_saved_states_come_back_bit_identical_and_go_on_identically(model: SociaLLM, tmp_path: Path) -> None:
-    states = states_of(model) | {"empty": SocialState.empty(model, "c" * 64)}
-    save_states(tmp_path / "s.safetensors", states, "c" * 64)
-    loaded = load_states(tmp_path / "s.safetensors", model, "c" * 64)
-    assert loaded.keys() == states.keys()
-    operator = operator_of(model, torch.Generator().manual_seed(1))
-    for name, state in states.items():
-        again = loaded[name]
-        assert torch.equal(again.S_LHPN, state.S_LHPN) and (again.time, again.key) == (state.time, state.key)
-        went_on = [s.absorb(operator, READ, 3 * HOUR, Dynamics.of(model)) for s in (state, again)]
-        assert torch.equal(went_on[0].S_LHPN, went_on[1].S_LHPN) and went_on[0].key == went_on[1].key
-
-
-def test_the_same_states_make_the_same_file(model: SociaLLM, tmp_path: Path) -> None:
-    states = states_of(model)
-    save_states(tmp_path / "a", states, "c" * 64)
-    save_states(tmp_path / "b", dict(reversed(states.items())), "c" * 64)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-
-
-def refused(path: Path, model: SociaLLM, checkpoint: str = "c" * 64) -> str:
-    """What is said of a file that is refused: one line that names it."""
-    with pytest.raises(StateError) as error:
-        load_states(path, model, checkpoint)
-    said = str(error.value)
-    assert "\n" not in said and str(path) in said
-    return said
-
-
-def test_states_of_another_checkpoint_are_refused(model: SociaLLM, tmp_path: Path) -> None:
-    save_states(tmp_path / "s", states_of(model), "c" * 64)
-    assert "load the one that made it" in refused(tmp_path / "s", model, "d" * 64)
-
-
-def test_a_missing_file_of_states_is_refused(model: SociaLLM, tmp_path: Path) -> None:
-    assert "run again" in refused(tmp_path / "none", model)
-
-
-def test_a_truncated_file_of_states_is_refused(model: SociaLLM, tmp_path: Path) -> None:
-    save_states(tmp_path / "s", states_of(model), "c" * 64)
-    whole = (tmp_path / "s").read_bytes()
-    for length in (0, 1, 7, 8, 50, len(whole) // 2, len(whole) - 1):
-        (tmp_path / "s").write_bytes(whole[:length])
-        assert "restore" in refused(tmp_path / "s", model)
-
-
-def test_a_pickle_is_refused_unopened(model: SociaLLM, tmp_path: Path) -> None:
-    trap = tmp_path / "sprung"
-
-    class Trap:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return (Path.touch, (trap,))
-
-    torch.save({"own": torch.zeros(3), "x": Trap()}, tmp_path / "s.pt")
-    assert "restore" in refused(tmp_path / "s.pt", model)
-    assert not trap.exists()
-
-
-def test_any_flipped_byte_is_refused(model: SociaLLM, tmp_path: Path) -> None:
-    save_states(tmp_path / "s", states_of(model), "c" * 64)
-    whole = (tmp_path / "s").read_bytes()
-    header = 8 + int.from_bytes(whole[:8], "little")
-    for place in (*range(0, header, 3), *range(header, len(whole), 97), len(whole) - 1):
-        (tmp_path / "s").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        assert refused(tmp_path / "s", model)
-
-
-def rewrite(path: Path, model: SociaLLM, edit: dict[str, object], tensors: dict[str, torch.Tensor] | None = None) -> None:
-    """A well-formed file edited by someone who knew how to make its digest fit."""
-    states = states_of(model)
-    stated = {n: {"key": s.key, "time": s.time} | edit for n, s in states.items()}
-    tensors = {n: s.S_LHPN for n, s in states.items()} if tensors is None else tensors
-    header = {"checkpoint": "c" * 64, "states": stated, "sha256": digest("c" * 64, stated, tensors)}
-    save_file(tensors, path, metadata={HEADER: json.dumps(header)})
-
-
-@pytest.mark.parametrize("edit", [{"key": None}, {"key": 5}, {"key": "abc"}, {"key": "Z" * 64}, {"time": "7"}, {"time": 1.5}, {"time": True}, {"time": [1]}])
-def test_a_header_of_wrong_types_is_refused(edit: dict[str, object], model: SociaLLM, tmp_path: Path) -> None:
-    rewrite(tmp_path / "s", model, {})
-    load_states(tmp_path / "s", model, "c" * 64)
-    rewrite(tmp_path / "s", model, edit)
-    assert "restore" in refused(tmp_path / "s", model)
-
-
-def test_states_of_other_shapes_names_or_numbers_are_refused(model: SociaLLM, tmp_path: Path) -> None:
-    good = {n: s.S_LHPN for n, s in states_of(model).items()}
-    for tensors in (
-        {n: t[:1] for n, t in good.items()},
-        {n: t.double() for n, t in good.items()},
-        {n: t.half() for n, t in good.items()},
-        {"own": good["own"]},
-        good | {"of cyd": good["own"].clone()},
-        good | {"own": good["own"] * math.nan},
-    ):
-        rewrite(tmp_path / "s", model, {}, {n: t.contiguous() for n, t in tensors.items()})
-        assert "restore" in refused(tmp_path / "s", model)
-
-
-def test_a_safetensors_file_that_holds_no_states_is_refused(model: SociaLLM, tmp_path: Path) -> None:
-    for metadata in (None, {"checkpoint": "c" * 64}, {HEADER: "[1"}, {HEADER: "[" * 100_000}, {HEADER: "5"}, {HEADER: '{"checkpoint": 5, "states": {}}'}):
-        save_file({"own": model.empty_state(1)[:, 0].clone()}, tmp_path / "s", metadata=metadata)
-        assert "restore" in refused(tmp_path / "s", model)
-
-
-def test_what_was_loaded_does_not_follow_the_file(model: SociaLLM, tmp_path: Path) -> None:
-    """Loaded twice shares nothing, and a file written over afterwards changes nothing that was loaded."""
-    states, path = states_of(model), tmp_path / "s"
-    save_states(path, states, "c" * 64)
-    one, two = (load_states(path, model, "c" * 64) for _ in range(2))
-    size = path.stat().st_size
-    with open(path, "r+b") as f:
-        f.write(b"\xff" * size)
-    one["own"].S_LHPN.zero_()
-    assert torch.equal(two["own"].S_LHPN, states["own"].S_LHPN) and torch.equal(one["of bob"].S_LHPN, states["of bob"].S_LHPN)
-
-
-# ---- exports -----------------------------------------------------------------------------------------------------------
-
-
-def test_an_export_is_half_the_size_and_says_so(model: SociaLLM, tmp_path: Path) -> None:
-    """It comes back as `rounded` says, within 2⁻⁸ of every number, under a key that is not the live one's."""
-    states = states_of(model)
-    export_states(tmp_path / "e", states, "c" * 64)
-    for name, found in load_export(tmp_path / "e", model, "c" * 64).items():
-        live = states[name]
-        assert same(found, rounded(live)) and found.time == live.time and found.S_LHPN.dtype == model.dtype
-        assert bool(((found.S_LHPN - live.S_LHPN).abs() <= 2**-8 * live.S_LHPN.abs()).all()) and not torch.equal(found.S_LHPN, live.S_LHPN)
-        assert found.key != live.key and re.fullmatch("[0-9a-f]{64}", found.key)
-    save_states(tmp_path / "s", states, "c" * 64)
-    saved_bytes = (tmp_path / "s").stat().st_size - (tmp_path / "e").stat().st_size
-    assert abs(saved_bytes - len(states) * bytes_per_relationship(model)) < 64  # headers differ by a few letters
-
-
-def test_an_export_is_never_taken_for_live_states_nor_the_other_way_round(model: SociaLLM, tmp_path: Path) -> None:
-    states = states_of(model)
-    export_states(tmp_path / "e", states, "c" * 64)
-    assert "rounded to bf16 (load_export), expected live social states" in refused(tmp_path / "e", model)
-    save_states(tmp_path / "s", states, "c" * 64)
-    with pytest.raises(StateError, match=r"holds live social states, expected .* bf16"):
-        load_export(tmp_path / "s", model, "c" * 64)
-    tensors = {n: s_.S_LHPN.bfloat16() for n, s_ in states.items()}
-    stated = {n: {"key": s_.key, "time": s_.time} for n, s_ in states.items()}
-    header = json.dumps({"checkpoint": "c" * 64, "states": stated, "sha256": digest("c" * 64, stated, tensors)})
-    save_file(tensors, tmp_path / "f", metadata={HEADER: header})  # relabelled by hand, digest and all
-    assert "bfloat16" in refused(tmp_path / "f", model)
-
-
-# ---- channels' states in files -----------------------------------------------------------------------------------------
-
-
-def run_on(tiny: Checkpoint, messages: tuple[Message, ...], locals_: dict[str, LocalState], own: dict[str, SocialState]) -> list[MessageOperator]:
-    """Go on with a conversation; `locals_` and `own` are brought forward."""
-    operators, dynamics, slots = [], dynamics_of(tiny), slots_of(AGENTS)
-    for m in messages:
-        locals_[m.channel.name], one = encode(tiny, slots, locals_.get(m.channel.name), m)
-        operators.append(one.operator)
-        for agent in m.channel.readers:
-            state = own.get(agent, SocialState.empty(tiny.model, tiny.sha256))
-            own[agent] = state.absorb(one.operator, WROTE if agent == m.author else READ, m.time, dynamics)
-    return operators
-
-
-@pytest.mark.parametrize("cut", [0, 1, 7, 15, 16])
-def test_a_run_restored_at_any_message_is_the_run_that_was_not(cut: int, tiny: Checkpoint, tmp_path: Path) -> None:
-    """States, operators, windows, positions and keys, bit for bit, however often it is restored; so nothing was fed twice."""
-    c = conversation(seed=8, count=16)
-    locals_: dict[str, LocalState] = {}
-    own: dict[str, SocialState] = {}
-    run_on(tiny, c.messages[:cut], locals_, own)
-    save_locals(tmp_path / "l", locals_, tiny.sha256)
-    save_states(tmp_path / "s", own, tiny.sha256)
-    operators = run_on(tiny, c.messages[cut:], locals_, own)
-    for _ in range(2):
-        locals_again = load_locals(tmp_path / "l", tiny.model, tiny.sha256)
-        own_again = load_states(tmp_path / "s", tiny.model, tiny.sha256)
-        again = run_on(tiny, c.messages[cut:], locals_again, own_again)
-        assert own_again.keys() == own.keys() and all(same(own_again[a], own[a]) for a in own)
-        assert [o.message for o in again] == [o.message for o in operators] and all(torch.equal(a.U_LHPN, b.U_LHPN) for a, b in zip(again, operators, strict=True))
-        assert locals_again.keys() == locals_.keys()
-        for name, state in locals_.items():
-            found = locals_again[name]
-            assert (found.time, found.position, found.recent, found.key) == (state.time, state.position, state.recent, state.key)
-            assert all(torch.equal(a, b) for x, y in zip(found.layers, state.layers, strict=True) for a, b in zip(x, y, strict=True))
-
-
-@pytest.fixture
-def channels(tiny: Checkpoint) -> dict[str, LocalState]:
-    """Of three channels: one nobody has spoken in, and two of names no tensor could have."""
-    odd = Channel(name="__metadata__", readers=frozenset(AGENTS))
-    said = Message(id="1", author="ann", channel=odd, time=7, text="a \U0001f98a\n\"quoted\"", addressees=frozenset({"bob"}), reply_to="0")
-    first = encode(tiny, slots_of(AGENTS), None, said)[0]
-    return {"new": new_local(tiny), "__metadata__": first, "": encode(tiny, slots_of(AGENTS), first, replace(said, id="2", time=9, author="bob"))[0]}
-
-
-def test_channels_of_any_name_come_back(channels: dict[str, LocalState], tiny: Checkpoint, tmp_path: Path) -> None:
-    save_locals(tmp_path / "l", channels, tiny.sha256)
-    found, again = (load_locals(tmp_path / "l", tiny.model, tiny.sha256) for _ in range(2))
-    assert found.keys() == channels.keys()
-    for name, state in channels.items():
-        assert (found[name].time, found[name].position, found[name].recent, found[name].key) == (state.time, state.position, state.recent, state.key)
-        for x, y, z in zip(found[name].layers, state.layers, again[name].layers, strict=True):
-            for a, b, c in zip(x, y, z, strict=True):
-                a.add_(1)
-                assert torch.equal(a, b + 1) and torch.equal(c, b)
-    save_locals(tmp_path / "m", dict(reversed(channels.items())), tiny.sha256)
-    assert (tmp_path / "m").read_bytes() == (tmp_path / "l").read_bytes()
-
-
-def refused_locals(path: Path, tiny: Checkpoint, checkpoint_: str | None = None) -> str:
-    with pytest.raises(StateError) as error:
-        load_locals(path, tiny.model, checkpoint_ or tiny.sha256)
-    said = str(error.value)
-    assert "\n" not in said and str(path) in said
-    return said
-
-
-def test_damaged_files_of_channels_are_refused(channels: dict[str, LocalState], tiny: Checkpoint, tmp_path: Path) -> None:
-    path = tmp_path / "l"
-    save_locals(path, channels, tiny.sha256)
-    whole = path.read_bytes()
-    assert "load the one that made it" in refused_locals(path, tiny, "d" * 64)
-    assert "holds states of channels (load_locals), expected live social states" in refused(path, tiny.model, tiny.sha256)
-    for length in (0, 8, 50, len(whole) // 2, len(whole) - 1):
-        path.write_bytes(whole[:length])
-        assert "restore" in refused_locals(path, tiny)
-    for place in (*range(0, len(whole), 101), len(whole) - 1):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        assert refused_locals(path, tiny)
-    torch.save({"0.0.state": torch.zeros(3)}, path)
-    assert "restore" in refused_locals(path, tiny)
-    assert "run again" in refused_locals(tmp_path / "none", tiny)
-
-
-EDITS = {
-    "position": (5.0, "position"), "time": ("7", "time"), "key": ("abc", "key"), "recent": ({"v": 1, "id": "x"}, "cannot be restored"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("field", EDITS)
-def test_channels_whose_header_was_edited_with_its_digest_are_refused(field: str, channels: dict[str, LocalState], tiny: Checkpoint, tmp_path: Path) -> None:
-    value, said = EDITS[field]
-    path = tmp_path / "l"
-    save_locals(path, channels, tiny.sha256)
-    with safe_open(path, "pt") as f:
-        header = json.loads(f.metadata()[LOCAL_HEADER])
-        tensors = {name: f.get_tensor(name).clone() for name in f.keys()}  # noqa: SIM118
-    for edit, tensors_ in ((header["states"] | {"__metadata__": header["states"]["__metadata__"] | {field: value}}, tensors),
-                           (header["states"], tensors | {"0.0.window": tensors["0.0.window"][:, 1:].clone()}),
-                           (header["states"], {n: t for n, t in tensors.items() if n != "0.0.state"})):  # fmt: skip
-        edited = {"checkpoint": tiny.sha256, "states": edit, "sha256": digest(tiny.sha256, edit, tensors_)}
-        save_file(tensors_, path, metadata={LOCAL_HEADER: json.dumps(edited)})
-        told = refused_locals(path, tiny)
-        assert edit is header["states"] or said in told
-
-
-def test_a_state_that_could_not_be_read_back_is_not_written(channels: dict[str, LocalState], tiny: Checkpoint, tmp_path: Path) -> None:
-    state = channels[""]
-    broken = replace(state, recent=(*state.recent[:-1], replace(state.recent[-1], text=" ")))
-    with pytest.raises(StateError, match="the text is empty"):
-        save_locals(tmp_path / "l", {"a": broken}, tiny.sha256)
-    assert not (tmp_path / "l").exists()

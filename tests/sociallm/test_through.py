@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -11,20 +12,20 @@ import torch
 
 from sociallm.batches import Encoded, batch_of, drawn_slots, emptied, encode_conversation, windows_of
 from sociallm.losses import by_read, token_nll
-from sociallm.model import build
-from sociallm.through import VARIANTS, bits_per_byte, read_through
+from sociallm.model import SociaLLM, build
+from sociallm.through import VARIANTS, Reading, bits_per_byte, readings
 from sociallm.tokenizer import Tokenizer
-from tests.sociallm.small import conversation, model_of, tokenizer_of
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    return tokenizer_of()
+from tests.sociallm.small import conversation, model_of
 
 
 @pytest.fixture(scope="module")
 def encoded(tokenizer: Tokenizer) -> Encoded:
     return encode_conversation(conversation(3, 16), tokenizer)
+
+
+def in_fives(model: SociaLLM, encoded: Encoded, tokenizer: Tokenizer) -> Iterator[Reading]:
+    """The conversation read in windows of five messages."""
+    return readings(model, encoded, tokenizer, windows_of(encoded, 2048, 5))
 
 
 @torch.no_grad()
@@ -33,11 +34,12 @@ def test_read_through_in_windows_is_reading_at_once(encoded: Encoded, tokenizer:
     model = model_of()
     slots = drawn_slots(encoded, np.random.default_rng(0))
     batch = batch_of(windows_of(encoded, 100_000, 1_000), tokenizer, model.config, np.random.default_rng(0), listen=0.0, slots=slots)
-    parts = list(read_through(model, encoded, tokenizer, messages=5))
+    parts = list(in_fives(model, encoded, tokenizer))
+    nats = [p.nats(model) for p in parts]
     assert [(p.window.first, p.window.last) for p in parts] == [(0, 5), (5, 10), (10, 15), (15, 16)]
     for name, (own, other) in VARIANTS.items():
         whole = by_read(token_nll(model, batch, emptied(batch.streams, own, other)), batch)
-        assert np.abs(np.concatenate([p.nats[name] for p in parts]) - whole).max() <= 1e-9
+        assert np.abs(np.concatenate([n[name] for n in nats]) - whole).max() <= 1e-9
 
 
 @torch.no_grad()
@@ -66,14 +68,14 @@ def test_a_model_without_social_blocks_has_one_figure(encoded: Encoded, tokenize
     plain = build(replace(model_of().config, social_every=0), torch.Generator().manual_seed(0)).double()
     found = bits_per_byte(plain, [encoded], tokenizer)
     assert found.keys() == {"on"} and found["on"] > 0
-    nats = [np.concatenate([p.nats["on"] for p in read_through(plain, encoded, tokenizer, messages=n)]) for n in (3, 1_000)]
+    nats = [np.concatenate([r.nats(plain)["on"] for r in of]) for of in (in_fives(plain, encoded, tokenizer), readings(plain, encoded, tokenizer))]
     assert np.abs(nats[0] - nats[1]).max() <= 1e-9
 
 
 def test_reading_leaves_the_gradients_of_the_caller_as_they_were(encoded: Encoded, tokenizer: Tokenizer) -> None:
     model = model_of()
-    steps = read_through(model, encoded, tokenizer, messages=5)
-    next(steps)
+    reading = next(in_fives(model, encoded, tokenizer))
     assert torch.is_grad_enabled()
+    reading.nats(model)
     bits_per_byte(model, [encoded], tokenizer)
     assert torch.is_grad_enabled() and all(p.grad is None for p in model.parameters())

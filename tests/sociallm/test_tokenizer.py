@@ -1,5 +1,6 @@
 """The tokenizer: any text comes back, no text can spell a special token, a message is header, words and end."""
 
+import copy
 import hashlib
 import json
 import random
@@ -131,6 +132,52 @@ def test_what_is_not_a_tokenizer_is_refused_in_one_line(small, tmp_path):
         with pytest.raises(ValueError) as refused:
             Tokenizer.load(tmp_path / name)
         assert "\n" not in str(refused.value)
+
+
+def others(form, name):
+    """The form of a tokenizer changed in one respect that loses texts, takes for ever, differs from time to time or leaves the vocabulary."""
+    model = form["model"]
+    last = max(model["vocab"], key=model["vocab"].get)
+    {
+        "lower case": lambda: form.update(normalizer={"type": "Lowercase"}),
+        "a pattern without end": lambda: form.update(pre_tokenizer={"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}),
+        "cut": lambda: form.update(truncation={"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0}),
+        "filled": lambda: form.update(padding={"strategy": {"Fixed": 9}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0, "pad_type_id": 0, "pad_token": "x"}),
+        "drawn": lambda: model.update(dropout=0.5),
+        "a prefix": lambda: model.update(continuing_subword_prefix="##"),
+        "of words": lambda: form.update(model={"type": "WordLevel", "vocab": model["vocab"], "unk_token": "<end>"}),
+        "beyond": lambda: model["vocab"].update({last: 10**6}),
+        "twice": lambda: model["vocab"].update({last: 100}),
+        "a byte lost": lambda: model["vocab"].update(QQQ=model["vocab"].pop("Z")),
+        "a special token spelt": lambda: (
+            [model["vocab"].pop(t) for t in [t for t, i in model["vocab"].items() if i > 320]],
+            model["vocab"].update({"en": 321, "end": 322, "<end": 323}),
+            model.update(merges=[m for m in model["merges"] if "".join(m) in model["vocab"]] + [["e", "n"], ["en", "d"], ["<", "end"], ["<end", ">"]]),
+        ),
+        "no model": lambda: form.pop("model"),
+        "unchanged": lambda: None,
+    }[name]()
+    return json.dumps(form)
+
+
+OTHERS = {
+    "lower case": "'normalizer' is", "a pattern without end": "'pre_tokenizer' is", "cut": "'truncation' is", "filled": "'padding' is", "drawn": "'dropout' is 0.5",
+    "a prefix": "'continuing_subword_prefix' is '##'", "of words": "'type' is 'WordLevel'", "beyond": "have not the ids 0 to", "twice": "have not the ids 0 to",
+    "a byte lost": "no token for 'Z'", "a special token spelt": "can spell its special token <end>", "no model": "no object with a model",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_tokenizer_that_would_go_wrong_later_is_refused_at_once(name, small, tmp_path):
+    small.save(tmp_path / "ours.json")
+    form = json.loads((tmp_path / "ours.json").read_text())
+    (tmp_path / "same.json").write_text(others(copy.deepcopy(form), "unchanged"))
+    Tokenizer.load(tmp_path / "same.json")
+    (tmp_path / "other.json").write_text(others(form, name))
+    with pytest.raises(ValueError) as refused:
+        Tokenizer.load(tmp_path / "other.json")
+    said = str(refused.value)
+    assert OTHERS[name] in said and said.startswith(f"{tmp_path}/other.json: ") and "again" in said and "\n" not in said
 
 
 def test_diplomacy_counts_three_times_and_irc_is_thinned_to_half():

@@ -1,0 +1,63 @@
+"""Files and folders that are there whole or not at all: written beside their place, synced, renamed into it; nothing is left when that fails."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+REMEDY = "; is the disk full? free some room, then go on"
+
+
+@contextmanager
+def placed(path: Path) -> Iterator[Path]:
+    """Where to write a file, which then takes the place of `path`."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        yield part
+        with open(part, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+@contextmanager
+def placed_folder(folder: Path) -> Iterator[Path]:
+    """Where to make a folder, which then is called `folder`; an older one of that name gives way."""
+    part, old = folder.with_name(f"{folder.name}.part"), folder.with_name(f"{folder.name}.old.part")
+    shutil.rmtree(part, ignore_errors=True)  # of a process that was killed while it wrote
+    try:
+        part.mkdir(parents=True)
+        yield part
+        if folder.exists():  # no file system renames over a folder that holds something
+            shutil.rmtree(old, ignore_errors=True)
+            os.rename(folder, old)
+        os.rename(part, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """What was made, renamed and removed in a folder is on disk when this returns."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def refused(error: OSError) -> str:
+    """What a file system refused, in a line: the file, why, and the remedy if it is a full disk."""
+    where = f"{error.filename}: " if isinstance(error.filename, str) else ""
+    return f"{where}{error.strerror or ' '.join(str(error).split())[:160]}{REMEDY if error.errno in FULL else ''}"
