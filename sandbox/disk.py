@@ -41,11 +41,13 @@ def placed_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
             os.rename(folder, old)
         os.rename(part, folder)
-        shutil.rmtree(old, ignore_errors=True)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            os.rename(old, folder)
         raise
     sync_folder(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)  # not before the newer one is on disk
 
 
 def sync_folder(folder: Path) -> None:

@@ -83,9 +83,11 @@ def snapshots_of(run: Path) -> Iterator[Path]:
     """The folders of a run's snapshots, the latest step first."""
     found = []
     for path in (run / "snapshots").iterdir() if (run / "snapshots").is_dir() else ():
+        if path.suffix == ".part":  # whole perhaps, but a kill came before its name: it will be written again
+            continue
         try:
             found.append((int(json.loads((path / "snapshot.json").read_bytes())["step"]), path))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # a part, or damaged: not one to go on from
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # damaged: not one to go on from
             continue
     return iter([path for _, path in sorted(found, reverse=True)])
 

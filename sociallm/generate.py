@@ -8,7 +8,7 @@ of messages, each with states of its own, and may hand them to the compiled code
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,7 +133,7 @@ def _sentence_ends(checkpoint: Checkpoint) -> frozenset[int]:
 
 def _choice(
     checkpoint: Checkpoint, prompts: Sequence[Prompt], forced: Sequence[Sequence[int]], uniform_BT: NDArray[np.float64], temperature: float, top_p: float,
-    one_sentence: bool, own_words: bool = False,
+    one_sentence: bool, own_words: bool = False, never: Collection[int] = (),
 ) -> _Choice:  # fmt: skip
     """Every row's forced tokens (header, then beginning) and random numbers, by tick: words of a short header begin earlier."""
     B, most = uniform_BT.shape
@@ -147,6 +147,7 @@ def _choice(
     free_before = np.vstack([np.zeros((1, B), bool), forced_TB[:-1] == FREE])
     stops, unsaid = np.zeros((2, checkpoint.tokenizer.vocabulary), bool)
     unsaid[checkpoint.tokenizer.END + 1 : len(SPECIALS)] = True  # of the special tokens only the end (the first of them) may be said
+    unsaid[list(never)] = True
     stops[sorted(_sentence_ends(checkpoint)) if one_sentence else []] = True
     at_first = np.zeros_like(unsaid)
     at_first[checkpoint.tokenizer.END] = own_words
@@ -200,10 +201,10 @@ def _candidate(checkpoint: Checkpoint, said_T: NDArray[np.int64], nats_T: NDArra
 def generate(
     checkpoint: Checkpoint, header: Sequence[int], local: LocalState, own_LHPN: Tensor, other_LHPN: Tensor, beginnings: Sequence[str],
     rng: np.random.Generator, temperature: float = 0.8, top_p: float = 0.9, most_tokens: int = 48, own_words: bool = False,
-    fast: bool = False,
+    never: Collection[int] = (), fast: bool = False,
 ) -> list[Candidate]:  # fmt: skip
     """One candidate per beginning ("" for none): the beginning word for word, then at most one sentence of the model's own; with
-    `own_words` it may not end before a word of its own.
+    `own_words` it may not end before a word of its own. The tokens of `never` are not among the model's own words.
 
     `own_LHPN` and `other_LHPN` are states as read at the moment of writing; `fast` is that of `sample`. Raises ValueError unless there are
     ROWS beginnings.
@@ -212,7 +213,7 @@ def generate(
         raise ValueError(f"{len(beginnings)} beginnings; expected exactly {ROWS}, so that every batch has the same shape")
     prompts = [Prompt(header, local, own_LHPN, other_LHPN, b) for b in beginnings]
     forced = [checkpoint.tokenizer.encode_text(b) for b in beginnings]
-    choice = _choice(checkpoint, prompts, forced, rng.random((most_tokens, ROWS)).T, temperature, top_p, True, own_words)
+    choice = _choice(checkpoint, prompts, forced, rng.random((most_tokens, ROWS)).T, temperature, top_p, True, own_words, never)
     if fast and decoding.possible():
         said = _say_fast(checkpoint, prompts, choice, most_tokens, False)
     else:

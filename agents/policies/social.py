@@ -21,9 +21,11 @@ from sociallm.checkpoint import shared
 from sociallm.encode import dynamics_of, header_of, new_local, slots_of
 from sociallm.generate import ROWS, Candidate, generate
 from sociallm.states import SocialState, brief, mixture
+from sociallm.tokenizer import Tokenizer
 
 needs_model = True
 LONGEST = 400  # characters of a message
+DRAWS = 3  # times ROWS candidates, as long as none of them is sayable
 MOST_OWN = 14  # tokens of the model's own after the beginning: what is longer is seldom idle, and costs time
 BROKEN = "\ufffd"  # what stands for bytes that are no character
 
@@ -54,6 +56,7 @@ class SocialPolicy:
         self._language, self._options = language, options
         self._checkpoint = shared(options.checkpoint)
         self._slots, self._dynamics = slots_of(agents), dynamics_of(self._checkpoint)
+        self._naming = _naming(self._checkpoint.tokenizer, language) if language is not None else frozenset()
         self._empty = SocialState.empty(self._checkpoint.model, self._checkpoint.sha256)
 
     def step(self, turns: Sequence[Turn]) -> Sequence[tuple[Action, AgentMemory]]:
@@ -75,13 +78,17 @@ class SocialPolicy:
     def _word(self, turn: Turn, number: int, channel: Channel, act: JSON, language: Language) -> tuple[str, dict[str, Any]]:
         """(text, how it came about) of one act."""
         seen, texts = turn.observation, list(language.word(act, turn.observation.agent))
-        begun = [texts[int(i)] for i in turn.rng.permutation(len(texts))[:ROWS]]
-        beginnings = (begun * ROWS)[:ROWS]
-        candidates, keys = self._candidates(turn, seen.say(number, channel, "", act["to"]), beginnings)
-        own = [(c, c.text.removeprefix(beginning)) for c, beginning in zip(candidates, beginnings, strict=True) if _sayable(c)]
-        meant = [(language.denies(added), c.nats, c) for c, added in own  # nats of the whole: per token, long additions win
-                 if language.idle(added) and list(language.meaning(c.text, seen.agent, channel.readers)) == [act]]  # fmt: skip
-        counts = {"candidates": len(candidates), "meant": len(meant), **keys}
+        empty, drawn = seen.say(number, channel, "", act["to"]), 0
+        meant: list[tuple[bool, float, Candidate]] = []
+        while not meant and drawn < DRAWS * ROWS:
+            begun = [texts[int(i)] for i in turn.rng.permutation(len(texts))[:ROWS]]
+            beginnings = (begun * ROWS)[:ROWS]
+            candidates, keys = self._candidates(turn, empty, beginnings)
+            drawn += len(candidates)
+            own = [(c, c.text.removeprefix(beginning)) for c, beginning in zip(candidates, beginnings, strict=True) if _sayable(c)]
+            meant = [(language.denies(added), c.nats, c) for c, added in own  # nats of the whole: per token, long additions win
+                     if language.idle(added) and list(language.meaning(c.text, seen.agent, channel.readers)) == [act]]  # fmt: skip
+        counts = {"candidates": drawn, "meant": len(meant), **keys}
         if not meant:
             return texts[0], {"by": "grammar", **counts}
         *_, best = min(meant, key=lambda found: found[:2])
@@ -99,10 +106,15 @@ class SocialPolicy:
         most = min(o.most_tokens, begun + MOST_OWN + 1)  # and its end; what would be longer is not said
         candidates = generate(
             self._checkpoint, header, local, own.at(now, self._dynamics), other, beginnings, turn.rng, o.temperature, o.top_p, most,
-            own_words=True, fast=True,
+            own_words=True, never=self._naming, fast=True,
         )  # fmt: skip
         keys = {"own": brief(own.key), "others": {v: brief(s.key) for v, s in known.items()}, "channel_state": brief(local.key)}
         return candidates, keys
+
+
+def _naming(tokenizer: Tokenizer, language: Language) -> frozenset[int]:
+    """Tokens that are not idle by themselves: most of what the filter would refuse is then never drawn."""
+    return frozenset(i for i in range(tokenizer.vocabulary) if (text := tokenizer.decode([i]).strip()) and not language.idle(text))
 
 
 def _sayable(candidate: Candidate) -> bool:

@@ -112,7 +112,8 @@ def test_words_are_the_models_only_if_it_chose_some(said: dict[str, list[Action]
         for agent, action in zip(WORLD.agents, actions, strict=True):
             for message, wording in zip(action.messages, action.wording, strict=True):
                 grammar = LANGUAGE.word(wording["act"], agent)
-                assert wording["candidates"] == ROWS and 0 <= wording["meant"] <= ROWS
+                assert wording["candidates"] in range(ROWS, ROWS * social.DRAWS + 1, ROWS) and 0 <= wording["meant"] <= ROWS
+                assert wording["meant"] > 0 or wording["candidates"] == ROWS * social.DRAWS  # drawn again, as often as is allowed
                 if wording["by"] == "model":
                     assert wording["sampled"] > 0 and wording["meant"] > 0 and message.text not in grammar
                 else:
@@ -137,13 +138,24 @@ def test_words_that_mean_something_else_or_more_are_not_said(talker: Speaker) ->
         assert not any("fox" in m.text for m in action.messages) and {w["by"] for w in action.wording} == {"grammar"}
 
 
-def test_what_the_model_adds_names_nothing_of_the_game(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    """A model that likes to say ' Vienna': its words are not said, though the act is still read in them."""
+def test_what_the_model_adds_names_nothing_of_the_game(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that likes to say ' Vienna': even drawn, its words are not said, though the act is still read in them."""
+    monkeypatch.setattr(social, "_naming", lambda tokenizer, language: frozenset())
     speaker = Speaker(tmp_path / "names", tokenizer_of([*["So Vienna."] * 30, "the lazy fox"], vocabulary=400), {"": 9.0, " Vienna": 9.0})
     ((action, _),) = speaker.policy.step([turn("TURKEY")])
     assert action.messages and [(w["by"], w["meant"]) for w in action.wording] == [("grammar", 0)] * len(action.wording)
     for message, wording in zip(action.messages, action.wording, strict=True):
         assert list(LANGUAGE.meaning(f"{message.text} Vienna", message.author, message.channel.readers)) == [wording["act"]]
+
+
+def test_tokens_that_name_something_are_not_drawn(tmp_path: Path) -> None:
+    """The same model, left to itself: ' Vienna' is never among its own words, and so some of them can be said."""
+    tokenizer = tokenizer_of([*["So Vienna."] * 30, *["the lazy fox"] * 30], vocabulary=400)
+    naming = {text for i in social._naming(tokenizer, LANGUAGE) for text in [tokenizer.decode([i])]}
+    assert " Vienna" in naming and not {" lazy", " fox", ".", " "} & naming
+    speaker = Speaker(tmp_path / "names", tokenizer, {"": 9.0, " Vienna": 9.0, " fox": 9.0})
+    ((action, _),) = speaker.policy.step([turn("TURKEY")])
+    assert "model" in {w["by"] for w in action.wording}
 
 
 def test_words_that_deny_are_said_only_for_want_of_others(tokenizer: Tokenizer, tmp_path: Path) -> None:

@@ -57,6 +57,16 @@ def test_without_snapshots_a_run_goes_over_all_that_is_logged(capsys, tmp_path):
     assert canonical_hash(copy / "events.jsonl") == canonical_hash(events)
 
 
+@pytest.mark.parametrize("part", ["final.part", "final.old.part"])
+def test_a_last_snapshot_without_its_name_is_taken_again(capsys, tmp_path, part):
+    folder, events, _ = run(capsys, tmp_path, *GIVEN)
+    copy = left(folder, tmp_path, len(events) - 1)
+    shutil.copytree(folder / "snapshots" / "final", copy / "snapshots" / part)
+    assert main(["resume", str(copy), *PLUGIN]) == 0
+    assert canonical_hash(copy / "events.jsonl") == canonical_hash(events)
+    assert {path.name for path in (copy / "snapshots").iterdir()} == {path.name for path in (folder / "snapshots").iterdir()}
+
+
 @pytest.mark.parametrize("damage", ["flipped", "missing", "of another log", "half written"])
 def test_a_snapshot_that_is_not_whole_is_passed_over(capsys, tmp_path, damage):
     folder, events, _ = run(capsys, tmp_path, *GIVEN)

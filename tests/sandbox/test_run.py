@@ -54,7 +54,7 @@ def test_what_a_run_begins_with_is_on_disk_before_its_folder_has_its_name(tmp_pa
 
 
 def test_a_step_tells_intents_before_words_before_moves_before_outcomes(capsys, tmp_path):
-    _, events, _ = run(capsys, tmp_path, "environment.narrator=w", "seats.P2=rogue")
+    _, events, _ = run(capsys, tmp_path, "environment.narrator=w", "seats.P0=rogue")
     assert {e.kind for e in events} == set(KINDS) - {"intervention", "memory"}
     for step in range(6):
         places = [KINDS.index(e.kind) for e in events if e.step == step and e.kind != "end"]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,18 +22,11 @@ from sociallm.generate import ROWS, Candidate, Prompt, _draw, _rows, _step, gene
 from sociallm.model import build, reads_of, sequence_of
 from sociallm.states import LocalState
 from sociallm.tokenizer import SPECIALS, Tokenizer
-from tests.sociallm.small import AGENTS, PUBLIC, incline, model_of, pair, saved, tokenizer_of
+from tests.sociallm.small import AGENTS, PUBLIC, incline, model_of, pair, tokenizer_of
 
 SLOTS = slots_of(AGENTS)
 FREE = [""] * ROWS
 BEGINNINGS = ["shall we go to Munich", "the lazy dog", "naïve ☃", "", "x", "  two  spaces", "", "Munich. the fox"]
-
-
-@pytest.fixture(scope="module", params=["heads", "sum"])
-def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    loaded = checkpoint.load(saved(tmp_path_factory.mktemp("tiny"), request.param))
-    loaded.model.double()
-    return loaded
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +54,7 @@ def moment(tiny: Checkpoint, seed: int = 0) -> tuple[list[int], LocalState, Tens
     return header, local, own, other
 
 
-def told(tiny: Checkpoint, beginnings: Sequence[str] = FREE, seed: int = 0, **how: float) -> list[Candidate]:
+def told(tiny: Checkpoint, beginnings: Sequence[str] = FREE, seed: int = 0, **how: Any) -> list[Candidate]:
     return generate(tiny, *moment(tiny), beginnings, np.random.default_rng(seed), **how)
 
 
@@ -463,3 +457,15 @@ def test_a_candidate_scores_what_it_cost(tiny: Checkpoint, brief: Checkpoint) ->
                 assert candidate.nats == pytest.approx(float(nats.sum()), abs=1e-9)
                 finished += 1
     assert finished >= 4
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_what_may_never_be_said_is_not(tiny: Checkpoint, fast: bool) -> None:
+    """Of all words but one, only that one is left to the model; a beginning is said whatever it holds."""
+    spied, heard = overheard(tiny)
+    only = spied.tokenizer.encode_text("fox")[0]
+    never = [i for i in range(spied.tokenizer.vocabulary) if i not in (only, spied.tokenizer.END)]
+    told(spied, ["", *["shall we go"] * (ROWS - 1)], most_tokens=9, never=never, fast=fast)
+    begun = spied.tokenizer.encode_text("shall we go")
+    assert heard and all(set(ids) <= {only} or (ids[: len(begun)] == begun and set(ids[len(begun) :]) <= {only}) for ids in heard)
+    assert any(only in ids for ids in heard)

@@ -1,0 +1,53 @@
+"""Files and folders that take the place of others: the new one or the old one is there at any moment, whatever fails."""
+
+import os
+
+import pytest
+
+from sandbox.disk import placed, placed_folder
+
+
+def place(folder, text):
+    with placed_folder(folder) as part:
+        (part / "file").write_text(text)
+
+
+def test_an_older_folder_is_there_until_the_newer_one_is_on_disk(tmp_path, monkeypatch):
+    place(tmp_path / "it", "old")
+    real, seen = os.fsync, []
+    monkeypatch.setattr(os, "fsync", lambda file: (seen.append({path.parent.name: path.read_text() for path in tmp_path.glob("*/file")}), real(file)))
+    place(tmp_path / "it", "new")
+    assert seen == [{"it": "new", "it.old.part": "old"}] and os.listdir(tmp_path) == ["it"]
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_an_older_folder_stays_when_the_newer_one_cannot_take_its_place(nth, tmp_path, monkeypatch):
+    place(tmp_path / "it", "old")
+    real, left = os.rename, [nth]
+
+    def rename(*given):
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(28, "No space left on device")
+        real(*given)
+
+    monkeypatch.setattr(os, "rename", rename)
+    with pytest.raises(OSError, match="No space"):
+        place(tmp_path / "it", "new")
+    assert os.listdir(tmp_path) == ["it"] and (tmp_path / "it" / "file").read_text() == "old"
+
+
+def test_what_a_killed_writer_left_gives_way(tmp_path):
+    for name in ("it.part", "it.old.part"):
+        place(tmp_path / name, "left")
+    place(tmp_path / "it", "new")
+    assert os.listdir(tmp_path) == ["it"] and os.listdir(tmp_path / "it") == ["file"]
+
+
+def test_a_file_is_there_whole_or_as_it_was(tmp_path):
+    with placed(tmp_path / "file") as part:
+        part.write_text("old")
+    with pytest.raises(KeyError), placed(tmp_path / "file") as part:
+        part.write_text("half")
+        raise KeyError
+    assert os.listdir(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "old"
