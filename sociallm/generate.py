@@ -8,6 +8,7 @@ of messages, each with states of its own, and may hand them to the compiled code
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -188,6 +189,11 @@ def _candidates(
     return [_candidate(checkpoint, said_TB[first[i] :, i], nats[first[i] :, i], len(forced[i]), most_tokens) for i in range(len(prompts))]
 
 
+def _refuse(temperature: float, top_p: float, most_tokens: int) -> None:
+    if not (0 < temperature < math.inf and 0 < top_p <= 1 and most_tokens >= 1):
+        raise ValueError(f"temperature {temperature}, top_p {top_p}, most_tokens {most_tokens}; expected above 0, above 0 and at most 1, and 1 or more")
+
+
 def _candidate(checkpoint: Checkpoint, said_T: NDArray[np.int64], nats_T: NDArray[np.float32], forced: int, most_tokens: int) -> Candidate:
     ends = np.flatnonzero(said_T[:most_tokens] == checkpoint.tokenizer.END)
     finished = len(ends) > 0
@@ -211,6 +217,7 @@ def generate(
     """
     if len(beginnings) != ROWS:
         raise ValueError(f"{len(beginnings)} beginnings; expected exactly {ROWS}, so that every batch has the same shape")
+    _refuse(temperature, top_p, most_tokens)
     prompts = [Prompt(header, local, own_LHPN, other_LHPN, b) for b in beginnings]
     forced = [checkpoint.tokenizer.encode_text(b) for b in beginnings]
     choice = _choice(checkpoint, prompts, forced, rng.random((most_tokens, ROWS)).T, temperature, top_p, True, own_words, never)
@@ -235,6 +242,7 @@ def sample(
         raise ValueError(f"{len(prompts)} prompts, some perhaps without a header; expected at least one, each with the header of its message")
     if half and not fast:
         raise ValueError("half=True without fast=True; only compiled code keeps matrices in half precision")
+    _refuse(temperature, top_p, most_tokens)
     forced = [checkpoint.tokenizer.encode_text(p.beginning) for p in prompts]
     choice = _choice(checkpoint, prompts, forced, rng.random((len(prompts), most_tokens)), temperature, top_p, one_sentence)
     if fast and decoding.possible():

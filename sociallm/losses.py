@@ -148,6 +148,7 @@ class _HeadCrossEntropy(torch.autograd.Function):
         return nll
 
     @staticmethod
+    @torch.autograd.function.once_differentiable  # type: ignore[misc]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
         h, embedding, less = ctx.saved_tensors
         return torch.mm(less, embedding).mul_(grad[:, None]), torch.mm(less.T, h * grad[:, None]), None

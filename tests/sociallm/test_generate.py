@@ -469,3 +469,11 @@ def test_what_may_never_be_said_is_not(tiny: Checkpoint, fast: bool) -> None:
     begun = spied.tokenizer.encode_text("shall we go")
     assert heard and all(set(ids) <= {only} or (ids[: len(begun)] == begun and set(ids[len(begun) :]) <= {only}) for ids in heard)
     assert any(only in ids for ids in heard)
+
+
+@pytest.mark.parametrize("how", [{"temperature": 0.0}, {"temperature": float("nan")}, {"top_p": 0.0}, {"top_p": 1.5}, {"most_tokens": 0}], ids=str)
+def test_what_cannot_be_sampled_by_is_refused(tiny: Checkpoint, how: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(how))):
+        told(tiny, **how)
+    with pytest.raises(ValueError, match=next(iter(how))):
+        sample(tiny, prompts(tiny), np.random.default_rng(0), **how)
