@@ -1,7 +1,8 @@
 """Trainings that the shipped model is compared with, and evaluation.json, which keeps what they score.
 
 For every seed: the model itself (social), a plain Mamba-2 language model of as many parameters (plain) and one of the local track's
-own size (local), on the shipped mixture and equally many tokens; and, small, both formulations of SCIENCE 1.4 (public: F2, reader: F1)
+own size (local), on the shipped mixture and equally many tokens, without foils (neither has states that could learn from them, and
+headers that always tell authors apart serve them better); and, small, both formulations of SCIENCE 1.4 (public: F2, reader: F1)
 on diplomacy_lies and casino, a quarter of the tokens, windows that begin empty and without foils, because F1 carries nothing and has none.
 
 Killed at any moment and started again, everything goes on: a training by its own file of progress, a finished one by the hash of all
@@ -82,10 +83,12 @@ def plans(sizes: SociaLLMConfig, settings: TrainConfig, mixture: Sets, small: Se
     out = []
     for seed in seeds:
         now = replace(settings, seed=seed)
-        for kind, changed in (("social", sizes), ("plain", plain_of(sizes)), ("local", replace(sizes, social_every=0))):
-            out.append(Plan(kind, seed, changed, now, mixture))
+        alone = replace(now, alike=0.0, contrast_weight=0.0)
+        out.append(Plan("social", seed, sizes, now, mixture))
+        out.append(Plan("plain", seed, plain_of(sizes), alone, mixture))
+        out.append(Plan("local", seed, replace(sizes, social_every=0), alone, mixture))
         for kind, formulation in FORMULATION.items():
-            how = replace(now, tokens=max(1, now.tokens // SMALL_SHARE), carry=False, formulation=formulation, contrast_weight=0.0)
+            how = replace(alone, tokens=max(1, now.tokens // SMALL_SHARE), carry=False, formulation=formulation)
             out.append(Plan(kind, seed, replace(small_sizes, vocabulary=sizes.vocabulary), how, small))
     return out
 

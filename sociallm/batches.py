@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -148,10 +149,12 @@ class _Line:
     hours: float
     bytes: int
     listener: int | None
-    foil: int | None
+    foils: tuple[int, ...]
 
 
-def _lines(w: Window, tokenizer: Tokenizer, rng: np.random.Generator, max_words: int, listen: float, slots: Mapping[AgentID, int], foils: bool) -> list[_Line]:
+def _lines(
+    w: Window, tokenizer: Tokenizer, rng: np.random.Generator, max_words: int, listen: float, slots: Mapping[AgentID, int], foils: bool, as_if: Mapping[int, Sequence[int]],
+) -> list[_Line]:
     e = w.encoded
     alike = foils and len(e.agents) > 2 and len(set(slots.values())) == 1
     able = foils_of(e.conversation, e.agents, e.role_AM, [len(words) for words in e.words], w.first, w.last) if alike else None
@@ -166,11 +169,11 @@ def _lines(w: Window, tokenizer: Tokenizer, rng: np.random.Generator, max_words:
         text = m.text if len(words) == len(e.words[k]) else tokenizer.decode(words)
         listeners = np.flatnonzero(e.role_AM[:, k] == READ)
         heard = len(listeners) > 0 and rng.random() < listen
-        foil = int(rng.choice(able[k - w.first])) if able is not None and len(able[k - w.first]) else None
+        drawn = (int(rng.choice(able[k - w.first])),) if able is not None and len(able[k - w.first]) else ()
         listener = int(rng.choice(listeners)) if heard else None
         lines.append(_Line(
             m.channel.name, tokenizer.header(e.gap[k], slots[m.author], [slots[a] for a in named]), words, index[m.author],
-            tuple(index[a] for a in known), (m.time - zero) / HOUR_MS, len(text.encode()), listener, foil,
+            tuple(index[a] for a in known), (m.time - zero) / HOUR_MS, len(text.encode()), listener, (*drawn, *as_if.get(k, ())),
         ))  # fmt: skip
     return lines
 
@@ -178,10 +181,12 @@ def _lines(w: Window, tokenizer: Tokenizer, rng: np.random.Generator, max_words:
 def batch_of(
     windows: Sequence[Window], tokenizer: Tokenizer, config: SociaLLMConfig, rng: np.random.Generator, max_words: int = MOST_WORDS, listen: float = 1.0,
     slots: Mapping[AgentID, int] | Sequence[Mapping[AgentID, int]] | None = None, foils: bool = False,
+    as_if: Mapping[int, Sequence[int]] = MappingProxyType({}),
 ) -> Batch:  # fmt: skip
     """Lay windows out. `slots` gives every agent's slot (as in a run, or one mapping a window); without it `rng` draws them.
     A message is listened to with probability `listen`, by a reader drawn from its readers, and cut after `max_words` tokens. With `foils`,
-    windows whose agents all have one slot are also read as if others had written them."""
+    windows whose agents all have one slot are also read as if others had written them; `as_if` (a message's number in its conversation →
+    numbers of agents) names others who might have."""
     channels: list[list[list[int]]] = []
     place_M: list[tuple[int, int]] = []  # (channel, index in channel)
     reads: list[Read] = []
@@ -192,7 +197,7 @@ def batch_of(
     agents = 0
     for i, w in enumerate(windows):
         own_slots = drawn_slots(w.encoded, rng) if slots is None else slots if isinstance(slots, Mapping) else slots[i]
-        new = _lines(w, tokenizer, rng, max_words, listen, own_slots, foils)
+        new = _lines(w, tokenizer, rng, max_words, listen, own_slots, foils, as_if)
         index = {name: len(channels) + c for c, name in enumerate(dict.fromkeys(line.channel for line in new))}
         channels += [[] for _ in index]
         for k, line in enumerate(new, len(lines)):
@@ -207,8 +212,8 @@ def batch_of(
                 reads.append(Read(k, agents + line.listener, (agents + line.author,)))
                 speaks.append(False)
                 authors.append(-1)
-            if line.foil is not None:
-                reads.append(Read(k, agents + line.foil, tuple(agents + a for a in line.partners if a != line.foil)))
+            for foil in line.foils:
+                reads.append(Read(k, agents + foil, tuple(agents + a for a in line.partners if a != foil)))
                 speaks.append(False)
                 authors.append(own_read)
         here = slice(len(lines), len(lines) + len(new))

@@ -50,9 +50,10 @@ from sociallm.scores import (
 LATE_SETS = tuple(s.name for s in SETS)
 ENERGY_SETS = ("crd3", "irc")
 PAIR_SETS = ("diplomacy_lies", "casino")
+AUROCS = ("1", "10", "shuffled", "cohort_1", "cohort_10", "cohort_shuffled")
 NAMES = (
     *(f"stream_gain_{s}" for s in LATE_SETS), *(f"gain_over_plain_{s}" for s in LATE_SETS), *(f"f2_over_f1_{s}" for s in PAIR_SETS),
-    "forget_grace", "forget_recovery", "energy_auroc_1", "energy_auroc_10", "energy_auroc_shuffled",
+    "forget_grace", "forget_recovery", *(f"energy_auroc_{a}" for a in AUROCS),
 )  # fmt: skip
 Models = Mapping[str, Mapping[str, Any]]  # entries of evaluation.json
 
@@ -159,9 +160,9 @@ def finite(v: float) -> float | None:
 
 
 def attributions(figures: Figures, found: Mapping[str, attribution.Found]) -> None:
-    """AUROC of −E_rel, mean over the sets."""
+    """AUROCs of −E_rel and −E_coh, means over the sets."""
     by_set = {name: attribution.figures_of(f) for name, f in found.items()}
-    for name in ("1", "10", "shuffled"):
+    for name in AUROCS:
         have = {n: v for n, v in by_set.items() if name in v}
         raw = {n: {k: {"auroc": v[k].value, "interval_95": v[k].interval} for k in (name, f"{name}_no_state") if k in v} for n, v in have.items()}
         counts = {n: {"threads": f.threads, "single": len(f.single), "windows_of_ten": len(f.windows)} for n, f in found.items()}
@@ -195,7 +196,7 @@ def evaluated(checkpoint_: Checkpoint, folder: Path, sets: Mapping[str, Sequence
             say(f"{name}: {len(found[name].single)} moments and {len(found[name].windows)} windows of ten read  ({time.monotonic() - began:.0f} s)")
         attributions(figures, found)
     else:
-        for name in ("1", "10", "shuffled"):
+        for name in AUROCS:
             figures.put(f"energy_auroc_{name}", None, "the model has no social blocks")
     figures.raw |= {
         "checkpoint": checkpoint_.sha256, "data": dict(hashes), "reading": baselines.READING, "resamples": RESAMPLES, "seconds": round(time.monotonic() - began),

@@ -1,6 +1,6 @@
 """Measures of states and messages: energy, information, displacement. Pure functions, batched, shared by sandbox and analysis.
 
-Sources: SCIENCE 2.2 (E_nll, E_rel), 3.1 (I1 surprisal, I2 Bayesian surprise, I3 displacement, I4 pointwise V-information).
+Sources: SCIENCE 2.2 (E_nll, E_rel; E_coh as cohort normalisation in speaker verification, Rosenberg et al. 1992), 3.1 (I1 surprisal, I2 Bayesian surprise, I3 displacement, I4 pointwise V-information).
 A `Reading` is an encoded message met with one pair of states (own, interlocutor) as read at its time (`SocialState.at`). Messages
 of any channels and any number of pairs are scored in one pass; the public part of a message is never computed again. A text that
 nobody sent (a probe, a target, a candidate) is encoded like any message, its channel's new state thrown away.
@@ -95,6 +95,17 @@ def e_rel(checkpoint: Checkpoint, readings: Sequence[Reading]) -> list[float]:
     scored = surprisal(checkpoint, [*readings, *strangers.values()])
     empty = dict(zip(strangers, scored[len(readings) :], strict=True))
     return [s.per_token - empty[id(r.encoded)].per_token for r, s in zip(readings, scored, strict=False)]
+
+
+def e_coh(checkpoint: Checkpoint, readings: Sequence[Reading], cohorts: Sequence[Sequence[Pair]]) -> list[float]:
+    """E_coh = -(1/Y)[log p(m|S) - mean over v of log p(m|S_v)], S_v the states of others at the reading's time, `cohorts` one of them a
+    reading: below 0 where the message is likelier by this holder than by others who know as much. What is common to all (topic, text
+    that is hard for anybody) falls out. How well it tells authors apart, beside E_rel: `attribution`."""
+    if len(cohorts) != len(readings) or not all(cohorts):
+        raise ValueError(f"{len(readings)} readings and cohorts of {[len(c) for c in cohorts]!s:.80}; give each reading at least one other's states")
+    scored = iter(surprisal(checkpoint, [*readings, *(Reading(r.encoded, pair) for r, cohort in zip(readings, cohorts, strict=True) for pair in cohort)]))
+    held = [next(scored).per_token for _ in readings]
+    return [sum(h - next(scored).per_token for _ in cohort) / len(cohort) for h, cohort in zip(held, cohorts, strict=True)]
 
 
 def pvi(checkpoint: Checkpoint, changes: Sequence[Change]) -> list[float]:

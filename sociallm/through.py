@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -54,14 +55,15 @@ class Reading:
 
 @torch.no_grad()
 def readings(
-    model: SociaLLM, encoded: Encoded, tokenizer: Tokenizer, windows: Sequence[Window] | None = None, slots: Mapping[AgentID, int] | None = None
-) -> Iterator[Reading]:
-    """A conversation window by window (`windows`, if given, join up), read as its authors (no listeners). Without `slots` they are
-    drawn from a fixed seed."""
+    model: SociaLLM, encoded: Encoded, tokenizer: Tokenizer, windows: Sequence[Window] | None = None, slots: Mapping[AgentID, int] | None = None,
+    as_if: Mapping[int, Sequence[int]] = MappingProxyType({}),
+) -> Iterator[Reading]:  # fmt: skip
+    """A conversation window by window (`windows`, if given, join up), read as its authors (no listeners; `as_if`: see `batch_of`).
+    Without `slots` they are drawn from a fixed seed."""
     carried: Carried | None = None
     slots = drawn_slots(encoded, np.random.default_rng(0)) if slots is None else slots
     for window in windows_of(encoded, TOKENS, MESSAGES) if windows is None else windows:
-        batch = on(batch_of([window], tokenizer, model.config, np.random.default_rng(0), listen=0.0, slots=slots), model.embedding.weight.device)
+        batch = on(batch_of([window], tokenizer, model.config, np.random.default_rng(0), listen=0.0, slots=slots, as_if=as_if), model.embedding.weight.device)
         start = start_of(model, batch, [carried])
         public = public_of(model, batch, start)
         yield Reading(window, batch, start, public)

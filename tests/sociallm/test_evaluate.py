@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from sociallm import attribution, baselines, checkpoint, evaluate, through
-from sociallm.attribution import Trial, auroc, energies, figures_of, moments_of, nats_at, trials_of, windows_at
+from sociallm.attribution import Trial, auroc, cohort_at, energies, figures_of, moments_of, nats_at, trials_of, windows_at
 from sociallm.baselines import Plan, plain_of, plans
 from sociallm.batches import Encoded, batch_of, drawn_slots, encode_conversation, windows_of
-from sociallm.conversation import Conversation, Message
+from sociallm.conversation import Channel, Conversation, Message
 from sociallm.losses import by_read, token_nll
 from sociallm.model import SociaLLM, SociaLLMConfig
 from sociallm.scores import LATE, decreasing, estimate, half_recovery, mean, ordinals, reduction, score, total
@@ -35,8 +35,9 @@ def model(tokenizer: Tokenizer) -> SociaLLM:
 
 def said(*lines: tuple[str, str]) -> Conversation:
     """A public conversation of (author, text), a minute a message."""
+    everybody = Channel(name="ALL", readers=PUBLIC.readers | {author for author, _ in lines})
     return Conversation(id="said", messages=tuple(
-        Message(id=str(k), author=author, channel=PUBLIC, time=60_000 * k, text=text) for k, (author, text) in enumerate(lines)))
+        Message(id=str(k), author=author, channel=everybody, time=60_000 * k, text=text) for k, (author, text) in enumerate(lines)))
 
 
 def deaf(model: SociaLLM) -> SociaLLM:
@@ -186,7 +187,7 @@ def test_a_message_read_in_its_place_is_the_message_read_in_the_conversation(tok
     assert [(w.first, w.last) for w in windows_at(encoded, at)] == [(0, 7), (7, 20), (20, 21), (21, 44), (44, 45)]
     known = moments_of(model, encoded, tokenizer, at)
     moments = [known[k] for k in at]
-    found = nats_at(model, moments, [encoded.words[k] for k in at], [moments, [None] * 4], tokenizer.END)
+    found = nats_at(model, moments, [encoded.words[k] for k in at], [[m.held for m in moments], [None] * 4], tokenizer.END)
     [whole] = readings(model, encoded, tokenizer)
     tokens = np.array([len(encoded.words[k]) + 1 for k in at])
     for row, nats in zip(found, whole.nats(model, ("on", "off")).values(), strict=True):
@@ -197,10 +198,31 @@ def test_a_memory_that_says_nothing_knows_nobody(tokenizer: Tokenizer, model: So
     encoded = threads(tokenizer, 70, longest=110)
     found = energies(deaf(model), encoded, tokenizer)
     figures = figures_of(found)
-    assert len(found.single) > 10 and all(e.states == (0, 0) and e.shuffled == (0, 0) for e in found.single)
-    assert figures["1"].value == figures["shuffled"].value == 0.5 and figures["1_no_state"].value != 0.5
+    assert len(found.single) > 10 and all(v == e.empty for e in found.single for nats in (e.author, e.stranger) for v in (nats.held, nats.cohort))
+    assert all(v.value == 0.5 for name, v in figures.items() if "no_state" not in name) and figures["1_no_state"].value != 0.5
     heard = energies(model, encoded, tokenizer)
-    assert len(heard.single) == len(found.single) and all(e.states[0] not in (0, e.states[1], e.shuffled[0]) for e in heard.single)
+    numbers = [{*e.author.held, *e.author.cohort, *e.stranger.held, *e.stranger.cohort, *e.empty} for e in heard.single]
+    assert len(heard.single) == len(found.single) and all(len(v) == 10 for v in numbers)
+
+
+def test_the_cohort_spoke_latest_and_often_enough(tokenizer: Tokenizer) -> None:
+    """Five messages each, in the order of speaking; the author is not of it, nor who spoke four times, nor the fifth."""
+    lines = [(a, "hi") for _ in range(4) for a in ("ann", "bob", "cyd", "dan", "eve", "fay", "gus")] + [(a, "hi") for a in ("fay", "eve", "ann", "dan", "cyd", "bob", "ann")]
+    encoded = encode_conversation(said(*lines), tokenizer)
+    at = lambda k: [encoded.agents[a] for a in cohort_at(encoded, k)]  # noqa: E731
+    assert at(len(lines) - 1) == ["bob", "cyd", "dan", "eve"] and at(28) == [] and at(30) == ["eve", "fay"]
+
+
+def test_a_cohort_reads_from_its_own_states(tokenizer: Tokenizer, model: SociaLLM) -> None:
+    """The states of each of the cohort at a moment are those with which it writes, had it the word in that place."""
+    [encoded] = threads(tokenizer, 50, seeds=1)
+    k = 44
+    [v, *_] = cohort_at(encoded, k)
+    moment = moments_of(model, encoded, tokenizer, [k])[k]
+    others = replace(encoded.conversation.messages[k], author=encoded.agents[v])
+    changed = replace(encoded.conversation, messages=(*encoded.conversation.messages[:k], others, *encoded.conversation.messages[k + 1 :]))
+    theirs = moments_of(model, encode_conversation(changed, tokenizer), tokenizer, [k])[k].held
+    assert torch.equal(moment.cohort[0].own, theirs.own) and not torch.equal(moment.held.own, theirs.own)
 
 
 # ---- baselines and the command -----------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from sociallm.measures import (
     Surprisal,
     bayesian_surprise,
     divergence,
+    e_coh,
     e_rel,
     empty_pair,
     fisher,
@@ -115,6 +116,27 @@ def test_relative_energy_is_the_likelihood_ratio_per_token(tiny: Checkpoint) -> 
     for reading, found in zip(readings, e_rel(tiny, readings), strict=True):
         with_memory, without = nll_under(tiny, reading.encoded, [reading.states, empty_pair(tiny.model)])
         assert found == pytest.approx(float((with_memory - without).mean()), abs=1e-10) and abs(found) > 1e-6
+
+
+def test_energy_beside_a_cohort(tiny: Checkpoint) -> None:
+    """Against the empty states it is E_rel; against oneself 0; against two others the mean of both; above 0 for one of two, below 0 for the other."""
+    messages, pairs = encoded_of(tiny), pairs_of(tiny, 8)
+    readings = [Reading(m, p) for m, p in zip(messages, pairs, strict=True)]
+    others = [*pairs[1:], pairs[0]]
+    assert e_coh(tiny, readings, [[empty_pair(tiny.model)]] * 8) == pytest.approx(e_rel(tiny, readings), abs=1e-12)
+    assert e_coh(tiny, readings, [[p, p] for p in pairs]) == pytest.approx([0.0] * 8, abs=1e-12)
+    both = e_coh(tiny, readings, [[empty_pair(tiny.model), o] for o in others])
+    one = e_coh(tiny, readings, [[o] for o in others])
+    assert both == pytest.approx([(a + b) / 2 for a, b in zip(e_rel(tiny, readings), one, strict=True)], abs=1e-12)
+    swapped = e_coh(tiny, [Reading(m, o) for m, o in zip(messages, others, strict=True)], [[p] for p in pairs])
+    assert swapped == pytest.approx([-v for v in one], abs=1e-12) and max(map(abs, one)) > 1e-3
+
+
+def test_a_cohort_of_nobody_is_refused(tiny: Checkpoint) -> None:
+    [message, *_], [pair] = encoded_of(tiny), pairs_of(tiny, 1)
+    for cohorts in ([], [[]]):
+        with pytest.raises(ValueError, match="at least one other"):
+            e_coh(tiny, [Reading(message, pair)], cohorts)
 
 
 def test_a_reading_is_at_the_messages_time(tiny: Checkpoint) -> None:
