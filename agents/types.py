@@ -53,6 +53,12 @@ class Action:
     wording: tuple[Mapping[str, JSON], ...] = ()
     move: JSON = None
 
+    def __init__(
+        self, *, intent: JSON = None, messages: tuple[Message, ...] = (), wording: tuple[Mapping[str, JSON], ...] = (), move: JSON = None
+    ):
+        # one is made every turn: set at once, not one by one as a frozen dataclass does, in half the time
+        vars(self).update(intent=intent, messages=messages, wording=wording, move=move)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:

@@ -1,4 +1,4 @@
-"""python -m analysis report RUN · watch RUN [RUN …]: what a run's folder says. Reads logs, touches nothing alive."""
+"""python -m analysis report RUN · watch RUN [RUN …] · export RUN FILE: what a run's folder says. Reads logs, touches nothing alive."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 
@@ -14,8 +15,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parse(arguments)
     from analysis.metrics import AnalysisError  # pandas takes a second to import; --help does without
     from sandbox.log import printable
+    from sandbox.named import no_run
 
     try:
+        for run in getattr(chosen, "runs", None) or [chosen.run]:
+            if why := no_run(run):
+                raise AnalysisError(why)
         code: int = chosen.command(chosen)
         sys.stdout.flush()
         return code
@@ -28,17 +33,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m analysis", description="Tables and plots from the folders of runs.")
+    parser = argparse.ArgumentParser(prog="python -m analysis", description="Tables and plots from the folders of runs.", allow_abbrev=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    report = commands.add_parser("report", help="what came out of a run: printed, and as metrics.csv, plots and report.md in its folder")
+    add = partial(commands.add_parser, allow_abbrev=False)
+    report = add("report", help="what came out of a run: printed, and as metrics.csv, plots and report.md in its folder")
     report.add_argument("run", type=Path, metavar="RUN")
     report.set_defaults(command=_report)
-    watch = commands.add_parser("watch", help="compare surprise with and without states over watched games")
+    watch = add("watch", help="compare surprise with and without states over watched games")
     watch.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     watch.add_argument("--held-out", type=Path, metavar="FILE", help="a text naming the games never trained on (default: the shipped model card)")
     watch.add_argument("--out", type=Path, default=Path("watch.csv"), metavar="FILE", help="the table by game (default: watch.csv)")
     watch.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     watch.set_defaults(command=_watch)
+    export = add("export", help="a game of Diplomacy as a saved game, as the diplomacy package, Cicero and AI_Diplomacy read it")
+    export.add_argument("run", type=Path, metavar="RUN")
+    export.add_argument("file", type=Path, metavar="FILE", help="the JSON file to write")
+    export.set_defaults(command=_export)
     return parser.parse_args(arguments)
 
 
@@ -56,6 +66,7 @@ def _watch(chosen: argparse.Namespace) -> int:
 
     from analysis import watch
     from analysis.metrics import AnalysisError
+    from sandbox.log import printable
 
     card = chosen.held_out or watch.MODEL_CARD
     table = watch.games(chosen.runs, watch.held_out_games(card), lambda what: print(what, file=sys.stderr))
@@ -64,7 +75,16 @@ def _watch(chosen: argparse.Namespace) -> int:
     except OSError as error:
         raise AnalysisError(f"{chosen.out}: cannot write the table ({error.strerror}); name another file with --out") from None
     print(watch.as_text(table, watch.intervals(table, np.random.default_rng(chosen.seed))))
-    print(f"\ntable: {chosen.out}")
+    print("\n" + printable(f"table: {chosen.out}"))
+    return 0
+
+
+def _export(chosen: argparse.Namespace) -> int:
+    from analysis.export import export
+    from sandbox.log import printable
+
+    game = export(chosen.run, chosen.file)
+    print(printable(f"{len(game.phases)} phases, {sum(len(phase.messages) for phase in game.phases)} messages: {chosen.file}"))
     return 0
 
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.plots import label, name_axes, rule, styles
+from analysis.plots import APART, label, name_axes, rule, styles
 from analysis.promises import by_pair, verdicts
 from scenarios.diplomacy.map import POWERS
 
@@ -44,7 +44,7 @@ def plot_trust(trust: pd.DataFrame) -> Figure:
         panels[7].plot([], [], **drawn[power], label=label(power))
     panels[7].legend(title="trusted by", loc="center", frameon=False, handlelength=5)
     figure.suptitle("Trust after the orders of each movement phase")
-    figure.supxlabel("movement phase (S01: spring of 1901, F01: its fall)", fontsize=10)
+    figure.supxlabel(f"movement phase (S01: spring of 1901, F01: its fall); {APART}", fontsize=10)
     return figure
 
 

@@ -1,6 +1,7 @@
 """Figures of a run. Each function takes tables of `analysis.metrics` and gives a Figure; `save` writes it. No window is opened.
 
-Agents differ in colour, in line and in marker, their initial where it is their own, so that a print in black and white can be read.
+Agents differ in colour, in line and in marker, their initial where it is their own, so that a print in black and white can be read. The
+colours are those of Okabe and Ito (2008), which the colour-blind tell apart, without the yellow, too pale for a line on white.
 Names come from outside: `label` makes one harmless before it is drawn.
 """
 
@@ -13,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -24,6 +24,8 @@ from sandbox.log import printable
 
 LEGEND_AT_MOST = 20  # names; more would cover the plot
 WINDOW = 25  # messages in a running mean
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#000000", "#56B4E9")
+APART = "lines drawn a little apart, so that equal ones can be seen"
 LINES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)), (0, (10, 2)), (0, (1, 1)), (0, (6, 2, 1.5, 2, 1.5, 2)))
 MARKERS = "osD^vP*Xh<>pd8"
 
@@ -52,7 +54,7 @@ def plot_centres(years: pd.DataFrame) -> Figure:
         shift = offset - (len(years.columns) - 1) / 2  # equal lines would hide each other, and their letters too
         alive = years[power].where(years[power].shift(fill_value=1) > 0)  # up to the year in which the last one is lost
         axes.plot(years.index + shift * 0.55 / len(years.columns), alive + shift * 0.05, **drawn[power], label=f"{label(power)}  {int(years[power].iloc[-1])}")
-    axes.set(title="Supply centres at the end of each year", xlabel="year", ylabel="supply centres owned", ylim=(-0.5, max(8, int(years.to_numpy().max()) + 1)))
+    axes.set(title="Supply centres at the end of each year", xlabel=f"year ({APART})", ylabel="supply centres owned", ylim=(-0.5, max(8, int(years.to_numpy().max()) + 1)))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     shown = years.index[:: -(-len(years) // 12)]
     axes.set_xticks(shown, ["start" if year == years.index[0] and len(years) > 1 else str(year) for year in shown])
@@ -67,25 +69,44 @@ def plot_messages(sent: pd.DataFrame) -> Figure:
     matrix, over_time = figure.subplots(1, 2)
     agents, counts = who_to_whom(sent)
     shown = matrix.imshow(counts, cmap="Greys", vmin=0, vmax=max(1, counts.max()))
-    figure.colorbar(shown, ax=matrix, label="messages")
+    figure.colorbar(shown, ax=matrix, label="messages", ticks=MaxNLocator(integer=True))
     name_axes(matrix, agents, [*agents, "several"])
     rule(matrix, len(agents), len(agents) + 1)
-    matrix.set(title="Who wrote to whom", xlabel="to", ylabel="from")
+    order = f" ({len(agents)} agents, by name)" if len(agents) > LEGEND_AT_MOST else ""
+    matrix.set(title="Who wrote to whom", xlabel=f"to{order}", ylabel=f"from{order}")
     if len(agents) <= LEGEND_AT_MOST:
         for (row, column), count in np.ndenumerate(counts):
             if count:
                 matrix.text(column, row, str(int(count)), ha="center", va="center", fontsize=8, color="white" if count > counts.max() / 2 else "black")
-    drawn = styles(agents)
-    minutes = (sent["time"] - sent["time"].min()) / 60_000
-    for agent in agents:
-        mine = minutes[sent["author"] == agent]
-        times, total = [0, *mine, minutes.max()], [0, *range(1, len(mine) + 1), len(mine)]
-        over_time.step(times, total, where="post", **drawn[agent], markevery=max(1, len(times) // 6), label=f"{label(agent)}  {len(mine)}")
-    over_time.set(title="Messages written", xlabel="simulated minutes since the first message", ylabel="messages so far")
-    over_time.yaxis.set_major_locator(MaxNLocator(integer=True))
-    over_time.grid(axis="y", color="0.9")
-    _legend(over_time, len(agents))
+    _written(over_time, sent, agents)
     return figure
+
+
+def _written(axes: Axes, sent: pd.DataFrame, agents: Sequence[str]) -> None:
+    """Messages written by when: a line an agent in its own style, or, where there are too many to name, each in grey and their median in black."""
+    unit, per = time_unit(float(sent["time"].max() - sent["time"].min()))
+    times = (sent["time"] - sent["time"].min()) / per
+    drawn, many = styles(agents), len(agents) > LEGEND_AT_MOST
+    for agent in agents:
+        mine = times[sent["author"] == agent]
+        at, total = [0, *mine, times.max()], [0, *range(1, len(mine) + 1), len(mine)]
+        style = {"color": "0.7", "linewidth": 0.5} if many else {**drawn[agent], "markevery": max(1, len(at) // 6)}
+        axes.step(at, total, where="post", **style, label=f"{label(agent)}  {len(mine)}")
+    if many:
+        moments = np.unique(times)
+        so_far = [np.searchsorted(np.sort(times[sent["author"] == agent]), moments, side="right") for agent in agents]
+        axes.step(moments, np.median(so_far, axis=0), where="post", color="black", linewidth=1.6)
+    axes.set(title=f"Messages written: {len(agents)} agents in grey, their median in black" if many else "Messages written",
+             xlabel=f"simulated {unit} since the first message", ylabel="messages so far")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(axis="y", color="0.9")
+    _legend(axes, len(agents))
+
+
+def time_unit(span: float) -> tuple[str, int]:
+    """(name, milliseconds) of the largest unit of which a span in ms holds two."""
+    units = (("days", 86_400_000), ("hours", 3_600_000), ("minutes", 60_000))
+    return next(((name, ms) for name, ms in units if span >= 2 * ms), ("seconds", 1_000))
 
 
 def name_axes(matrix: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
@@ -108,7 +129,10 @@ def rule(matrix: Axes, rows: int, columns: int) -> None:
 
 
 def who_to_whom(sent: pd.DataFrame) -> tuple[list[str], np.ndarray]:
-    """(agents sorted, counts of author × reader): the last column counts messages meant for, or read by, more than one other."""
+    """(agents sorted, counts [author, reader]): the last column counts messages meant for, or read by, more than one other.
+
+    What an agent writes to itself alone is told to nobody and counted nowhere.
+    """
     agents = sorted(set(sent["author"]) | {name for readers in sent["readers"] for name in readers})
     place = {agent: i for i, agent in enumerate(agents)}
     counts = np.zeros((len(agents), len(agents) + 1))
@@ -127,18 +151,20 @@ def plot_surprise(surprise: pd.DataFrame) -> Figure:
     rolling = table.rolling(WINDOW, min_periods=min(5, len(table))).sum()
     for line, key in zip(LINES, table.columns[1:], strict=False):
         axes.plot(range(1, len(table) + 1), rolling[key] / rolling["tokens"], label=STATES[key], linewidth=1.2, linestyle=line)
-    axes.set(title="What a reader did not expect", xlabel="message", ylabel=f"nats per token, last {WINDOW} messages")
+    axes.set(title="What a reader did not expect", xlabel="message, in the order in which they were read", ylabel=f"nats per token, last {WINDOW} messages")
     _legend(axes, len(table.columns) - 1)
     return figure
 
 
 def styles(agents: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
-    """How each agent's line is drawn: colour, line, marker (its initial, where no other agent has the same)."""
-    palette = colormaps["tab10" if len(agents) <= 10 else "tab20"]
+    """How each agent's line is drawn: colour, line, marker (its initial, where no other agent has the same).
+
+    Colour and line together are an agent's own among 49.
+    """
     initials = [agent[:1] for agent in agents]
     lettered = len(set(initials)) == len(agents) and all(letter.isascii() and letter.isalpha() for letter in initials)
     return {
-        agent: {"color": palette(i % palette.N), "linestyle": LINES[i % len(LINES)], "linewidth": 1.4, "markersize": 8,
+        agent: {"color": COLOURS[i % len(COLOURS)], "linestyle": LINES[(i + i // len(COLOURS)) % len(LINES)], "linewidth": 1.4, "markersize": 8,
                 "marker": f"$\\mathrm{{{initials[i]}}}$" if lettered else MARKERS[i % len(MARKERS)]}
         for i, agent in enumerate(agents)
     }  # fmt: skip

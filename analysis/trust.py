@@ -14,10 +14,10 @@ from typing import Any
 import pandas as pd
 
 from agents.types import Observation
+from analysis.export import game_of
 from analysis.metrics import AnalysisError, message_of, names, outcomes
 from sandbox.log import Event
 from scenarios.diplomacy.board import Board, board_to_json
-from scenarios.diplomacy.history import saved_game
 from scenarios.diplomacy.map import POWERS
 from scenarios.diplomacy.negotiator import DiplomacyLanguage
 from scenarios.diplomacy.notes import agree, fresh, judge
@@ -57,8 +57,8 @@ def trust(events: Sequence[Event]) -> pd.DataFrame:
 
 def _boards(events: Sequence[Event]) -> list[Board]:
     """Every position of the game, played again by the rules and held against the log's hashes."""
-    records = [{"kind": e.kind, "time": e.time, "agent": e.agent, "data": e.data} for e in events if e.kind == "outcome"]
-    return [board for phase in saved_game(records, "the game").phases if (board := phase.board())]
+    outcome = [event for event in events if event.kind == "outcome"]
+    return [board for phase in game_of(outcome, "the game").phases if (board := phase.board())]
 
 
 def _lived(events: Sequence[Event], boards: Sequence[Board]) -> Iterator[tuple[Any, ...]]:

@@ -6,47 +6,46 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sandbox.interrupt import Interrupted
-
-if TYPE_CHECKING:
-    from sociallm.conversation import Message
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="python -m sandbox", description="Agents that talk, act and remember each other, all on record.")
+    # no option is taken for another that begins alike: what a command means must not change when it gets one more
+    top = argparse.ArgumentParser(prog="python -m sandbox", description="Agents that talk, act and remember each other, all on record.", allow_abbrev=False)
     commands = top.add_subparsers(dest="command", required=True, metavar="run | resume | fork | replay | log | bench")
-    run = commands.add_parser("run", help="run a scenario", description="Run a scenario; the last line names its folder.")
+    add = partial(commands.add_parser, allow_abbrev=False)
+    run = add("run", help="run a scenario", description="Run a scenario; the last line names its folder.")
     run.add_argument("file", help="a scenario, such as scenarios/diplomacy.yaml")
-    run.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, such as seed=7 environment.last_year=1902")
+    run.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="settings to change, such as seed=7 environment.last_year=1902")
     run.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="a Python module with more WORLDS or POLICIES")
     run.add_argument("--tasks", type=int, default=1, metavar="N", help="of a sweep such as seed=1,2,3: so many runs at a time, as Ray tasks")
-    resume = commands.add_parser("resume", help="go on with a run that was stopped or killed", description="Go on with a run to its end.")
-    fork = commands.add_parser("fork", help="go on from a step of a run, with something changed", description=(
+    resume = add("resume", help="go on with a run that was stopped or killed", description="Go on with a run to its end.")
+    fork = add("fork", help="go on from a step of a run, with something changed", description=(
         "A new run that begins with the log of another up to a step, and goes on from there. Erasures, cuts and withheld messages may be "
         "given more than once."))  # fmt: skip
-    replay = commands.add_parser("replay", help="check a log against the rules", description="Schedule and rules again, on the logged moves.")
+    replay = add("replay", help="check a log against the rules", description="Schedule and rules again, on the logged moves.")
     for command in (resume, fork, replay):
         command.add_argument("run", type=Path, help="the folder of the run")
         command.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="as the run was begun")
-    fork.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change from that step on")
+    fork.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="settings to change from that step on")
     fork.add_argument("--at", type=int, metavar="STEP", help="the first step that is played anew")
     fork.add_argument("--erase", action="append", default=[], metavar="A:B", help="take B out of A's memory; or A:B:own, A:B:int, A:B:notes")
     fork.add_argument("--cut", action="append", default=[], metavar="CHANNEL", help="nothing more is said in this channel")
     fork.add_argument("--withhold", action="append", default=[], metavar="MESSAGE", help="a message, by its id, is never sent")
     fork.add_argument("--policy", action="append", default=[], metavar="SEAT=POLICY", help="another policy takes the seat")
-    log = commands.add_parser("log", help="print the log of a run", description="Print the events of a run, one a line.")
+    log = add("log", help="print the log of a run", description="Print the events of a run, one a line.")
     log.add_argument("run", help="the folder of a run, or its events.jsonl")
-    log.add_argument("--kind", action="append", help="only events of this kind (may be given more than once)")
+    log.add_argument("--kind", action="append", default=[], help="only events of this kind (may be given more than once)")
     log.add_argument("--agent", help="only events of this agent")
-    log.add_argument("--pair", nargs=2, metavar=("A", "B"), help="only what one wrote and the other read; deliveries and memories too")
+    log.add_argument("--pair", nargs=2, default=(), metavar=("A", "B"), help="only what one wrote and the other read; deliveries and memories too")
     log.add_argument("--channel", help="only messages of this channel, and their deliveries and memories")
     log.add_argument("--step", type=int, help="only events of this step")
     log.add_argument("--json", action="store_true", help="print the records as they stand")
-    bench = commands.add_parser("bench", help="what the engine and the rules cost", description="Measure; one JSON object is printed last.")
+    bench = add("bench", help="what the engine and the rules cost", description="Measure; one JSON object is printed last.")
     bench.add_argument("--json", action="store_true", help="print the object alone")
     bench.add_argument("--small", action="store_true", help="tiny sizes: whether it runs, not how fast")
     return top
@@ -55,8 +54,11 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. What the user got wrong is one line on stderr and exit code 2."""
     given, rest = parser().parse_known_args(arguments)  # known: argparse gives up on a key=value that stands behind an option
+    if what := slip(given, rest):
+        print(f"sandbox: {what}", file=sys.stderr)
+        return 2
     if given.command in ("run", "fork") and all("=" in word and not word.startswith("-") for word in rest):
-        given.overrides += rest
+        given.overrides = [*given.overrides, *rest]
     elif rest:
         parser().error(f"unrecognized arguments: {' '.join(rest)}; settings are changed as key=value, as in seed=7")
     try:
@@ -106,38 +108,37 @@ def _ours(error: Exception) -> bool:
 
 def show(given: argparse.Namespace) -> int:
     """Print the events that were asked for."""
-    from sandbox.log import HEADS, KINDS, LogError, describe, encode
-    from sandbox.record import logged_message
-    from sandbox.sealed import events_of
+    from sandbox.show import Asked, show
 
-    if unknown := set(given.kind or ()) - set(KINDS):
-        raise LogError(f"--kind {', '.join(sorted(unknown))}: unknown; expected one of {', '.join(KINDS)}")
-    shown = 0
-    chosen: set[str] = set()  # ids of the messages of the channel or the pair asked for
-    for event in events_of(Path(given.run), torn=lambda what: print(f"sandbox: {what}", file=sys.stderr)):
-        if given.channel is not None or given.pair:
-            if event.kind == "message" and _asked(given, logged_message(event)):
-                chosen.add(event.data["id"])
-            elif event.kind not in ("delivery", "memory") or event.data.get("message") not in chosen:
-                continue
-        if (given.kind and event.kind not in given.kind) or (given.agent and event.agent != given.agent):
-            continue
-        if given.step is not None and event.step != given.step:
-            continue
-        if not shown and not given.json:
-            print(HEADS)
-        print(encode(event).decode("ascii").rstrip() if given.json else describe(event))
-        shown += 1
-    if not shown:
-        print("sandbox: no event matches; names of agents and channels are as in the messages", file=sys.stderr)
+    asked = Asked(kinds=frozenset(given.kind), agent=given.agent, pair=tuple(given.pair), channel=given.channel, step=given.step)
+    show(Path(given.run), asked, given.json)
     return 0
 
 
-def _asked(given: argparse.Namespace, message: Message) -> bool:
-    """Whether a message is of the channel, and between the two, that were asked for."""
-    both = set(given.pair or ())
-    between = not both or (message.author in both and both - {message.author} <= message.channel.readers)
-    return between and given.channel in (None, message.channel.name)
+def slip(given: argparse.Namespace, rest: Sequence[str]) -> str | None:
+    """What is wrong with words that argparse takes, or cannot place, and how the command is to be said; None if nothing is."""
+    plain = [word for word in rest if not word.startswith("-")]
+    if given.command == "log" and given.kind:
+        from sandbox.log import KINDS
+
+        if more := [word for word in (given.run, *plain) if word in KINDS and not Path(word).exists()]:
+            return f"log: {more[0]!r} stands alone; give --kind once for each kind: {' '.join(f'--kind {kind}' for kind in (*given.kind, *more))}"
+    if given.command == "fork":
+        words = [word for word in (*given.overrides, *plain) if "=" not in word]
+        if (bare := [text for text in given.policy if "=" not in text]) and words:
+            return f"--policy {bare[0]!r:.80}: expected --policy SEAT=POLICY, as in --policy {bare[0]}={words[0]}"
+        if words:
+            return f"{words[0]!r:.80} is no key=value; a fork takes one run, and settings such as seed=7"
+    if given.command == "run":
+        words = [given.file, *given.overrides, *plain]
+        files = [word for word in words if "=" not in word or os.path.isfile(word)]
+        settings = [word for word in words if word not in files]
+        if not files:
+            return f"{words[0]!r:.80} is a setting; the scenario comes first: run scenarios/liars.yaml {' '.join(settings)}"
+        if len(files) > 1 or given.file != files[0]:
+            which = "the scenario comes first" if len(files) == 1 else "a run has one scenario, and settings"
+            return f"{files[-1]!r:.80} is no key=value; {which}: run {' '.join((files[0], *(settings or ['seed=3'])))}"
+    return None
 
 
 if __name__ == "__main__":

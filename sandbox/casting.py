@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from types import ModuleType
 
 from agents.policies import make_policy, policies, policy
 from sandbox.chance import WORLD
-from sandbox.guard import ConfigError
+from sandbox.guard import ConfigError, Key
 from sandbox.host import Cast
 from sandbox.schema import RunConfig
 from sandbox.source import Source, first_line, nearest
@@ -26,6 +27,9 @@ def tables(plugins: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
         try:
             worlds((name,)), policies((name,))
         except Exception as error:  # foreign code: whatever breaks in it is told in one line
+            if "/" in name or name.endswith(".py"):
+                module = ".".join(part for part in PurePath(name).with_suffix("").parts if part not in ("/", ".."))
+                raise ConfigError(f"--plugin {name}: this names a file; name the module: --plugin {module}") from None
             what = f"{type(error).__name__}: {first_line(error)}"
             raise ConfigError(f"--plugin {name}: {what}; expected a module that Python can import from here") from None
     return worlds(plugins), policies(plugins)
@@ -36,7 +40,8 @@ def entry(
 ) -> ModuleType:
     """The module of a world or policy. Raises `ConfigError` if the table has no such name, or what it names is no such module."""
     if not isinstance(name, str) or name not in table:
-        raise source.wrong(at, f"unknown {what} {name!r:.60}; expected one of {', '.join(sorted(table))}{nearest(str(name), table)}")
+        known = f"expected one of {', '.join(sorted(table))}{nearest(str(name), table)}"
+        raise source.wrong(at, f"unknown {what} {name!r:.60}; {known}; one of your own comes with --plugin MODULE")
     try:
         module = find()
     except Exception as error:  # foreign code, where a plug-in names it
@@ -60,7 +65,7 @@ def environment_of(config: RunConfig, source: Source, plugins: tuple[str, ...]) 
         environment = module.make(module.Options(**options))
     except Exception as error:  # foreign code, if a plug-in has it
         what = first_line(error) if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {first_line(error)}"
-        raise source.wrong(("environment",), f"environment {config.environment['name']!r}: {what}") from None
+        raise source.wrong(_named(what, options), f"environment {config.environment['name']!r}: {what}") from None
     agents = getattr(environment, "agents", None)
     if not isinstance(agents, tuple) or not all(isinstance(name, str) and name for name in agents) or len(set(agents)) != len(agents):
         raise source.wrong(("environment",), f"environment {config.environment['name']!r}: its agents are {agents!r:.80}; expected a tuple of names, all different")
@@ -68,6 +73,12 @@ def environment_of(config: RunConfig, source: Source, plugins: tuple[str, ...]) 
         if name in environment.agents:
             raise source.wrong(("environment",), f"an agent named {name!r} cannot be seated; rename it")
     return environment
+
+
+def _named(what: str, options: Mapping[str, object]) -> Key:
+    """The key that an error of a world is about: the option, or the entry of one, that it begins with; else the world as a whole."""
+    option, *inner = what.split(maxsplit=1)[0].rstrip(":;,").removeprefix("environment.").split(".")
+    return ("environment", option, *inner) if option in options else ("environment",)
 
 
 def cast_of(config: RunConfig, environment: Environment, source: Source, plugins: tuple[str, ...]) -> Cast:
@@ -78,7 +89,7 @@ def cast_of(config: RunConfig, environment: Environment, source: Source, plugins
             raise source.wrong(("seats", seat), f"no agent {seat!r:.60} here; expected default or one of {known}")
     empty = [agent for agent in environment.agents if agent not in config.seats and "default" not in config.seats]
     if empty:
-        raise source.wrong(("seats",), f"no policy for {', '.join(empty)}; add `default: POLICY` under seats")
+        raise source.wrong(("seats", "default"), f"no policy for {', '.join(empty)}; add `default: POLICY` under seats")
     seats = {agent: config.seats.get(agent, config.seats.get("default", "")) for agent in environment.agents}
     used = {name: config.policies[name] for name in sorted(set(seats.values()))}
     checkpoints = {options["checkpoint"] for name, options in used.items() if policy(name, plugins).needs_model}
@@ -95,6 +106,8 @@ def cast_of(config: RunConfig, environment: Environment, source: Source, plugins
     if len(checkpoints) > 1:
         names = ", ".join(sorted(checkpoints))
         raise source.wrong(("policies",), f"the policies name different checkpoints ({names}); one run has one model")
+    if config.measure.surprise and not checkpoints:
+        raise source.wrong(("measure", "surprise"), "measure.surprise is true, but no seat has a model; seat one, as in seats.default=social, or set it to false")
     return Cast(
         seed=config.seed, seats=seats, policies=used, environment=config.environment, plugins=plugins,
         checkpoint=next(iter(checkpoints), None), threads=config.threads,

@@ -54,9 +54,9 @@ def run_cell(path: str, overrides: Sequence[str], plugins: Sequence[str]) -> tup
     with Halt() as halt:
         try:
             setting = load(path, overrides, plugins)
+            folder = make_folder(setting, datetime.now(UTC), secrets.token_hex(3))  # which may compile
         except Interrupted:
             return 128 + (halt.signal or signal.SIGINT), None
-        folder = make_folder(setting, datetime.now(UTC), secrets.token_hex(3))
         with held(folder):
             return _conduct(setting, folder, None, NOTHING, halt), folder
 
@@ -80,7 +80,7 @@ def resume(folder: Path, plugins: Sequence[str]) -> int:
 
 def fork(run: Path, plugins: Sequence[str], wish: Wish) -> int:
     """Make a fork of a run and play it to its end; the exit code. Raises `RunError`, `ConfigError`, `LogError`, `StateError`."""
-    return resume(make_fork(run, tuple(plugins), wish, secrets.token_hex(3)), plugins)
+    return resume(make_fork(run, tuple(plugins), wish, secrets.token_hex(3), _tell), plugins)
 
 
 def replay(run: Path, plugins: Sequence[str]) -> int:

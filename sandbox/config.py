@@ -30,7 +30,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from agents.policies import policy
 from sandbox.casting import cast_of, checkpoint_of, entry, environment_of, tables
-from sandbox.guard import PLAIN_INTERPOLATION, ConfigError, bad_key, bad_value, checked
+from sandbox.guard import PLAIN_INTERPOLATION, ConfigError, Key, bad_key, bad_value, checked
 from sandbox.host import Cast
 from sandbox.schema import RunConfig, limits
 from sandbox.source import Source, first_line, nearest, shown, words
@@ -61,7 +61,7 @@ def load(path: Path | str, overrides: Sequence[str] = (), plugins: Sequence[str]
     """
     document = checked(Path(path))
     changes = [_override(text) for text in overrides]
-    source = Source(document=document, overridden={key: text for key, _, text in changes})
+    source = Source(document=document, overridden={leaf: text for key, value, text in changes for leaf in (key, *dict(_leaves(value, key)))})
     try:
         loaded = OmegaConf.to_container(OmegaConf.create(document.text))
     except (OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
@@ -72,17 +72,24 @@ def load(path: Path | str, overrides: Sequence[str] = (), plugins: Sequence[str]
     if tree.pop("defaults", DEFAULTS) != DEFAULTS:
         raise source.wrong(("defaults",), f"expected `defaults: [{', '.join(DEFAULTS)}]`, or no such line; a scenario stands alone")
     _fit(RunConfig, tree, (), Source(document=document, overridden={}))
-    for key, value, _ in changes:
-        _fit(RunConfig, _nested(key, value), (), source)
+    for key, value, text in changes:
+        alone = {key[:n]: text for n in range(1, len(key) + 1)} | {leaf: text for leaf, _ in _leaves(value, key)}
+        _fit(RunConfig, _nested(key, value), (), Source(document=document, overridden=alone))
     composed = _compose(tree, changes, source)
-    _check_interpolations(composed, source)
+    source = dataclasses.replace(source, refers=_references(composed, source))
     try:
         made = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:  # a reference to a value of another type, or ???
         raise source.wrong(tuple(str(error.full_key or "").split(".")), first_line(error)) from None
-    config = _complete(made, source, tuple(plugins), ours)
-    environment = environment_of(config, source, tuple(plugins))
-    cast = cast_of(config, environment, source, tuple(plugins))
+    try:
+        config = _complete(made, source, tuple(plugins), ours)
+        environment = environment_of(config, source, tuple(plugins))
+        if not environment.agents:
+            raise source.wrong(("environment",), f"environment {config.environment['name']!r} has no agents; expected one at least")
+        cast = cast_of(config, environment, source, tuple(plugins))
+    except SystemExit as error:  # a plug-in is foreign code
+        names = ", ".join(plugins) or "none"
+        raise ConfigError(f"--plugin {names:.120}: one of them ends the program as it is loaded (SystemExit: {error!s:.40}); take that out of it") from None
     return Setting(
         config=config, cast=cast, environment=environment, checkpoint_sha256=checkpoint_of(config, cast, source),
         unresolved=OmegaConf.to_yaml(composed, resolve=False), overrides=tuple(overrides),
@@ -146,11 +153,13 @@ def _fit(kind: type, tree: Mapping[Any, Any], at: tuple[str, ...], source: Sourc
         if isinstance(hint, type) and dataclasses.is_dataclass(hint):
             _fit(hint, value, key, source)
         elif "${" not in str(value):
-            node = opened(kind)
-            try:
-                node[raw] = value
-            except (OmegaConfBaseException, ValueError):
-                raise source.wrong(key, f"{'.'.join(key)} is {shown(value)}; expected {words(hint)}") from None
+            inner = typing.get_args(hint)[1] if mapping else hint
+            for name, part, given in [((*key, str(k)), {k: v}, v) for k, v in value.items()] if mapping else [(key, value, value)]:
+                node = opened(kind)
+                try:
+                    node[raw] = part
+                except (OmegaConfBaseException, ValueError):
+                    raise source.wrong(name, f"{'.'.join(name)} is {shown(given)}; expected {words(hint if inner is Any else inner)}") from None
 
 
 def _compose(tree: dict[str, Any], changes: Sequence[tuple[tuple[str, ...], Any, str]], source: Source) -> DictConfig:
@@ -167,10 +176,11 @@ def _compose(tree: dict[str, Any], changes: Sequence[tuple[tuple[str, ...], Any,
         raise source.wrong((), f"the settings do not fit together ({first_line(error.__cause__ or error)})") from None
 
 
-def _check_interpolations(composed: DictConfig, source: Source) -> None:
-    """${key} may refer to a plain value only: never to a mapping, to another reference, or to nothing."""
+def _references(composed: DictConfig, source: Source) -> dict[Key, Key]:
+    """Which keys refer to which by ${key}: to a plain value only, never to a mapping, to another reference, or to nothing."""
     tree = OmegaConf.to_container(composed, resolve=False)
     plain = dict(_leaves(tree, ()))
+    found_in: dict[Key, Key] = {}
     for key, value in plain.items():
         if not isinstance(value, str) or "${" not in value:
             continue
@@ -180,6 +190,8 @@ def _check_interpolations(composed: DictConfig, source: Source) -> None:
             raise source.wrong(key, f"{'.'.join(key)} refers to {value!r:.60}; expected the name of a key with a plain value")
         if found is None:
             raise source.wrong(key, f"{'.'.join(key)} needs {value[2:-1]}, which is not set; add {value[2:-1]}=VALUE to the command")
+        found_in[key] = target
+    return found_in
 
 
 def _complete(config: Any, source: Source, plugins: tuple[str, ...], ours: bool) -> RunConfig:
@@ -188,11 +200,11 @@ def _complete(config: Any, source: Source, plugins: tuple[str, ...], ours: bool)
     known_worlds, known_policies = tables(plugins)
     name = config.environment.get("name")
     if name is None:
-        raise source.wrong(("environment",), f"environment.name is missing; expected one of {', '.join(known_worlds)}")
+        raise source.wrong(("environment", "name"), f"environment.name is missing; expected one of {', '.join(known_worlds)}")
     module = entry("world", name, known_worlds, ("environment", "name"), source, partial(world, name, plugins))
     options = {key: value for key, value in config.environment.items() if key != "name"}
     environment = {"name": name} | _options(module, options, ("environment",), source)
-    wanted = {key: {} for key in config.seats.values()} | {key: value or {} for key, value in config.policies.items()}
+    wanted = {key: {} for key in config.seats.values()} | {key: {} if value is None else value for key, value in config.policies.items()}
     complete: dict[str, Any] = {}
     for key, given in sorted(wanted.items()):
         at = ("policies", key) if key in config.policies else ("seats", next(seat for seat, who in config.seats.items() if who == key))
@@ -211,7 +223,7 @@ def _options(module: ModuleType, given: Mapping[str, Any], at: tuple[str, ...], 
         if f.name not in given and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     ]  # fmt: skip
     if missing:
-        raise source.wrong(at, f"{'.'.join(at)} needs {', '.join(missing)}; add it under {at[0]}")
+        raise source.wrong((*at, missing[0]), f"{'.'.join(at)} needs {', '.join(missing)}; add it under {at[0]}")
     try:
         made = OmegaConf.to_object(OmegaConf.merge(opened(module.Options), given))
     except (OmegaConfBaseException, ValueError) as error:

@@ -35,7 +35,8 @@ def placed_folder(folder: Path) -> Iterator[Path]:
     part, old = folder.with_name(f"{folder.name}.part"), folder.with_name(f"{folder.name}.old.part")
     shutil.rmtree(part, ignore_errors=True)  # of a process that was killed while it wrote
     try:
-        part.mkdir(parents=True)
+        made_folder(folder.parent)
+        part.mkdir()
         yield part
         if folder.exists():  # no file system renames over a folder that holds something
             shutil.rmtree(old, ignore_errors=True)
@@ -48,6 +49,14 @@ def placed_folder(folder: Path) -> Iterator[Path]:
         raise
     sync_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)  # not before the newer one is on disk
+
+
+def made_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing; the name of each is on disk when this returns."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in reversed(missing):
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -25,6 +25,7 @@ from sandbox.config import Setting, load
 from sandbox.disk import placed, placed_folder
 from sandbox.log import VERSION as LOG_VERSION
 from sandbox.log import Event, canonical_hash, read_events
+from sandbox.named import no_run
 from sandbox.record import conversation
 from sandbox.sealed import seal_log
 from sandbox.snapshot import RunError
@@ -77,7 +78,7 @@ def made_of(setting: Setting) -> dict[str, Any]:
     mine = {*plugins, *(module for table in (worlds, policies) for name, module in table(plugins).items() if table().get(name) != module)}
     return {
         "python": platform.python_version(), "versions": {name: _version(name) for name in PACKAGES},
-        "decoding": _decoding() if setting.checkpoint_sha256 else None,
+        "decoding": _decoding() if setting.checkpoint_sha256 else None,  # of every host too, which is held against it
         "plugin_sha256": {name: _source(name) for name in sorted(mine)},
     }  # fmt: skip
 
@@ -106,8 +107,8 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a run. Raises `RunError`, one line."""
     path = folder / "manifest.json"
-    if not folder.is_dir():
-        raise RunError(f"{folder}: no such folder; give the one that a run named in its last line")
+    if why := no_run(folder):
+        raise RunError(why)
     try:
         manifest = json.loads(path.read_bytes())
         if manifest["v"] not in (1, VERSION):
@@ -133,7 +134,7 @@ def _forked(fork: Any) -> bool:
     if not isinstance(fork, dict):
         return fork is None
     names = [fork.get("cut"), fork.get("withheld")]
-    return type(fork.get("at")) is int and all(isinstance(given, list) and all(isinstance(name, str) for name in given) for given in names)
+    return type(fork.get("at")) is int and fork["at"] >= 0 and isinstance(fork.get("of"), str) and all(isinstance(given, list) and all(isinstance(name, str) for name in given) for given in names)
 
 
 def setting_of(folder: Path, manifest: Mapping[str, Any], plugins: Sequence[str], overrides: Sequence[str] = ()) -> Setting:
@@ -157,9 +158,10 @@ def must_match(folder: Path, manifest: Mapping[str, Any], setting: Setting) -> N
     here = made_of(setting)
     if here["python"] != manifest["python"]:
         raise RunError(f"{folder}: begun with Python {manifest['python']}, this is {here['python']}; resume it where it began, or run again")
-    if (then := manifest.get("decoding", here["decoding"])) != here["decoding"]:
-        remedy = "install a C++ compiler, or name one in CXX" if then == "c++" else "take CXX and the compilers out of PATH"
-        raise RunError(f"{folder}: its messages were worded by {then} code, here it would be {here['decoding']}, which rounds otherwise; {remedy}, or run again")
+    then, now = manifest.get("decoding", here["decoding"]), here["decoding"]
+    if then != now and not (then == "c++" and str(now).startswith("c++ ")):  # an older manifest does not name the compiler
+        remedy = "set CXX=none" if then == "pytorch" else "install that C++ compiler, or name it in CXX"
+        raise RunError(f"{folder}: its messages were worded by {then} code, here it would be {now}, which rounds otherwise; {remedy}, or run again")
     for package, then in manifest["versions"].items():
         if package in here["versions"] and here["versions"][package] != then:
             raise RunError(f"{folder}: begun with {package} {then}, here is {here['versions'][package]}; install that one, or run again")
@@ -192,10 +194,10 @@ def cut_short(event: Event) -> bool:
 
 
 def _decoding() -> str:
-    """What computes the model's next words: C++ where there is a compiler. Both round, each in its own way."""
-    from sociallm.decoding import compiler  # brings torch, which a run without a model does without
+    """What computes the model's next words, by trying: C++ where a compiler makes something of it. Both round, each in its own way."""
+    from sociallm.decoding import kind  # brings torch, which a run without a model does without
 
-    return "c++" if compiler() else "pytorch"
+    return kind()
 
 
 def _source(module: str) -> str | None:

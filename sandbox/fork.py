@@ -10,7 +10,7 @@ With nothing changed the log goes on as the first one did, to the byte of its ca
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,13 +21,14 @@ from sandbox.config import Setting
 from sandbox.disk import placed_folder
 from sandbox.folder import begun, cut_short, fill_folder, must_match, read_manifest, setting_of
 from sandbox.hosts import LocalExecutor
-from sandbox.log import Event, EventLog, Written, encode
+from sandbox.log import Event, EventLog, LogError, Written, encode
 from sandbox.record import logged_message, opened
 from sandbox.resume import Standing, stands
 from sandbox.run import snapshot_of, start, step
 from sandbox.schedule import Schedule
 from sandbox.sealed import events_of
 from sandbox.snapshot import RunError, number, save_snapshot
+from sandbox.source import listed, nearest
 from sociallm.conversation import Message
 
 PARTS = ("own", "int", "notes")
@@ -57,8 +58,11 @@ class Past:
     messages: dict[str, int]  # id → step
 
 
-def fork(run: Path, plugins: tuple[str, ...], wish: Wish, unique: str) -> Path:
-    """Make the folder of the fork, ready to go on; whole or not at all. Raises `RunError`, `ConfigError`, `LogError`, `StateError`."""
+def fork(run: Path, plugins: tuple[str, ...], wish: Wish, unique: str, tell: Callable[[str], None]) -> Path:
+    """Make the folder of the fork, ready to go on; whole or not at all. Raises `RunError`, `ConfigError`, `LogError`, `StateError`.
+
+    A wish that changes nothing is told to `tell`.
+    """
     manifest = read_manifest(run)
     old = setting_of(run, manifest, plugins)
     must_match(run, manifest, old)
@@ -66,6 +70,9 @@ def fork(run: Path, plugins: tuple[str, ...], wish: Wish, unique: str) -> Path:
     past = _past(run, wish)
     at = _at(run, manifest, wish, past)
     _compatible(run, old, new, at)
+    changed = interventions(old, new, wish)
+    if not changed and (wished := _wished(wish)):
+        tell(f"nothing is changed by {', '.join(wished):.120}: in {run} it is so already; the fork goes on as the run did")
     earlier = Changes.of_json(manifest["fork"]) if "fork" in manifest else NOTHING
     changes = Changes(since=at, cut=earlier.cut | set(wish.cut), withheld=earlier.withheld | set(wish.withhold))
     chosen = any(text.split("=")[0].lstrip("+") in ("run_dir", "name") for text in wish.overrides)
@@ -75,7 +82,7 @@ def fork(run: Path, plugins: tuple[str, ...], wish: Wish, unique: str) -> Path:
     with placed_folder(folder) as part:
         forked = begun(new, now) | {"fork": {"of": run.name, "erased": list(wish.erase), **changes.to_json()}}
         fill_folder(part, new, forked)
-        _begin(part, run, manifest, old if at else new, new, past, earlier, interventions(old, new, wish), at)
+        _begin(part, run, manifest, old if at else new, new, past, earlier, changed, at)
     return folder
 
 
@@ -88,19 +95,25 @@ def _begin(
     path.write_bytes(b"".join(encode(event) for event in past.before))
     standing = stands(run, path, old, manifest) if at else Standing(now=start(new), saved=None, written=Written())
     log = EventLog(path, fsync="none", clock=lambda: 0.0, written=standing.written)
-    with LocalExecutor(old.cast) as hosts:
-        if standing.saved:
-            hosts.load(standing.saved)
-        now, schedule = standing.now, Schedule(old.config.seed, old.environment.agents)
-        while now.step < at - 1:
-            now, _, _ = step(old, schedule, hosts, log, now, earlier)
-        said: list[Message] = [logged_message(event) for event in past.before if event.kind == "message"]
-        for agent, data in changed:
-            if data["what"] == "erase":
-                hosts.erase(str(agent), data["other"], said, data["parts"])
-            log.mark("intervention", agent, at, **data)
-        log.close()
-        save_snapshot(part / "snapshots", number(at - 1), snapshot_of(new, log, hosts, now))
+    try:
+        with LocalExecutor(old.cast) as hosts:
+            if standing.saved:
+                hosts.load(standing.saved)
+            now, schedule = standing.now, Schedule(old.config.seed, old.environment.agents)
+            while now.step < at - 1:
+                now, _, _ = step(old, schedule, hosts, log, now, earlier)
+            said: list[Message] = [logged_message(event) for event in past.before if event.kind == "message"]
+            for agent, data in changed:
+                if data["what"] == "erase":
+                    hosts.erase(str(agent), data["other"], said, data["parts"])
+                log.mark("intervention", agent, at, **data)
+            log.close()
+            save_snapshot(part / "snapshots", number(at - 1), snapshot_of(new, log, hosts, now))
+    except (LogError, OSError):
+        raise
+    except Exception as error:  # worlds and policies are foreign code, what they go on from are files
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+        raise RunError(f"{run}: the steps before step {at} cannot be played again ({what}); were its snapshots or a plug-in changed?") from None
 
 
 def _past(run: Path, wish: Wish) -> Past:
@@ -131,7 +144,7 @@ def _at(run: Path, manifest: dict[str, Any], wish: Wish, past: Past) -> int:
             raise RunError(f"--withhold {name!r:.80}: no such message; ids stand in python -m sandbox log {run} --kind message --json")
     for name in wish.cut:
         if name not in past.channels:
-            raise RunError(f"--cut {name!r:.80}: no such channel; there are {', '.join(sorted(past.channels))[:200] or 'none'}")
+            raise RunError(f"--cut {name!r:.80}: no such channel; there {listed(past.channels)}{nearest(name, past.channels)}")
     at = wish.at if wish.at is not None else min((past.messages[name] for name in wish.withhold), default=None)
     if at is None:
         raise RunError("--at is missing; name the first step that is to be played anew, as in --at 5")
@@ -170,6 +183,12 @@ def interventions(old: Setting, new: Setting, wish: Wish) -> list[tuple[str | No
         found.append((names[0], {"what": "erase", "other": names[1], "parts": names[2:] or list(PARTS)}))
     found += [(None, {"what": "cut", "channel": name}) for name in wish.cut]
     return found + [(None, {"what": "withhold", "message": name}) for name in wish.withhold]
+
+
+def _wished(wish: Wish) -> list[str]:
+    """The settings and policies that were asked for, as they were said, where they can change what happens."""
+    settings = [text for text in wish.overrides if text.lstrip("+").split("=")[0].split(".")[0] not in OUTSIDE]
+    return [*settings, *(f"--policy {text}" for text in wish.policy)]
 
 
 def _flat(setting: Setting) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from sandbox.log import Event
+from sandbox.log import Event, LogError, describe
+from sandbox.record import whole
 from sandbox.sealed import events_of
 
 PLACE = ("seq", "step", "time")  # the first columns of every table
@@ -44,7 +45,7 @@ def load(run: Path | str) -> Run:
     def of(kind: str) -> list[Event]:
         return by_kind.get(kind, [])
 
-    outcomes = [(event, told) for event in of("outcome") for told in event.data["events"]]
+    outcomes = [(event, told) for event in of("outcome") for told in _told(event)]
     return Run(
         path=path,
         messages=_table(((e, {"author": e.agent, **e.data}) for e in of("message")), ("author", "channel", "readers", "to", "text", "id", "reply_to")),
@@ -56,8 +57,20 @@ def load(run: Path | str) -> Run:
     )
 
 
+def _told(event: Event) -> list[dict[str, Any]]:
+    """What a world said that followed. Raises `LogError` if that is no list of mappings."""
+    told = event.data.get("events")
+    if not isinstance(told, list) or not all(isinstance(entry, dict) for entry in told):
+        raise LogError(f"record {event.seq} of the log is no outcome: {describe(event):.120}; it was changed after the run")
+    return told
+
+
 def _table(rows: Iterable[tuple[Event, Any]], first: Sequence[str]) -> pd.DataFrame:
     """One row an entry; what only some rows have comes after the columns that all have, and is empty elsewhere."""
     found = [{**{name: getattr(event, name) for name in PLACE}, **data} for event, data in rows]
     rest = dict.fromkeys(key for row in found for key in row if key not in (*PLACE, *first))
-    return pd.DataFrame(found, columns=[*PLACE, *first, *rest])
+    try:
+        return pd.DataFrame(found, columns=[*PLACE, *first, *rest])
+    except UnicodeEncodeError:  # half a character in a name or a text: the tables' own strings are UTF-8
+        plain = [{whole(key): whole(value) if isinstance(value, str) else value for key, value in row.items()} for row in found]
+        return pd.DataFrame(plain, columns=[*PLACE, *first, *map(whole, rest)])

@@ -8,6 +8,7 @@ with its line.
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,10 +57,10 @@ def checked(path: Path) -> Document:
 
 def _read(path: Path) -> str:
     if path.suffix not in (".yaml", ".yml"):
-        raise ConfigError(f"{path}:1: a scenario is a .yaml file; got a name that ends in {path.suffix or 'nothing'!r}")
+        raise ConfigError(f"{path}:1: a scenario is a .yaml file; got a name that ends in {path.suffix or 'nothing'!r}{_meant(path)}")
     if not path.is_file():
         near = ", ".join(str(p) for p in sorted(Path("scenarios").glob("*.yaml"))[:8]) if Path("scenarios").is_dir() else ""
-        raise ConfigError(f"{path}:1: no such file" + (f"; there are {near}" if near else "; expected the path of a scenario"))
+        raise ConfigError(f"{path}:1: no such file" + (_meant(path) or (f"; there are {near}" if near else "; expected the path of a scenario")))
     with open(path, "rb") as file:
         raw = file.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
@@ -69,6 +70,13 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}:{line}: not UTF-8 text; save it as UTF-8") from None
+
+
+def _meant(path: Path) -> str:
+    """The scenario that was meant, perhaps."""
+    shipped = {place.stem: place for place in Path("scenarios").glob("*.yaml")}
+    near = difflib.get_close_matches(path.stem.casefold(), shipped, 1)
+    return f"; did you mean {shipped[near[0]]}?" if near else ""
 
 
 @dataclass

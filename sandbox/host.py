@@ -101,16 +101,17 @@ class Host:
     def act(self, observations: Sequence[Observation]) -> dict[AgentID, Action]:
         """What each observer says and does. Agents of one policy act in one batch."""
         actions: dict[AgentID, Action] = {}
+        seats = self._cast.seats
         for name, policy in self._policies.items():
-            turns = [self._turn(seen) for seen in observations if self._cast.seats[seen.agent] == name]
+            turns = [self._turn(seen) for seen in observations if seats[seen.agent] == name]
             if not turns:
                 continue
-            who = [turn.observation.agent for turn in turns]
+            who = [seen.agent for seen in observations if seats[seen.agent] == name]
             try:
                 results = policy.step(turns)
             except (Exception, SystemExit) as error:  # a policy is foreign code: whatever breaks in it ends the run, in one line
                 raise AgentFault(f"policy {name!r} of {', '.join(who)} raised {one_line(error)}") from None
-            if not isinstance(results, Sequence) or len(results) != len(turns) or not all(_is_pair(result) for result in results):
+            if not isinstance(results, Sequence) or len(results) != len(turns) or not _are_pairs(results):
                 raise AgentFault(f"policy {name!r} gave {results!r:.80} for {', '.join(who)}; expected an (Action, AgentMemory) each")
             for agent, (action, memory) in zip(who, results, strict=True):
                 actions[agent], self._memories[agent] = action, memory
@@ -144,6 +145,17 @@ class Host:
             self._memories |= memories
             records += [{"message": message.id, "reader": agent, **scalars[agent]} for agent in sorted(scalars)]
         return records
+
+    def word_by(self, kind: str) -> str | None:
+        """Word messages by this kind of code (`sociallm.decoding.kind`), in a process of the host's own; the kind that it will be, None
+        without a model."""
+        if self._reader is None:
+            return None
+        from sociallm import compiling, decoding
+
+        if kind == decoding.REFERENCE:
+            os.environ["CXX"] = compiling.NONE
+        return decoding.kind()
 
     def process(self) -> int:
         """The id of its process, on its machine."""
@@ -200,14 +212,19 @@ def own_copy(value: Any) -> Any:
     """A deep copy of a JSON value; five times as fast as `deepcopy`, which everything else is left to."""
     kind = type(value)
     if kind is dict:
-        return {key: inner if type(inner) in PLAIN else own_copy(inner) for key, inner in value.items()}
+        copied = value.copy()
+        for key, inner in value.items():
+            if type(inner) not in PLAIN:
+                copied[key] = own_copy(inner)
+        return copied
     if kind is list:
         return [inner if type(inner) in PLAIN else own_copy(inner) for inner in value]
     return value if kind in PLAIN else deepcopy(value)
 
 
-def _is_pair(result: object) -> bool:
-    return isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], AgentMemory)
+def _are_pairs(results: Sequence[object]) -> bool:
+    """Whether all are (action, memory); what is said of an action is said later (`sandbox.rights.permitted`)."""
+    return all(isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], AgentMemory) for result in results)
 
 
 def one_line(error: BaseException) -> str:

@@ -120,9 +120,22 @@ class RayExecutor:
         self._seats = deal(tuple(self._cast.seats), self._count)
         self._hosts = [actor.remote(self._cast, agents) for agents in self._seats]
         self._get([host.__ray_ready__.remote() for host in self._hosts])
+        self._word_alike()
         if self._saved is not None:
             shared = self._ray.put(self._saved)
             self._get([host.load.remote(shared) for host in self._hosts])
+
+    def _word_alike(self) -> None:
+        """All hosts word messages by the kind of code that the manifest names, which is that of this process. Raises `AgentFault`."""
+        if self._cast.checkpoint is None:
+            return
+        from sociallm.decoding import kind
+
+        here = kind()
+        for number, there in enumerate(self._get([host.word_by.remote(here) for host in self._hosts])):
+            if there != here:
+                remedy = "install the same C++ compiler there, or set CXX=none here for PyTorch on all hosts"
+                raise AgentFault(f"host {number} would word messages by {there} code, this process by {here}, which rounds otherwise; {remedy}")
 
     def __exit__(self, *_: object) -> None:
         if self._started:

@@ -2,19 +2,21 @@
 
 A record, version 1, is one line of ASCII JSON with sorted keys and its checksum (CRC-32 of all that stands before it) at the end:
     {"agent": …, "data": {…}, "kind": …, "seq": n, "step": n, "time": ms, "v": 1, "wall": seconds, "crc": "8 hex digits"}
-Kinds, in the order in which one step writes them (DESIGN §10):
+Kinds, in the order in which one step writes them:
     intervention  a change made from outside
     step          a window opened: {"start", "end", "move_due", "slots": [[agent, time, [channel, …]], …]}
     observation   what an agent saw, by reference: {"heard": [message id, …], "may_write": [channel, …], "view": SHA-256}
     fault         what an agent tried and may not; before the end, what broke: {"what", "why"}
     intent        what an agent planned before it spoke: {"intent": …}
-    message       {"id", "channel", "readers", "text", "to", "reply_to", "act", "by", …}: the wording's own keys stand beside
+    message       {"id", "channel", "readers", "text", "to", "reply_to"} and the wording's own keys: of `scripted` and `social` {"act", "by", "candidates"},
+                  of `social` also {"meant", "own", "others", "channel_state"} (candidates that mean the act; keys of the states it was worded
+                  from) and, where the model's words were taken, {"sampled", "tokens", "nats"}
     delivery      who has now read a message: {"message": id, "readers": [agent, …]}
     move          what an agent did: {"move": …}
     outcome       what followed: {"events": [{"what": …}, …], "done": bool}
     reward        {"reward": number}
-    memory        scalars of a state after a message: {"message": id, "reader": agent, …}
-    end           how the run ended: {"ended": "done" | "limit" | "interrupted" | "fault", "why"}
+    memory        keys of an agent's states after a message: {"message", "role", "own", "other", "channel", "tokens"}, with measure.surprise also {"surprise"}
+    end           how the run ended: {"ended": "done" | "interrupted" | "fault", "why"}
 Live, the records of a step are one unbuffered write (with fsync: turn, each is one); a kill at any instant leaves at most one torn line,
 the last. The canonical log is the log without `wall` and `crc`.
 
@@ -28,17 +30,19 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import unicodedata
 import warnings
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from json.encoder import encode_basestring_ascii as _quoted
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from zlib import crc32
 
 from agents.types import JSON
 from sandbox.disk import REMEDY, sync_folder
@@ -51,6 +55,8 @@ Fsync = Literal["turn", "step", "none"]
 _KINDS = frozenset(KINDS)
 _text = writer(compact=True)
 _CRC = re.compile(rb',"crc":"([0-9a-f]{8})"\}$')
+_LEAST, _MOST = -(2**63), 2**63  # two comparisons take a third of `in _I64`
+_I64 = range(_LEAST, _MOST)  # what the columns hold
 
 
 class LogError(ValueError):
@@ -73,6 +79,9 @@ class Event(NamedTuple):  # two a turn: a tuple is made in a third of a frozen d
     wall: float | None = None  # set by the log
 
 
+an_event = partial(tuple.__new__, Event)  # from a tuple of all its fields: what `Event(…)` does after a Python function of its own
+
+
 def encode(event: Event) -> bytes:
     """The record of an event: one line, checksummed. Raises `LogError` if its data has no JSON form."""
     return _records([event], event.seq, event.wall)[0].encode("ascii")
@@ -81,28 +90,33 @@ def encode(event: Event) -> bytes:
 def _records(events: Sequence[Event], first: int, wall: float | None) -> list[str]:
     """The records of events, numbered from `first`: what json.dumps(…, sort_keys=True) gives, put together here around the data of each."""
     always, lines = f',"v":{VERSION},"wall":{_text(wall)}', []
+    before: Mapping[str, JSON] | None = None  # the last data that was put into words, and those: many see the same in a step
+    what = middle = behind = ""
+    last: tuple[Any, Any] = (None, None)  # kind and step of the record before: what both stand for is put into words once
     for seq, (kind, step, time, agent, data, _, _) in enumerate(events, first):
-        if kind not in _KINDS:
-            raise LogError(f"event kind {kind!r} is unknown; expected one of {', '.join(KINDS)}")
-        if not type(step) is type(time) is int:
-            raise LogError(f"{kind} event: its step {step!r:.40} and time {time!r:.40} must be whole numbers")
+        if not middle or kind is not last[0] or step is not last[1]:
+            if kind not in _KINDS:
+                raise LogError(f"event kind {kind!r} is unknown; expected one of {', '.join(KINDS)}")
+            _whole(kind, step, time)
+            last, middle, behind = (kind, step), f',"kind":"{kind}","seq":', f',"step":{step},"time":'
+        if type(time) is not int or not _LEAST <= time < _MOST:
+            _whole(kind, step, time)
         try:
-            who, what = "null" if agent is None else _quoted(agent), _common(kind, data) or _text(data)
+            who = "null" if agent is None else _quoted(agent)
+            if data is not before:
+                # a number put in, as most moves of most runs, takes the encoder thrice as long
+                number = kind == "move" and len(data) == 1 and type(data.get("move")) is int
+                before, what = data, f'{{"move":{data["move"]}}}' if number else _text(data)
         except (TypeError, ValueError, RecursionError) as error:
             raise LogError(f"{kind} event of step {step}: its data has no JSON form ({error})") from None
-        body = f'{{"agent":{who},"data":{what},"kind":"{kind}","seq":{seq},"step":{step},"time":{time}{always}'
-        crc = zlib.crc32(body.encode("ascii"))
-        lines.append(f'{body},"crc":"{crc:08x}"}}\n')
+        body = f'{{"agent":{who},"data":{what}{middle}{seq}{behind}{time}{always}'
+        lines.append(f'{body},"crc":"{crc32(body.encode("ascii")):08x}"}}\n')
     return lines
 
 
-def _common(kind: str, data: Mapping[str, JSON]) -> str | None:
-    """The text of what most records of most runs hold, which the encoder takes thrice as long for: a number put in, nothing heard."""
-    if kind == "move":
-        return f'{{"move":{data["move"]}}}' if len(data) == 1 and type(data.get("move")) is int else None
-    if kind == "observation" and len(data) == 3 and data.get("heard") == data.get("may_write") == [] and type(data.get("view")) is str:
-        return f'{{"heard":[],"may_write":[],"view":{_quoted(data["view"])}}}'
-    return None
+def _whole(kind: str, step: object, time: object) -> None:
+    if not type(step) is type(time) is int or step not in _I64 or time not in _I64:
+        raise LogError(f"{kind} event: its step {step!r:.40} and time {time!r:.40} must be whole numbers of 64 bits")
 
 
 def _plain(event: Event) -> dict[str, Any]:
@@ -162,8 +176,13 @@ class EventLog:
         self.append(Event(kind, self.step if step is None else step, self.time, agent, data))
 
     def commit(self, events: Iterable[Event]) -> None:
-        """All that happened in one step, by one write; on disk when this returns, unless fsync is "none". An event that cannot be written,
-        or a disk that cannot hold them all, stops the step before any of it is."""
+        """All that happened in one step. An event that has no form on disk, or is not the one logged before, stops the step before any of
+        it is written.
+
+        fsync "step", "none": one write; a full disk leaves none of it. "turn": a write for each event, on disk before the next one is
+        written; a full disk leaves the events before the one that did not fit. A kill leaves a step whole, not at all or in part, its
+        last line torn perhaps: `resume` makes it whole. All is on disk when this returns, but with "none", where the system says when.
+        """
         self._catch_up()
         events = list(events)
         lines = _records(events, self._seq, round(self._clock(), 6))
@@ -248,23 +267,59 @@ def read_events(path: Path | str, torn: Callable[[str], None] | None = None) -> 
 def _decode(line: bytes, seq: int | None, where: str) -> Event:
     """The event of a record. Raises `LogError` unless it is whole, and has this number if one is expected."""
     found = _CRC.search(line)
-    if not found or int(found[1], 16) != zlib.crc32(line[: found.start()]):
+    if not found or int(found[1], 16) != crc32(line[: found.start()]):
         raise LogError(f"{where}: the record does not match its checksum; the file was damaged or changed after the run")
     try:
-        record = json.loads(line)
+        record = value_of(line)
         if record["v"] != VERSION:
-            raise LogError(f"{where}: record version {record['v']!r}, this reader knows {VERSION}; read it with the version that wrote it")
+            raise LogError(f"{where}: record version {record['v']!r:.20}, this reader knows {VERSION}; read it with the version that wrote it")
         event = Event(**{key: record[key] for key in ("kind", "step", "time", "agent", "data", "seq", "wall")})
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, LogError):
             raise
-        raise LogError(f"{where}: not a record of an event log ({type(error).__name__}: {error})") from None
-    whole = all(type(number) is int for number in (event.seq, event.step, event.time)) and event.kind in KINDS
-    if not whole or not isinstance(event.agent, (str, type(None))) or not isinstance(event.data, dict):
-        raise LogError(f"{where}: not a record of an event log (a value has the wrong type); it was not written by this program")
+        raise LogError(f"{where}: not a record of an event log ({type(error).__name__}: {error!s:.100}); it was not written by this program") from None
+    checked(event, where)
     if seq is not None and event.seq != seq:
         raise LogError(f"{where}: record {event.seq} stands where record {seq} should; lines were lost or moved")
     return event
+
+
+def checked(event: Event, where: str) -> Event:
+    """The event, if each of its values is of its type. Raises `LogError`."""
+    kind, step, time, agent, data, seq, wall = event
+    if (
+        type(seq) is type(step) is type(time) is int and type(kind) is str and kind in _KINDS and step in _I64 and time in _I64
+        and (agent is None or type(agent) is str) and type(data) is dict and type(wall) is float and abs(wall) < 2**53
+        and (kind not in ("delivery", "memory") or type(data.get("message", "")) is str)
+    ):  # fmt: skip
+        return event  # as all that this program writes; what follows says what is wrong
+    named = data.get("message", "") if isinstance(data, dict) else None
+    good = {
+        "seq": type(event.seq) is int, "kind": isinstance(event.kind, str) and event.kind in _KINDS, "step": type(event.step) is int and event.step in _I64,
+        "time": type(event.time) is int and event.time in _I64, "agent": isinstance(event.agent, (str, type(None))),
+        "data": isinstance(event.data, dict), "wall": wall is None or (type(wall) in (int, float) and abs(wall) < 2**53),
+        "message": isinstance(named, str) or event.kind not in ("delivery", "memory"),
+    }  # fmt: skip
+    if wrong := [key for key, is_good in good.items() if not is_good]:
+        got = named if wrong[0] == "message" else getattr(event, wrong[0])
+        raise LogError(f"{where}: not a record of an event log ({wrong[0]!r} has the wrong type: {got!r:.60}); it was not written by this program")
+    return event
+
+
+def value_of(text: bytes | str) -> Any:
+    """The value of a JSON text. Raises ValueError for what is not JSON: NaN and infinity, which Python's own reader takes, among them."""
+    return _decoder.decode(text if isinstance(text, str) else text.decode("utf-8"))
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _finite(digits: str) -> float:
+    return number if math.isfinite(number := float(digits)) else _refuse(f"{digits:.20}")
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def canonical_hash(events: Path | str | Iterable[Event]) -> str:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from agents.types import Action, Observation
-from sandbox.log import Event, LogError, describe
+from sandbox.log import Event, LogError, an_event, describe
 from sandbox.rights import Fault
 from sandbox.schedule import Slot
 from sandbox.writing import writer
@@ -23,23 +23,22 @@ def step_events(
     faults: Sequence[Fault], messages: Sequence[Message], outcome: Outcome, memory: Sequence[Mapping[str, Any]],
 ) -> list[Event]:  # fmt: skip
     """Everything that happened in one step."""
-    wording = {m.id: w for action in actions.values() for m, w in zip(action.messages, action.wording, strict=True)}
+    wording = {m.id: w for action in actions.values() if action.messages for m, w in zip(action.messages, action.wording, strict=True)}
     moments = {agent: time for agent, time, _ in slots}
+    acted = [(agent, time, actions[agent]) for agent, time, _ in slots]
     sent = {message.id: message.time for message in messages}
 
     table = [[agent, time, [c.name for c in channels] if channels else []] for agent, time, channels in slots]
     told = {"start": window.start, "end": window.end, "move_due": window.move_due, "slots": table}
     events = [Event("step", step, window.start, None, told)]
-    events += [Event("observation", step, seen.time, seen.agent, reference(seen)) for seen in observations]
+    events += [an_event(("observation", step, seen.time, seen.agent, reference(seen), -1, None)) for seen in observations]
     events += [Event("fault", step, moments[f.agent], f.agent, {"what": f.what, "why": f.why}) for f in faults]
-    for agent, time in moments.items():
-        if (intent := actions[agent].intent) is not None:
-            events.append(Event("intent", step, time, agent, {"intent": intent}))
+    events += [Event("intent", step, time, agent, {"intent": action.intent}) for agent, time, action in acted if action.intent is not None]
     events += [Event("message", step, m.time, m.author, {**wording.get(m.id, {"by": "world"}), **message_data(m)}) for m in messages]
     events += [Event("delivery", step, m.time, None, {"message": m.id, "readers": sorted(m.channel.readers)}) for m in messages]
-    for agent, time in moments.items():
-        if (move := actions[agent].move) is not None:
-            events.append(Event("move", step, time, agent, {"move": move}))
+    events += [
+        an_event(("move", step, time, agent, {"move": action.move}, -1, None)) for agent, time, action in acted if action.move is not None
+    ]
     events.append(Event("outcome", step, window.end, None, {"events": list(outcome.events), "done": outcome.done}))
     events += [Event("reward", step, window.end, agent, {"reward": outcome.rewards[agent]}) for agent in sorted(outcome.rewards)]
     events += [Event("memory", step, sent[record["message"]], record["reader"], record) for record in memory]
@@ -48,14 +47,15 @@ def step_events(
 
 def reference(seen: Observation) -> dict[str, Any]:
     """What an agent saw, without saying it again: ids, names, and a hash of the view."""
-    heard = [m.id for m in seen.heard] if seen.heard else []
-    may_write = [c.name for c in seen.may_write] if seen.may_write else []
-    return {"heard": heard, "may_write": may_write, "view": _sha256(_text(seen.view))}
+    quiet = _quiet(_text(seen.view))
+    if not seen.heard and not seen.may_write:
+        return quiet
+    return {**quiet, "heard": [m.id for m in seen.heard], "may_write": [c.name for c in seen.may_write]}
 
 
-@lru_cache(maxsize=16)  # what everyone is shown is hashed once
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+@lru_cache(maxsize=16)  # what everyone is shown is hashed once, and is one value for all who neither heard anything nor may write
+def _quiet(view: str) -> dict[str, Any]:
+    return {"heard": [], "may_write": [], "view": hashlib.sha256(view.encode()).hexdigest()}
 
 
 def message_data(m: Message) -> dict[str, Any]:
@@ -90,5 +90,22 @@ def opened(event: Event) -> set[str]:
 
 def conversation(name: str, events: Sequence[Event]) -> Conversation:
     """All that was said in a run, as one conversation: the way back to training."""
-    messages = [logged_message(event) for event in events if event.kind == "message"]
+    messages = [_encodable(logged_message(event)) for event in events if event.kind == "message"]
     return Conversation(id=name, messages=tuple(sorted(messages, key=lambda m: m.time)))
+
+
+def whole(text: str) -> str:
+    """The text, with half a character, which has no UTF-8 form, written out."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _encodable(m: Message) -> Message:
+    """The message as a file of conversations can hold it: a world and its agents may have names, and say things, that have no UTF-8 form."""
+    names = [m.id, m.author, m.channel.name, m.text, m.reply_to or "", *m.channel.readers, *m.addressees]
+    if all(whole(name) == name for name in names):
+        return m
+    channel = Channel(name=whole(m.channel.name), readers=frozenset(map(whole, m.channel.readers)))
+    return Message(
+        id=whole(m.id), author=whole(m.author), channel=channel, time=m.time, text=whole(m.text), addressees=frozenset(map(whole, m.addressees)),
+        reply_to=None if m.reply_to is None else whole(m.reply_to),
+    )  # fmt: skip

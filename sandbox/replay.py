@@ -21,11 +21,12 @@ from sandbox.config import Setting
 from sandbox.folder import cut_short, read_manifest, setting_of
 from sandbox.log import Event, LogError, canonical, canonical_hash, describe
 from sandbox.record import logged_message, message_data, step_events
-from sandbox.rights import Fault
+from sandbox.resume import moment_of
+from sandbox.rights import Fault, permitted
 from sandbox.run import Moment, delivered, in_order, observed, start
 from sandbox.schedule import Schedule
-from sandbox.sealed import events_of, read_sealed
-from sandbox.snapshot import load_snapshot, number
+from sandbox.sealed import events_of, must_be, read_sealed
+from sandbox.snapshot import RunError, load_snapshot, number
 from sociallm.conversation import AgentID, Message
 
 
@@ -49,8 +50,8 @@ def replay(run: Path, plugins: tuple[str, ...]) -> Replayed:
     events = list(events_of(log, torn=lambda _: None))
     if (sealed := run / "events.parquet").is_file() and log != sealed and manifest["ended"] is not None:
         _equal(events, sealed)
-    if manifest["ended"] is not None and (found := canonical_hash(events)) != manifest.get("log_sha256"):
-        raise LogError(f"{log}: the canonical log is {found:.12}…, manifest.json says {manifest.get('log_sha256')!s:.12}…; one of them was changed")
+    if manifest["ended"] is not None:
+        must_be(log, canonical_hash(events), manifest.get("log_sha256"))
     now = _beginning(run, setting, manifest, events)
     schedule, steps, moves, messages, partial = Schedule(setting.config.seed, setting.environment.agents), 0, 0, 0, False
     for logged in _by_step(events, now.step + 1):
@@ -58,7 +59,7 @@ def replay(run: Path, plugins: tuple[str, ...]) -> Replayed:
         if open_end and not any(event.kind == "outcome" for event in logged):
             partial = True  # what was done in it is not all there, so nothing follows from it
             break
-        now, expected = _step(setting, schedule, changes, now, logged)
+        now, expected = _step(setting, schedule, changes, now, logged, log)
         partial = open_end and len(logged) < len(expected)
         _same(log, logged, expected[: len(logged)] if partial else expected)
         steps += 1
@@ -79,32 +80,43 @@ def _beginning(run: Path, setting: Setting, manifest: Mapping[str, object], even
     fork = manifest.get("fork")
     if not isinstance(fork, dict) or not fork["at"]:
         return start(setting)
-    snapshot = load_snapshot(run / "snapshots" / number(fork["at"] - 1))
-    said = {e.data["id"]: e for e in events if e.kind == "message" and e.step < fork["at"]}
-    mailboxes = {agent: tuple(logged_message(said[name]) for name in names) for agent, names in snapshot.mailboxes.items()}
-    world = setting.environment.from_json(snapshot.world)
-    return Moment(step=snapshot.step, time=snapshot.time, world=world, mailboxes=mailboxes, taken=set(said))
+    place = run / "snapshots" / number(fork["at"] - 1)
+    said = {message.id: message for e in events if e.kind == "message" and e.step < fork["at"] for message in [logged_message(e)]}
+    moment = moment_of(setting, load_snapshot(place), place, said, set(said))
+    if moment.step != fork["at"] - 1:
+        raise RunError(f"{place}: it is of step {moment.step}, expected {fork['at'] - 1}; the file was changed: make the fork again")
+    return moment
 
 
-def _step(setting: Setting, schedule: Schedule, changes: Changes, before: Moment, logged: Sequence[Event]) -> tuple[Moment, list[Event]]:
+def _step(
+    setting: Setting, schedule: Schedule, changes: Changes, before: Moment, logged: Sequence[Event], log: Path
+) -> tuple[Moment, list[Event]]:  # fmt: skip
     """(the moment after the step, its events) as they follow from what agents said and did in it."""
-    world, seed, step = setting.environment, setting.config.seed, before.step + 1
+    world, seed, step, where = setting.environment, setting.config.seed, before.step + 1, f"{log}:{logged[0].seq + 1}"
     window, slots, observations = observed(world, schedule, before, changes)
     by_agent: dict[AgentID, Any] = {e.agent: e.data.get("move") for e in logged if e.kind == "move" and e.agent is not None}
     moves = {slot.agent: by_agent.get(slot.agent) for slot in sorted(slots, key=lambda slot: slot.agent)}
-    outcome = changes.outcome(world.step(before.world, moves, stream(seed, WORLD, "step", step)), step)
+    try:
+        outcome = changes.outcome(world.step(before.world, moves, stream(seed, WORLD, "step", step)), step)
+    except Exception as error:  # foreign code, and moves that nobody may have made
+        raise LogError(f"{where}: the world cannot play step {step} on what is logged of it ({type(error).__name__}: {error!s:.120}); was the log changed?") from None
     own = {message.id for message in outcome.messages}
-    actions = {slot.agent: _action(slot.agent, [e for e in logged if e.agent == slot.agent and e.data.get("id") not in own]) for slot in slots}
+    actions: dict[AgentID, Action] = {}
+    for seen in observations:
+        told = [e for e in logged if e.agent == seen.agent and not (e.kind == "message" and logged_message(e).id in own)]
+        actions[seen.agent], broken = permitted(seen, _action(told), schedule.names, before.taken)
+        if broken:  # the log has what was permitted, and that is permitted again
+            raise LogError(f"{where}: in step {step} {seen.agent} does what it may not: {broken[0].what}: {broken[0].why:.200}; the log was changed")
     faults = [Fault(agent=e.agent, what=str(e.data.get("what")), why=str(e.data.get("why"))) for e in logged if e.kind == "fault" and e.agent is not None]
     messages: list[Message] = in_order([message for slot in slots for message in actions[slot.agent].messages], outcome)
     sent = {message.id for message in messages}
     memory = [e.data for e in logged if e.kind == "memory" and e.data.get("message") in sent]
     expected = step_events(step, window, slots, observations, actions, faults, messages, outcome, memory)
     mailboxes = delivered(before.mailboxes, [slot.agent for slot in slots], messages)
-    return Moment(step=step, time=window.end, world=outcome.state, mailboxes=mailboxes, taken=before.taken), expected
+    return Moment(step=step, time=window.end, world=outcome.state, mailboxes=mailboxes, taken=before.taken | sent), expected
 
 
-def _action(agent: AgentID, logged: Sequence[Event]) -> Action:
+def _action(logged: Sequence[Event]) -> Action:
     """What an agent said and did in a step, as the log has it."""
     told = [(logged_message(e), e.data) for e in logged if e.kind == "message"]
     wording = tuple({key: value for key, value in data.items() if key not in message_data(m)} for m, data in told)

@@ -18,9 +18,10 @@ from typing import Any
 from sandbox.config import Setting
 from sandbox.folder import cut_short, must_match, read_manifest, setting_of, write_manifest
 from sandbox.host import Saved
-from sandbox.log import Event, Written, read_events
+from sandbox.log import Event, Written, canonical_hash, read_events, value_of
 from sandbox.record import logged_message
 from sandbox.run import Moment, start
+from sandbox.sealed import must_be
 from sandbox.snapshot import RunError, Snapshot, load_snapshot, snapshots_of
 from sociallm.conversation import Message
 
@@ -46,6 +47,8 @@ def reopened(folder: Path, plugins: tuple[str, ...]) -> tuple[Setting, Standing,
             raise RunError(f"{folder}: its events.jsonl is gone; a run goes on from that file alone")
         log.touch()
     said: list[str] = []
+    if manifest["ended"] is not None and "log_sha256" in manifest:
+        must_be(log, canonical_hash(read_events(log, torn=said.append)), manifest["log_sha256"])
     size, marks = whole(log, said)
     if cut := os.path.getsize(log) - size:
         with open(log, "rb+") as file:
@@ -81,15 +84,46 @@ def stands(run: Path, log: Path, setting: Setting, manifest: Mapping[str, Any]) 
             continue
         if (found := _behind(log, snapshot)) is not None:
             written, heard, taken, finished = found
-            mailboxes = {agent: tuple(heard[name] for name in names) for agent, names in snapshot.mailboxes.items()}
-            now = Moment(
-                step=snapshot.step, time=snapshot.time, done=snapshot.done, world=setting.environment.from_json(snapshot.world), mailboxes=mailboxes, taken=taken
-            )
-            return Standing(now=now, saved=Saved.of_files(snapshot.files), written=written, finished=finished)
+            try:
+                now, saved = moment_of(setting, snapshot, place, heard, taken), _saved(setting, snapshot, place)
+            except RunError:
+                continue
+            return Standing(now=now, saved=saved, written=written, finished=finished)
     if "fork" in manifest:
         raise RunError(f"{run}: the snapshot that this fork began with is missing or damaged; make the fork again")
     written, _, _, finished = _behind(log, None)  # type: ignore[misc]
     return Standing(now=start(setting), saved=None, written=written, finished=finished)
+
+
+def moment_of(setting: Setting, snapshot: Snapshot, place: Path, heard: Mapping[str, Message], taken: set[str]) -> Moment:
+    """The moment that a snapshot at `place` is of. Raises `RunError` if it is none of this run's."""
+    world, agents = setting.environment, setting.environment.agents
+    unknown = [name for names in snapshot.mailboxes.values() for name in names if name not in heard]
+    if set(snapshot.mailboxes) != set(agents) or unknown:
+        raise RunError(f"{place}: its mailboxes are not of this run ({[*unknown, *snapshot.mailboxes]!r:.80}); remove this snapshot, or run again")
+    mailboxes = {agent: tuple(heard[name] for name in snapshot.mailboxes[agent]) for agent in agents}
+    try:
+        state = world.from_json(snapshot.world)
+        if not snapshot.done:
+            world.window(state)
+            [world.observe(state, agent) for agent in agents]
+    except Exception as error:  # foreign code, and what is no state of it
+        what = f"{type(error).__name__}: {error!s:.80}"
+        raise RunError(f"{place}: the world it holds is none of {setting.config.environment['name']!r} ({what}); remove this snapshot, or run again") from None
+    return Moment(step=snapshot.step, time=snapshot.time, done=snapshot.done, world=state, mailboxes=mailboxes, taken=taken)
+
+
+def _saved(setting: Setting, snapshot: Snapshot, place: Path) -> Saved:
+    """The memories in a snapshot. Raises `RunError` if they are not those of this run's agents."""
+    try:
+        value_of(snapshot.files["memories.json"])  # which may hold more than JSON can
+        saved = Saved.of_files(snapshot.files)
+        good = all(isinstance(saved.memories[agent]["channels"], dict) and "notes" in saved.memories[agent] for agent in setting.environment.agents)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        good = False
+    if not good:
+        raise RunError(f"{place}/memories.json: not the memories of this run's agents; remove this snapshot, or run again")
+    return saved
 
 
 def _behind(log: Path, snapshot: Snapshot | None) -> tuple[Written, dict[str, Message], set[str], bool] | None:
@@ -101,7 +135,7 @@ def _behind(log: Path, snapshot: Snapshot | None) -> tuple[Written, dict[str, Me
     taken: set[str] = set()
     again: list[bytes] = []
     last: Event | None = None
-    at = (0, 0)
+    at, played, done = (0, 0), -1, False
     with open(log, "rb") as lines:
         for event, line in zip(read_events(log), lines, strict=True):
             last = event
@@ -110,12 +144,14 @@ def _behind(log: Path, snapshot: Snapshot | None) -> tuple[Written, dict[str, Me
                 continue
             content.update(line)
             size, at = size + len(line), (event.step, event.time)
+            if event.kind == "outcome":
+                played, done = event.step, event.data.get("done") is True
             if event.kind == "message":
                 message = logged_message(event)
                 taken.add(message.id)
                 if message.id in wanted:
                     heard[message.id] = message
-    if snapshot and ((snapshot.log_bytes, snapshot.log_sha256) != (size, content.hexdigest()) or wanted - heard.keys()):
+    if snapshot and (snapshot.log_bytes, snapshot.log_sha256, snapshot.step, snapshot.done) != (size, content.hexdigest(), played, done):
         return None
     written = Written(records=records, content=content, size=size, step=at[0], time=at[1], again=again)
     return written, heard, taken, last is not None and last.kind == "end"

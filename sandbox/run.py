@@ -93,8 +93,10 @@ def step(setting: Setting, schedule: Schedule, hosts: Executor, log: EventLog, b
     actions: dict[AgentID, Action] = {}
     faults: list[Fault] = []
     for seen in observations:
-        actions[seen.agent], found = permitted(seen, changes.action(proposed[seen.agent]), schedule.names, taken)
-        faults += found
+        action = changes.action(proposed[seen.agent]) if changes.withheld else proposed[seen.agent]
+        actions[seen.agent], found = permitted(seen, action, schedule.names, taken)
+        if found:
+            faults += found
 
     moves: dict[AgentID, JSON] = {agent: actions[agent].move for agent in proposed}  # which is ordered by agent
     outcome = changes.outcome(world.step(before.world, moves, stream(seed, WORLD, "step", number)), number)
@@ -102,7 +104,7 @@ def step(setting: Setting, schedule: Schedule, hosts: Executor, log: EventLog, b
     taken |= {message.id for message in messages}
     memory = hosts.deliver(messages, setting.config.measure.surprise)
     log.commit(step_events(number, window, slots, observations, actions, faults, messages, outcome, memory))
-    tokens = sum(n for action in actions.values() for w in action.wording if isinstance(n := w.get("tokens"), int))
+    tokens = sum(n for action in actions.values() if action.wording for w in action.wording if isinstance(n := w.get("tokens"), int))
     now = dataclasses.replace(before, mailboxes=delivered(before.mailboxes, [slot.agent for slot in slots], messages))
     return dataclasses.replace(now, step=number, time=window.end, world=outcome.state, done=outcome.done), outcome, tokens
 

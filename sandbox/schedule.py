@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import mesa
@@ -31,6 +32,9 @@ class Slot(NamedTuple):  # one a turn: a tuple is made in a third of a frozen da
     channels: tuple[Channel, ...]
 
 
+_slot = partial(tuple.__new__, Slot)  # from a tuple of its fields: what a named tuple does itself, a Python function later
+
+
 class Seat(mesa.Agent):
     """An agent's place in the simulated time of a run."""
 
@@ -48,6 +52,7 @@ class Schedule(mesa.Model):
         self.names = frozenset(agents)
         for name in agents:
             Seat(self, name)
+        self._all = tuple(self.agents.get("name"))
 
     def next_agents(self, window: Window, step: int) -> tuple[Slot, ...]:
         """The acting agents in order of their moments (all different), each with the channels it may write in."""
@@ -56,8 +61,7 @@ class Schedule(mesa.Model):
             raise ScheduleError(f"the window at {window.start} ms asks {sorted(unknown)}, who have no seat in this run")
         if window.end - window.start < len(asked):
             raise ScheduleError(f"the window [{window.start}, {window.end}) ms is too short for {len(asked)} agents; make it longer")
-        acting = self.agents if asked == self.names else self.agents.select(lambda seat: seat.name in asked)
-        names = acting.get("name")
+        names = self._all if asked == self.names else self.agents.select(lambda seat: seat.name in asked).get("name")
         drawn = draws(self.run_seed, names, "schedule", step, window.start, window.end)  # by each seat's own chance
         moments = distinct(sorted(zip(drawn, names, strict=True)), window.end)
         to_write: dict[AgentID, list[Channel]] = {}
@@ -65,7 +69,7 @@ class Schedule(mesa.Model):
         for channel in window.channels:
             if readers := channel.readers & asked:
                 to_write.setdefault(min(readers, key=order.__getitem__), []).append(channel)
-        return tuple([Slot(name, time, tuple(to_write[name]) if name in to_write else ()) for time, name in moments])
+        return tuple([_slot((name, time, tuple(to_write[name]) if name in to_write else ())) for time, name in moments])
 
 
 def distinct(moments: Sequence[tuple[int, AgentID]], end: int) -> list[tuple[int, AgentID]]:

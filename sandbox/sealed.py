@@ -13,7 +13,8 @@ from itertools import islice
 from pathlib import Path
 
 from sandbox.disk import placed
-from sandbox.log import VERSION, Event, LogError, read_events
+from sandbox.log import VERSION, Event, LogError, canonical, checked, read_events, value_of
+from sandbox.named import no_run
 
 ROWS = 50_000  # of a row group: what is in memory at once
 
@@ -59,20 +60,50 @@ def read_sealed(path: Path) -> Iterator[Event]:
                     if row["seq"] != seq or row["v"] != VERSION:
                         raise LogError(f"{path}: row {seq} is record {row['seq']} of version {row['v']}; lines were lost, or it is another version's")
                     agent = row["agent"] if row["agent"] is None else json.loads(f'"{row["agent"]}"')
-                    yield Event(
-                        kind=row["kind"], step=row["step"], time=row["time"], agent=agent, data=json.loads(row["data"]), seq=seq, wall=row["wall"]
-                    )
+                    data = value_of(row["data"])
+                    event = Event(kind=row["kind"], step=row["step"], time=row["time"], agent=agent, data=data, seq=seq, wall=row["wall"])
+                    yield checked(event, f"{path}: row {seq}")
                     seq += 1
-    except (pyarrow.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+    except (pyarrow.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         if isinstance(error, LogError):
             raise
         raise LogError(f"{path}: not a sealed log ({' '.join(str(error).split())[:120]}); restore it, or read events.jsonl") from None
 
 
 def events_of(run: Path, torn: Callable[[str], None] | None = None) -> Iterator[Event]:
-    """The events of a run's folder, or of either form of a log. Raises `LogError`."""
+    """The events of a run's folder, or of either form of a log. Raises `LogError`; after the last event, if the manifest in the folder says
+    that the run has ended with another log."""
     live, sealed = run / "events.jsonl", run / "events.parquet"
     log = run if not run.is_dir() else live if live.is_file() else sealed
     if not log.is_file():
-        raise LogError(f"{run}: no log there; give the folder that a run named in its last line")
-    return read_sealed(log) if log.suffix == ".parquet" else read_events(log, torn)
+        raise LogError(no_run(run) or f"{run}: no log there; give the folder that a run named in its last line")
+    events = read_sealed(log) if log.suffix == ".parquet" else read_events(log, torn)
+    expected = _sealed_as(run / "manifest.json") if run.is_dir() else None
+    return events if expected is None else _held(events, log, expected)
+
+
+def _held(events: Iterator[Event], log: Path, expected: object) -> Iterator[Event]:
+    """The events, then `LogError` if their hash is not the one expected."""
+    digest = hashlib.sha256()
+    for event in events:
+        digest.update(canonical(event))
+        yield event
+    must_be(log, digest.hexdigest(), expected)
+
+
+def must_be(log: Path, found: str, expected: object) -> None:
+    """Raises `LogError` if a log of this hash is not the one that was sealed."""
+    if found != expected:
+        raise LogError(f"{log}: the canonical log is {found:.12}…, manifest.json says {expected!s:.12}…; one of them was changed: restore it, or run again")
+
+
+def _sealed_as(manifest: Path) -> object:
+    """The hash of the log that the manifest of a run names; None if the run has not ended, or has no manifest. Raises `LogError`."""
+    try:
+        told = json.loads(manifest.read_bytes())
+        return None if told.get("ended") is None else told.get("log_sha256", "")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        what = error.strerror if isinstance(error, OSError) else f"{error!s:.100}"
+        raise LogError(f"{manifest}: not the manifest of a run ({what}); restore it, or remove it to read the log without its seal") from None

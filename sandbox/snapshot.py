@@ -14,18 +14,36 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agents.types import JSON
 from sandbox.disk import placed_folder, sync_folder
+from sandbox.log import value_of
 from sociallm.conversation import AgentID
 
 VERSION = 2
 FINAL = "final"
 KEPT = 3  # the newest, besides the last of all
+MOST = 2**63 - 1  # of what is counted
+
+
+def _names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _counts(least: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and least <= value <= MOST
+
+
+GOOD: Mapping[str, Callable[[Any], bool]] = {  # whether a value can be what a snapshot says
+    "step": _counts(-1), "time": _counts(-MOST), "done": lambda value: type(value) is bool, "seed": _counts(0),
+    "checkpoint": lambda value: isinstance(value, (str, type(None))), "records": _counts(0), "log_bytes": _counts(0),
+    "log_sha256": lambda value: isinstance(value, str), "seats": lambda value: isinstance(value, dict) and _names(list(value.values())),
+    "mailboxes": lambda value: isinstance(value, dict) and all(_names(names) for names in value.values()),
+}  # fmt: skip
 
 
 class RunError(ValueError):
@@ -66,12 +84,16 @@ def save_snapshot(folder: Path, name: str, snapshot: Snapshot) -> None:
 
 
 def prune(folder: Path, but: str | None = None) -> None:
-    """Leave the newest `KEPT` of a run's numbered snapshots, the one named `but`, and the final one."""
+    """Leave the newest `KEPT` of a run's numbered snapshots, the one named `but`, and the final one; and nothing that a killed process left
+    half written or half removed. For whoever holds the folder of the run."""
     numbered = sorted(path for path in folder.iterdir() if path.name.isdigit())
     for path in numbered[:-KEPT]:
         if path.name != but:
-            os.rename(path, gone := path.with_name(f"{path.name}.part"))  # a folder half removed must not pass for a snapshot
-            shutil.rmtree(gone)
+            gone = path.with_name(f"{path.name}.part")  # a folder half removed must not pass for a snapshot
+            shutil.rmtree(gone, ignore_errors=True)
+            os.rename(path, gone)
+    for left in folder.glob("*.part"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def number(step: int) -> str:
@@ -87,7 +109,7 @@ def snapshots_of(run: Path) -> Iterator[Path]:
             continue
         try:
             found.append((int(json.loads((path / "snapshot.json").read_bytes())["step"]), path))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # damaged: not one to go on from
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):  # damaged: not one to go on from
             continue
     return iter([path for _, path in sorted(found, reverse=True)])
 
@@ -95,12 +117,14 @@ def snapshots_of(run: Path) -> Iterator[Path]:
 def load_snapshot(folder: Path) -> Snapshot:
     """A snapshot, every file held against its SHA-256. Raises `RunError`; nothing is half-loaded."""
     try:
-        stated: dict[str, Any] = json.loads((folder / "snapshot.json").read_bytes())
+        stated: dict[str, Any] = value_of((folder / "snapshot.json").read_bytes())
         if stated.pop("v") != VERSION:
             raise RunError(f"{folder}: a snapshot of another version; this program knows {VERSION}, read it with the one that wrote it")
         digests = stated.pop("sha256")
         files = {name: (folder / _plain(name, folder)).read_bytes() for name in digests}
         snapshot = Snapshot(**stated, files=files)
+        if wrong := [key for key, is_good in GOOD.items() if not is_good(stated[key])]:
+            raise RunError(f"{folder}/snapshot.json: its {wrong[0]!r} is {stated[wrong[0]]!r:.60}, which no run writes; remove this snapshot, or run again")
     except RunError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

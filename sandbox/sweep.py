@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.config import load
-from sandbox.disk import placed
+from sandbox.disk import placed, refused
 from sandbox.hosts import in_tasks
 
 COLUMNS = ("ended", "steps", "messages", "faults", "log_sha256", "folder")
@@ -27,7 +27,7 @@ def sweep(path: str, cells: Sequence[tuple[str, ...]], plugins: Sequence[str], t
     varied = [i for i in range(len(cells[0])) if len({cell[i] for cell in cells}) > 1]
     names = [cell[i].split("=")[0].lstrip("+") for i in varied for cell in cells[:1]]
     place = Path(settings[0].config.run_dir)
-    calls = [(one, (path, cell, tuple(plugins))) for cell in cells]
+    calls = [(_tried, (one, path, cell, tuple(plugins))) for cell in cells]
     rows: list[dict[str, Any]] = []
     results = in_tasks(calls, tasks) if tasks > 1 else (call(*given) for call, given in calls)
     code = 0
@@ -41,6 +41,15 @@ def sweep(path: str, cells: Sequence[tuple[str, ...]], plugins: Sequence[str], t
             break
     _table(place, names, rows)
     return code
+
+
+def _tried(one: Callable[..., tuple[int, Path | None]], path: str, cell: Sequence[str], plugins: Sequence[str]) -> tuple[int, Path | None]:
+    """A cell; where the file system has no place for it, a line says so."""
+    try:
+        return one(path, cell, plugins)
+    except OSError as error:
+        print(f"sandbox: {' '.join(cell)}: {refused(error)}", file=sys.stderr, flush=True)
+        return 1, None
 
 
 def _summary(folder: Path | None) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Window:
     agents: tuple[AgentID, ...]
     start: int
     end: int
-    channels: tuple[Channel, ...] = ()  # open for writing in this window
+    channels: tuple[Channel, ...] = ()  # open in this window; the earliest of its readers who act writes in each, and nobody else
     move_due: bool = False
 
 

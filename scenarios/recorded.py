@@ -15,20 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scenarios.diplomacy.channels import EVERYONE
 from scenarios.diplomacy.history import CLOCK
-from scenarios.diplomacy.saved import MAX_BYTES as MAX_BYTES
-from scenarios.diplomacy.saved import SavedGameError, read_object
+from scenarios.diplomacy.map import POWERS
+from scenarios.diplomacy.saved import OTHER_READERS, PUBLIC, SavedGameError, read_object
 from sociallm.conversation import Channel, Conversation, Message
-from sociallm.corpora import POWERS, tidy
+from sociallm.corpora import tidy
 
 MAX_MESSAGES = 20_000
-EVERYONE = frozenset({"ALL", "GLOBAL"})
-NOT_PLAYERS = frozenset({"SYSTEM", "OBSERVER", "OMNISCIENT"})
 LINE_BREAK = "~N~"  # as webDiplomacy writes it
 PHASE = re.compile(r"[SFW][0-9]{4}[MRA]|FORMING|COMPLETED")
 EARLIEST, LATEST = 10**12, 10**13  # 2001 to 2286 in ms: one power of ten wide, so the unit of a stamp is unique
-
-PUBLIC = Channel(name="ALL", readers=POWERS)
 
 
 class RecordedGameError(ValueError):
@@ -66,11 +63,11 @@ def read_game(path: Path | str) -> RecordedGame:
 
 def channel_between(sender: str, recipient: str) -> Channel:
     """The pair's channel, named by both in sorted order, or the public one of all seven."""
-    return PUBLIC if recipient in EVERYONE else Channel(name="-".join(sorted((sender, recipient))), readers=frozenset((sender, recipient)))
+    return EVERYONE if recipient in PUBLIC else Channel(name="-".join(sorted((sender, recipient))), readers=frozenset((sender, recipient)))
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    """The JSON object in a file of at most MAX_BYTES."""
+    """The JSON object in a file of at most `saved.MAX_BYTES`."""
     try:
         return read_object(path)
     except SavedGameError as error:
@@ -96,11 +93,11 @@ def _checked(message: Any, phase: Any, where: str) -> tuple[int, str, Channel, s
         if not isinstance(message.get(key), kind) or isinstance(message.get(key), bool):
             raise RecordedGameError(f"{where}: {key!r} must be {'text' if kind is str else 'a whole number'}, got {message.get(key)!r:.40}")
     sender, recipient, stamp, phase = message["sender"], message["recipient"], message["time_sent"], message.get("phase", phase)
-    if sender in NOT_PLAYERS or recipient in NOT_PLAYERS:
+    if sender in OTHER_READERS or recipient in OTHER_READERS:
         return None
     for key, power in (("sender", sender), ("recipient", recipient)):
-        if power not in POWERS and not (key == "recipient" and power in EVERYONE):
-            raise RecordedGameError(f"{where}: {key} {power!r:.40} is not a power; expected one of {', '.join(sorted(POWERS))}")
+        if power not in POWERS and not (key == "recipient" and power in PUBLIC):
+            raise RecordedGameError(f"{where}: {key} {power!r:.40} is not a power; expected one of {', '.join(POWERS)}")
     if sender == recipient:
         raise RecordedGameError(f"{where}: {sender} writes to itself; leave the message out")
     if not 0 <= stamp < 10**20:

@@ -16,6 +16,7 @@ from scenarios.environment import Environment
 
 WORLDS: Mapping[str, str] = {
     "diplomacy": "scenarios.diplomacy.environment",
+    "market": "scenarios.market.environment",
     "watch": "scenarios.watch",
 }
 

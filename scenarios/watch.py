@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.types import JSON
+from scenarios.diplomacy.map import POWERS
 from scenarios.environment import Outcome, Window
-from scenarios.recorded import RecordedGame, read_game
+from scenarios.recorded import RecordedGame, RecordedGameError, read_game
 from sociallm.conversation import AgentID
-from sociallm.corpora import POWERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Watch:
     """The world. Its state is the number of messages said so far."""
 
     game: RecordedGame
-    agents: tuple[AgentID, ...] = tuple(sorted(POWERS))
+    agents: tuple[AgentID, ...] = POWERS
     language: None = None
 
     def start(self, rng: np.random.Generator) -> int:
@@ -62,4 +62,7 @@ class Watch:
 
 def make(options: Options) -> Watch:
     """The world of one game. Raises `RecordedGameError` if the file cannot be taken."""
-    return Watch(game=read_game(options.game))
+    try:
+        return Watch(game=read_game(options.game))
+    except RecordedGameError as error:
+        raise RecordedGameError(f"game: {error}") from None

@@ -69,7 +69,32 @@ USAGE = """usage: python -m sociallm COMMAND WORDS
   train      key=value settings, e.g. data=DATA out=outputs/mine train.tokens=100000 without=diplomacy_lies
   evaluate   how good a checkpoint is: [--json] [--baselines] [data=DATA] [checkpoint=base]
   bench      speed and size, in turns with what it is compared with: [--json] [--small]
-  tokenizer  DATA FILE: train the shipped tokenizer anew"""
+  tokenizer  DATA FILE: train the shipped tokenizer anew
+python -m sociallm COMMAND --help says more"""
+
+
+def usage(command: str) -> str:
+    """What one command takes."""
+    if command == "train":
+        from sociallm.config import settings
+
+        return "usage: python -m sociallm train data=DATA out=FOLDER [key=value …]\n" + "\n".join(f"  {line}" for line in settings())
+    return HELP[command]
+
+
+HELP = {
+    "evaluate": """usage: python -m sociallm evaluate [--json] [--baselines] [key=value …]
+  --json           print all figures as one JSON object on the last line
+  --baselines      train the baselines and ablations that the figures are held against; hours
+  data=DATA        folder of the raw sets; SOCIALLM_DATA where not named
+  checkpoint=base  a shipped one by name, or a folder
+  work=FOLDER      of --baselines: where they are trained (outputs/baselines)
+  tokens=N         of --baselines: so many training tokens each, instead of the checkpoint's own
+  seeds=0,1,2      of --baselines""",
+    "tokenizer": """usage: python -m sociallm tokenizer DATA FILE
+  DATA             folder of the raw sets
+  FILE             where the new tokenizer is written""",
+}
 
 
 def main(argv: list[str]) -> int:
@@ -80,6 +105,9 @@ def main(argv: list[str]) -> int:
     if not argv or argv[0] not in COMMANDS:
         print(f"python -m sociallm: {argv[0] if argv else 'no command'!r} is not a command; expected one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
+    if argv[0] in ("train", *HELP) and {"-h", "--help"} & set(argv[1:]):  # bench says its own
+        print(usage(argv[0]))
+        return 0
     try:
         return int(COMMANDS[argv[0]](argv[1:]) or 0)
     except (ValueError, OSError) as error:

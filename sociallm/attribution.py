@@ -1,4 +1,4 @@
-"""Does a memory know its owner? Energies of an author's next message against another's, put in its place (SCIENCE 2.2, 2.3 C1, C8).
+"""Does a memory know its owner? Energies of an author's next message against another's, put in its place.
 
 E_rel(m; S) = -(1/L)[log p(m|S) - log p(m|∅)], S the author's own and interlocutor states just before the moment.
 E_coh(m; S) = -(1/L)[log p(m|S) - mean over v of log p(m|S_v)], S_v the states of a cohort at the same moment: those others who spoke

@@ -2,7 +2,7 @@
 
 For every seed: the model itself (social), a plain Mamba-2 language model of as many parameters (plain) and one of the local track's
 own size (local), on the shipped mixture and equally many tokens, without foils (neither has states that could learn from them, and
-headers that always tell authors apart serve them better); and, small, both formulations of SCIENCE 1.4 (public: F2, reader: F1)
+headers that always tell authors apart serve them better); and, small, both formulations (public write and private read, F2; every reader for itself, F1)
 on diplomacy_lies and casino, a quarter of the tokens, windows that begin empty and without foils, because F1 carries nothing and has none.
 
 Killed at any moment and started again, everything goes on: a training by its own file of progress, a finished one by the hash of all

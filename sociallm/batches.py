@@ -1,8 +1,8 @@
 """Batches: windows of conversations, laid out for one pass over all perspectives.
 
 A window is a run of messages of one conversation. Every message is read by its author (speaking) and by one of its other
-readers, drawn anew each time (listening; SCIENCE 1.4); where headers do not tell authors apart, also as if another had written it
-(foils). Forgetting (SCIENCE 1.7) edits the streams of a read.
+readers, drawn anew each time (listening); where headers do not tell authors apart, also as if another had written it
+(foils). Forgetting edits the streams of a read.
 
 Letters: A agents, M messages in order of time, R reads, V interlocutor rows, Y predicted tokens.
 """

@@ -1,7 +1,7 @@
 """The two kinds of block: local ones, which are Mamba-2's, and social ones, which write in public and read in private (F2).
 
 A social block *writes* from the public residual p: what a message does to any reader's state is one operator S → alpha·S + U. It
-*reads* from p + r with the reader's own state and its state of the interlocutor, both by the same weights (SCIENCE 1.4).
+*reads* from p + r with the reader's own state and its state of the interlocutor, both by the same weights.
 
 Departures from the proposal's sketch: the query C has no convolution (a read may depend on the reader only within a token);
 with fusion "heads" a message's own writes are read by both heads, so that the two stay interchangeable.

@@ -1,4 +1,4 @@
-"""States carried from one window of a conversation to the next, without gradients (SCIENCE 1.4 d, 1.6).
+"""States carried from one window of a conversation to the next, without gradients.
 
 Carrying is exact in the forward direction: windows read one after another give what one long window gives (T8), as long as no
 more than MOST_PAIRS relationships are held.

@@ -24,7 +24,7 @@ WEIGHTS, TOKENIZER, CONFIG = "model.safetensors", "tokenizer.json", "config.json
 VERSION = 1
 LARGEST = {WEIGHTS: 4 * 2**30, TOKENIZER: 16 * 2**20}  # bytes
 MOST_LAYERS, MOST_CHUNK, MOST_WIDE = 256, 1 << 12, 1 << 20  # so that sizes nobody has are refused before anything of that size is made
-MOST_STATE = 1 << 26  # numbers of one state: some of decoding.cpp's counts, up to sixteen times that, have 32 bits
+MOST_STATE = 1 << 26  # numbers of one state: some of the counts in cpp/, up to sixteen times that, have 32 bits
 
 
 class CheckpointError(ValueError):

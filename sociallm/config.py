@@ -5,9 +5,10 @@ Only overrides of known keys are taken; no file of the user's is composed here, 
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from hydra import compose, initialize
 from hydra.core.config_store import ConfigStore
@@ -19,12 +20,14 @@ from omegaconf.errors import OmegaConfBaseException
 from sociallm.model import SociaLLMConfig
 from sociallm.train import TrainConfig
 
+PARTS = {"model": SociaLLMConfig, "train": TrainConfig}
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainCommand:
     """Settings of `python -m sociallm train`."""
 
-    out: str = "outputs/base"  # folder of the new checkpoint
+    out: str = ""  # folder of the new checkpoint; has to be named
     data: str = ""  # folder of the raw sets; SOCIALLM_DATA where not named
     without: str = ""  # sets left out of the mixture, with commas
     own: str = ""  # folder of runs whose dialogues join the mixture
@@ -34,11 +37,28 @@ class TrainCommand:
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
+def settings() -> list[str]:
+    """Every key that training takes, as key=default."""
+    keys = {f.name: f.default for f in fields(TrainCommand) if f.name not in PARTS}
+    keys |= {f"{part}.{f.name}": f.default for part, kind in PARTS.items() for f in fields(kind)}
+    return [f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in keys.items()]
+
+
+def _known(key: str) -> None:
+    """Raises ValueError that names the nearest key unless a setting has this one."""
+    keys = [line.partition("=")[0] for line in settings()]
+    if key not in keys and key not in PARTS:
+        near = [known for known in keys if known.rpartition(".")[2] == key.rpartition(".")[2]] or difflib.get_close_matches(key, keys, 1)
+        hint = f"did you mean {near[0]}?" if near else "python -m sociallm train --help lists all"
+        raise ValueError(f"unknown key {key:.80}; {hint}")
+
+
 def compose_train(words: Sequence[str]) -> TrainCommand:
     """The settings after the overrides. Raises ValueError in one line that names the word at fault."""
     for word in words:
         if "=" not in word or word.startswith(("+", "~", "hydra", "-")) or "${" in word or "_target_" in word:
             raise ValueError(f"{word!r}: expected key=value with a known key, e.g. train.tokens=100000")
+        _known(word.partition("=")[0])
     schema = OmegaConf.structured(TrainCommand)
     for node in (schema, schema.model, schema.train):
         OmegaConf.set_readonly(node, False)  # frozen once composed, not before
@@ -59,4 +79,6 @@ def compose_train(words: Sequence[str]) -> TrainCommand:
         command = replace(command, data=os.environ.get("SOCIALLM_DATA", ""))
     if not command.data:
         raise ValueError("data is not named; add data=FOLDER, a folder that holds the sets of the model card, or set SOCIALLM_DATA")
+    if not command.out:
+        raise ValueError("out is not named; add out=FOLDER, the folder of the new checkpoint, such as out=outputs/mine")
     return command

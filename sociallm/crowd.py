@@ -1,6 +1,6 @@
 """Many readers of one message: what it does to their states is worked out once, and readers with the same history share the result.
 
-States are values: two of the same key are the same state (DESIGN: copy on write), so a public room in which everybody has read the
+States are values: two of the same key are the same state (they are copied when written), so a public room in which everybody has read the
 same costs one state, whatever its size.
 """
 

@@ -1,4 +1,4 @@
-"""Messages token by token, fast: `decoding.cpp`, compiled when it is first needed, on rearranged weights.
+"""Messages token by token, fast: `cpp/decoding.cpp`, compiled when it is first needed (`compiling.py`), on rearranged weights.
 
 At these sizes a step in PyTorch is some three hundred small operations, and starting them costs more than computing them. Hence one
 function from header to last token, beside the slow reference (`generate.sample` without `fast`), and weights rearranged for it:
@@ -6,28 +6,20 @@ function from header to last token, beside the slow reference (`generate.sample`
 - their projections of it are one matrix: [z | what is convolved | step sizes], local parts before social ones;
 - matrices lie in panels of 64 outputs, and may be kept in half precision (fp16; products and sums stay fp32), half as much to read.
 
-What a row says does not depend on the other rows or on the number of threads, to the last bit. Compiling takes some four seconds of one
-core, once a process, and needs a C++ compiler (CXX, g++, clang++ or c++); without one, what would be fast is as slow as the reference.
+What a row says does not depend on the other rows or on the number of threads, to the last bit. Compiling takes some ten seconds of one
+core, once a machine, and needs a C++ compiler (CXX, g++, clang++ or c++); without one, what would be fast is as slow as the reference.
 
 Letters in shapes: B rows, T ticks (tokens fed), D model width, V vocabulary, W convolved channels, H heads, P head width, N state
-width, L layers (of a social state: social blocks).
+width, K width of a convolution, L layers (of a social state: social blocks).
 """
 
 from __future__ import annotations
 
 import ctypes
-import functools
-import os
-import platform
-import shutil
-import subprocess
-import tempfile
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import c_double, c_int32, c_void_p
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,15 +29,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sociallm.blocks import LocalBlock, SocialBlock
+from sociallm.compiling import compiler, library, maker
 from sociallm.fused import EPS
 from sociallm.model import SociaLLM
+from sociallm.tokenizer import Tokenizer
 
-PANEL = 64  # as in decoding.cpp
-SOURCE = Path(__file__).with_name("decoding.cpp")
-FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
+PANEL = 64  # outputs of a matrix that lie together
+MOST_CHOICES = 64  # likeliest tokens that may be drawn
+FREE = -1  # in place of a forced token: the model's choice
+MOST_HALF = torch.finfo(torch.float16).max  # 65,504
+COMPILED, REFERENCE = "c++", "pytorch"  # kinds of code that word messages; both round, each in its own way
 
 
-# ---- the structures of decoding.cpp ----------------------------------------------------------------------------------------
+# ---- the structures of cpp/given.h -----------------------------------------------------------------------------------------
 
 
 class _Matrix(ctypes.Structure):
@@ -57,7 +53,7 @@ class _Layer(ctypes.Structure):
         *((name, c_int32) for name in ("heads", "head_width", "state", "social_heads", "social_head_width", "social_state", "summed", "padding")),
         ("eps", c_double),
         *((name, _Matrix) for name in ("into", "out", "read", "social_out")),
-        *((name, c_void_p) for name in ("conv_4W", "conv_bias_W", "dt_bias_H", "minus_A_H", "skip_H")),
+        *((name, c_void_p) for name in ("conv_KW", "conv_bias_W", "dt_bias_H", "minus_A_H", "skip_H")),
     ]  # fmt: skip
 
 
@@ -76,6 +72,9 @@ class _Task(ctypes.Structure):
             "said_TB", "nats_TB", "logits_TBV",
         )),
     ]  # fmt: skip
+
+
+AGREED = (PANEL, MOST_CHOICES, Tokenizer.END, FREE, *map(ctypes.sizeof, (_Matrix, _Layer, _Model, _Task)))  # `agreed` in given.h
 
 
 # ---- weights ---------------------------------------------------------------------------------------------------------------
@@ -99,9 +98,11 @@ class _Kept(list[Any]):
         self.append(v.detach().contiguous().clone())
         return int(self[-1].data_ptr())
 
-    def matrix(self, W: Tensor, half: bool, bias: Tensor | None = None) -> _Matrix:
-        """[out, in] as panels [in, PANEL], the last one filled up with zeros."""
+    def matrix(self, W: Tensor, half: bool, name: str, bias: Tensor | None = None) -> _Matrix:
+        """[out, in] as panels [in, PANEL], the last one filled up with zeros. Raises ValueError for what half precision cannot hold."""
         outputs, inputs = W.shape
+        if half and not float(most := W.abs().max()) <= MOST_HALF:  # nor any comparison with what is no number
+            raise ValueError(f"half precision of {name}: holds {float(most):.6g}, expected numbers up to {MOST_HALF:,.0f}; sample with half=False")
         spare = -outputs % PANEL
         panels = F.pad(W.detach(), (0, 0, 0, spare)).unflatten(0, (-1, PANEL)).transpose(1, 2)
         return _Matrix(self.vector(panels.half() if half else panels), None if bias is None else self.vector(F.pad(bias, (0, spare))), inputs, outputs)
@@ -109,25 +110,26 @@ class _Kept(list[Any]):
 
 @torch.no_grad()
 def weights_of(model: SociaLLM, half: bool = False) -> Weights:
-    """Rearrange a model's weights. Raises ValueError where fp16 matrices are wanted of a model that is not fp32."""
+    """Rearrange a model's weights. Raises ValueError where fp16 matrices are wanted of a model that is not fp32, or of one whose matrices,
+    with the weights of the norms before them multiplied in, hold numbers that fp16 does not."""
     if half and model.dtype != torch.float32:
         raise ValueError(f"half precision of a model in {model.dtype}; expected torch.float32, or half=False")
     kept, c = _Kept(), model.config
-    layers = (_Layer * c.layers)(*(_layer(kept, local, model.social_at(i), half) for i, local in enumerate(model.local)))
+    layers = (_Layer * c.layers)(*(_layer(kept, f"layer {i}", local, model.social_at(i), half) for i, local in enumerate(model.local)))
     kept.append(layers)
     embedding = model.embedding.weight.detach()
-    head = kept.matrix(embedding * model.norm.weight, half)
+    head = kept.matrix(embedding * model.norm.weight, half, "the head")
     local, window = (1, c.local_heads, c.local_head_width, c.local_state), (1, c.conv - 1, c.local_heads * c.local_head_width + 2 * c.local_state)
     shapes = tuple(map(torch.Size, (local, window, (len(model.social), c.social_heads, c.social_head_width, c.social_state))))
     return Weights(_Model(c.layers, c.width, c.vocabulary, c.conv, EPS, kept.vector(embedding), head, layers), tuple(kept), model.dtype, half, shapes)
 
 
-def _layer(kept: _Kept, local: LocalBlock, social: SocialBlock | None, half: bool) -> _Layer:
+def _layer(kept: _Kept, name: str, local: LocalBlock, social: SocialBlock | None, half: bool) -> _Layer:
     E, W = local.inner, local.conv_width
     z, xBC, dt = (local.in_proj.weight * local.norm_in.weight).split([E, W, local.heads])
     into, conv, conv_bias = [z, xBC, dt], [local.conv_weight[:, 0]], [local.conv_bias]
     dt_bias, A_log = [local.dt_bias], [local.A_log]
-    layer = _Layer(heads=local.heads, head_width=local.head_width, state=local.state, out=kept.matrix(local.out_proj.weight * local.norm.weight, half))
+    layer = _Layer(heads=local.heads, head_width=local.head_width, state=local.state, out=kept.matrix(local.out_proj.weight * local.norm.weight, half, f"{name}, local output"))
     if social is not None:
         views = 2 if social.fusion == "heads" else 1
         xB, dt_social = (social.write_proj.weight * social.norm_write.weight).split([social.inner + social.state, social.heads])
@@ -136,10 +138,11 @@ def _layer(kept: _Kept, local: LocalBlock, social: SocialBlock | None, half: boo
         dt_bias, A_log = [*dt_bias, social.dt_bias], [*A_log, social.A_log]
         layer.social_heads, layer.social_head_width, layer.social_state = social.heads, social.head_width, social.state
         layer.summed, layer.eps = views == 1, social.norm.eps
-        layer.read = kept.matrix(social.read_proj.weight * social.norm_read.weight, half, torch.cat([social.query_bias, social.gate_bias]))
-        layer.social_out = kept.matrix(social.out_proj.weight * social.norm.weight.repeat(views), half)
-    layer.into = kept.matrix(torch.cat(into), half)
-    layer.conv_4W, layer.conv_bias_W = kept.vector(torch.cat(conv).T), kept.vector(torch.cat(conv_bias))
+        read_bias = torch.cat([social.query_bias, social.gate_bias])
+        layer.read = kept.matrix(social.read_proj.weight * social.norm_read.weight, half, f"{name}, social query", read_bias)
+        layer.social_out = kept.matrix(social.out_proj.weight * social.norm.weight.repeat(views), half, f"{name}, social output")
+    layer.into = kept.matrix(torch.cat(into), half, f"{name}, input")
+    layer.conv_KW, layer.conv_bias_W = kept.vector(torch.cat(conv).T), kept.vector(torch.cat(conv_bias))
     layer.dt_bias_H, layer.minus_A_H, layer.skip_H = kept.vector(torch.cat(dt_bias)), kept.vector(-torch.cat(A_log).exp()), kept.vector(local.D)
     return layer
 
@@ -228,7 +231,7 @@ def _states(starts: Sequence[Start]) -> tuple[list[Tensor], ...]:
     return [S for layer in layers for S, _ in layer], [w for layer in layers for _, w in layer], own, other
 
 
-# ---- compiling -------------------------------------------------------------------------------------------------------------
+# ---- which code ------------------------------------------------------------------------------------------------------------
 
 
 def possible() -> bool:
@@ -236,9 +239,11 @@ def possible() -> bool:
     return _library() is not None
 
 
-def compiler() -> str | None:
-    """The C++ compiler, if there is one."""
-    return next(filter(None, (shutil.which(name) for name in (os.environ.get("CXX"), "g++", "clang++", "c++") if name)), None)
+def kind() -> str:
+    """The code that words messages in this process where `fast` is asked for: COMPILED (and by which compiler) or REFERENCE. Compiles, to
+    know."""
+    made = _library()
+    return REFERENCE if made is None else f"{COMPILED} ({maker(made)})"
 
 
 def _function(weights: Weights) -> Callable[..., None]:
@@ -253,23 +258,4 @@ def _function(weights: Weights) -> Callable[..., None]:
 
 def _library() -> ctypes.CDLL | None:
     found = compiler()
-    return None if found is None else _built(found)
-
-
-@functools.cache
-def _built(compiler: str) -> ctypes.CDLL | None:
-    """Compiled for this very processor, so never kept for another: a process has its own."""
-    tune = "-march=native" if platform.machine() in ("x86_64", "AMD64") else "-mcpu=native"
-    try:
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            path = Path(folder, "decoding.so")
-            words = [compiler, *FLAGS, tune, str(SOURCE), "-o", str(path)]
-            # a session of its own: Ctrl-C ends a run after its step, which must not be worded by other code than the steps before
-            made = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, start_new_session=True)
-            if not made.returncode:
-                return ctypes.CDLL(str(path))
-            why = next((line for line in made.stderr.splitlines() if "error" in line), f"exit status {made.returncode}")
-    except OSError as error:  # no folder to write in, one that nothing may be run from, no program, a program that made nothing
-        why = " ".join(str(error).split())
-    warnings.warn(f"{compiler} could not compile {SOURCE.name} ({why:.300}); decoding stays slow; name another compiler in CXX, or a folder in TMPDIR", stacklevel=2)
-    return None
+    return None if found is None else library(found, AGREED)

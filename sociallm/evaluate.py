@@ -52,7 +52,7 @@ ENERGY_SETS = ("crd3", "irc")
 PAIR_SETS = ("diplomacy_lies", "casino")
 AUROCS = ("1", "10", "shuffled", "cohort_1", "cohort_10", "cohort_shuffled")
 NAMES = (
-    *(f"stream_gain_{s}" for s in LATE_SETS), *(f"gain_over_plain_{s}" for s in LATE_SETS), *(f"f2_over_f1_{s}" for s in PAIR_SETS),
+    *(f"stream_gain_{s}" for s in LATE_SETS), *(f"stream_gain_{s}_shipped" for s in LATE_SETS), *(f"gain_over_plain_{s}" for s in LATE_SETS), *(f"f2_over_f1_{s}" for s in PAIR_SETS),
     "forget_grace", "forget_recovery", *(f"energy_auroc_{a}" for a in AUROCS),
 )  # fmt: skip
 Models = Mapping[str, Mapping[str, Any]]  # entries of evaluation.json
@@ -93,19 +93,26 @@ def with_shipped(models: Models, sha256: str, live: Mapping[str, Scores]) -> dic
 
 
 def stream_gains(figures: Figures, models: Models, live: Mapping[str, Scores]) -> None:
-    """Streams on against both emptied, the same weights, late messages."""
+    """Streams on against both emptied, the same weights, late messages: of all seeds of evaluation.json, and of the shipped model alone,
+    which may have been trained for longer."""
     seeds = seeds_of(models, "social")
     for name, scores in live.items():
         sums = sums_of(models, "social", seeds, name) if seeds else [scores.late]
         if not sums[0] or "off" not in next(iter(sums[0].values())):
-            figures.put(f"stream_gain_{name}", None, "no late messages" if not sums[0] else "the model has no social blocks")
+            for of in ("", "_shipped"):
+                figures.put(f"stream_gain_{name}{of}", None, "no late messages" if not sums[0] else "the model has no social blocks")
             continue
         figures.put(
             f"stream_gain_{name}", reduction(sums, sums), seeds=seeds or "the shipped model only: no other seeds in evaluation.json",
-            by_seed=[reduction([s], [s]).value for s in sums], shipped=reduction([scores.late], [scores.late]).value,
-            over_no_own=reduction(sums, sums, "on", "no_own").value, over_no_interlocutor=reduction(sums, sums, "on", "no_interlocutor").value,
-            late_from=LATE, clusters=len(sums[0]), shipped_late=total(scores.late), shipped_every=total(scores.every),
+            by_seed=[reduction([s], [s]).value for s in sums], late_from=LATE, clusters=len(sums[0]), **without_one(sums),
         )  # fmt: skip
+        alone = [scores.late]
+        figures.put(f"stream_gain_{name}_shipped", reduction(alone, alone), late=total(scores.late), every=total(scores.every), **without_one(alone))
+
+
+def without_one(sums: Sequence[Mapping[str, Sums]]) -> dict[str, float]:
+    """What each of the two states adds to the other."""
+    return {f"over_{v}": reduction(sums, sums, "on", v).value for v in ("no_own", "no_interlocutor")}
 
 
 def against_others(figures: Figures, models: Models, missing: str) -> None:

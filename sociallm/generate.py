@@ -19,13 +19,12 @@ from torch import Tensor
 
 from sociallm import decoding
 from sociallm.checkpoint import Checkpoint
+from sociallm.decoding import FREE, MOST_CHOICES
 from sociallm.model import reads_of, sequence_of
 from sociallm.states import LocalState
 from sociallm.tokenizer import MOST_WORDS, SPECIALS
 
 ROWS = 8  # candidates of one message; never a batch of one
-MOST_CHOICES = 64  # likeliest tokens that may be drawn
-FREE = -1  # in place of a forced token: the model's choice
 
 
 @dataclass(frozen=True)
@@ -235,8 +234,9 @@ def sample(
 ) -> list[Candidate]:  # fmt: skip
     """One candidate per prompt, each from states of its own; headers and beginnings may differ in length.
 
-    `fast` runs compiled code where there is a compiler (four seconds on first use), rows apart on as many threads as torch has: for many
-    messages. `half` keeps its matrices in fp16. Both change rounding, and so, now and then, what is drawn.
+    `fast` runs compiled code where there is a compiler (compiled on first use), rows apart on as many threads as torch has: for many
+    messages. `half` keeps its matrices in fp16. Both change rounding, and so, now and then, what is drawn. Raises ValueError for a model
+    that fp16 cannot hold.
     """
     if not prompts or not all(p.header for p in prompts):
         raise ValueError(f"{len(prompts)} prompts, some perhaps without a header; expected at least one, each with the header of its message")

@@ -1,6 +1,7 @@
 """Measures of states and messages: energy, information, displacement. Pure functions, batched, shared by sandbox and analysis.
 
-Sources: SCIENCE 2.2 (E_nll, E_rel; E_coh as cohort normalisation in speaker verification, Rosenberg et al. 1992), 3.1 (I1 surprisal, I2 Bayesian surprise, I3 displacement, I4 pointwise V-information).
+Sources: E_rel, likelihood ratios against text complexity (Ren et al. 2019); E_coh, cohort normalisation of speaker verification (Rosenberg
+et al. 1992); I2, Bayesian surprise (Itti & Baldi 2009); I4, pointwise V-information (Ethayarajh et al. 2022). I1 is surprisal, I3 displacement.
 A `Reading` is an encoded message met with one pair of states (own, interlocutor) as read at its time (`SocialState.at`). Messages
 of any channels and any number of pairs are scored in one pass; the public part of a message is never computed again. A text that
 nobody sent (a probe, a target, a candidate) is encoded like any message, its channel's new state thrown away.

@@ -4,7 +4,7 @@ For comparison with F2 (`model.py`) only, with the same weights. There is one re
 
     h ← h + F_loc(h, the reader's own copy of the channel) + F_soc(h; own, interlocutor),
 
-where social blocks write *and* read from h (SCIENCE 1.4, F1): what a reader remembers changes how it encodes what it hears. Copies of two
+where social blocks write *and* read from h: what a reader remembers changes how it encodes what it hears. Copies of two
 readers never meet, so nothing private leaks either, but the cost is (1+D)·N tokens instead of N. All copies of a layer are computed at once.
 
 A copy of a channel holds what its reader wrote or read there: all of it where messages are delivered to all readers; by the "previous n
@@ -123,5 +123,5 @@ def _group(batch: Batch, config: SociaLLMConfig, readers: Sequence[int], partner
 
 
 def forgetting_copies(copies: Sequence[Copies], rng: np.random.Generator) -> tuple[Copies, ...]:
-    """Copies after the forgetting draw of each (SCIENCE 1.7)."""
+    """Copies after the forgetting draw of each."""
     return tuple(replace(c, streams=forgetting(c.streams, rng)) for c in copies)

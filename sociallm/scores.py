@@ -2,7 +2,7 @@
 
 A conversation is read from its beginning in windows, states carried, whatever part of it is counted. *Late* messages are those
 from their author's 20th in that conversation on: there is something to remember. Uncertainty is that of conversations, never of
-messages (SCIENCE 9): games, excerpts and episodes are drawn again, 2,000 times.
+messages: games, excerpts and episodes are drawn again, 2,000 times.
 
 Letters: C clusters, B resamples, N messages since something was forgotten.
 """

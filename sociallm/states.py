@@ -4,7 +4,7 @@ Nothing here changes in place: a fork of a state is the state itself, and two ho
 The key of a state names its history, not its bytes: SHA-256 over the checkpoint and the ordered (message, role, time).
 
 A state alone can go on and can be emptied. To take one message, partner or channel out of it, one must know what it is made
-of: a `Stream` is a state with its messages and their operators, and whatever is left is recomposed (SCIENCE 1.1 P2, P3; 1.7).
+of: a `Stream` is a state with its messages and their operators, and whatever is left is recomposed.
 That is this reader's memory without the message, what others wrote held fixed; not the world in which it was never sent.
 
 Letters in shapes: L social layers, H heads, P head width, N state width, E inner width of a local block.

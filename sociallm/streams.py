@@ -2,7 +2,7 @@
 
 The own stream of an agent holds, in order of time, the messages it wrote and those it has read; its stream of an
 interlocutor those of its read messages that the interlocutor wrote. A state is the composition of the operators of a
-stream's messages (SCIENCE 1.3, 1.6): S → alpha·exp(-rate·hours)·S + g·U, g depending on whether the message was written or read.
+stream's messages: S → alpha·exp(-rate·hours)·S + g·U, g depending on whether the message was written or read.
 
 Letters: A agents, M messages in order of time, R reads, V interlocutor rows, H heads.
 """
@@ -41,7 +41,7 @@ def previous(messages: Sequence[Message], agents: Sequence[AgentID], n: int) -> 
     """[A, M] roles by the "previous n messages" rule: before each message it writes an agent reads the n messages before it.
 
     Every message is read once. The sum over agents of stream lengths is (1 + D_n)·M, D_n the mean number of distinct
-    other authors among the n messages that follow (SCIENCE 1.3).
+    other authors among the n messages that follow.
     """
     role = np.zeros((len(agents), len(messages)), np.int8)
     index = {a: i for i, a in enumerate(agents)}

@@ -65,6 +65,14 @@ def test_a_fork_is_another_run_and_a_sweep_has_its_table(folder):
     assert (next((runs / "liars").iterdir()) / "plots" / "trust.png").is_file()
 
 
+def test_the_programs_keep_the_contracts(folder):
+    paths = os.pathsep.join([str(folder), str(ROOT)])
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(ROOT / "tests" / "contracts"), "-k", "beauty or level_k"]
+    done = subprocess.run(words, cwd=ROOT, env={**os.environ, "PYTHONPATH": paths, "SANDBOX_PLUGINS": "beauty level_k"}, capture_output=True, text=True,
+                          timeout=600, check=False)  # fmt: skip
+    assert done.returncode == 0 and re.search(r"[1-9]\d* passed", done.stdout), done.stdout[-2000:]
+
+
 @pytest.mark.parametrize("command", [command for command in COMMANDS if "FILE" not in command])
 def test_the_settings_of_every_run_are_good(command, folder, monkeypatch):
     monkeypatch.chdir(folder)

@@ -14,7 +14,7 @@ from scenarios.diplomacy.board import Board, Dislodged, adjustment_count
 from scenarios.diplomacy.convoys import landings, routes
 from scenarios.diplomacy.map import POWERS, SUPPLY_CENTERS, reach
 from scenarios.diplomacy.movement import Known, Situation, matches, prevents, settle, situation_of
-from scenarios.diplomacy.orders import Occupants, Order, OrderError, check_movement, fleets_at_sea, occupants, parse_order
+from scenarios.diplomacy.orders import NOBODY, Occupants, Order, OrderError, check_movement, fleets_at_sea, occupants, parse_order
 from scenarios.diplomacy.retreats import collisions, open_places, why_no_retreat
 from scenarios.diplomacy.rules import STANDARD, Rules
 
@@ -83,7 +83,10 @@ def _movement(board: Board, read: list[Given], illegal: list[Illegal], rules: Ru
     after, dislodged, contested = positions(situation, known)
     gone = {d.unit[2:5] for d in dislodged}
     orders = {order.province: order for _, _, order in followed}
-    results = _void(illegal) | {(power, label): _result(order, situation, known, orders, gone) for power, label, order in followed}
+    results = _void(illegal)
+    for power, label, order in followed:
+        arrives = order.kind == "move" and known[order.province]
+        results[power, label] = "succeeds" if arrives else _result(order, situation, known, orders, gone)
     follow = after_movement(board, after, dislodged, contested)
     return Resolution(board=follow, results=results, illegal=tuple(illegal), dislodged=dislodged, contested=contested)
 
@@ -95,25 +98,27 @@ def _situation(board: Board, read: list[Given], illegal: list[Illegal], rules: R
     legal: dict[str, Order] = {}
     followed: list[Given] = []
     for power, label, order in read:
-        checked, reason = check_movement(order, power, units, fleets, rules)
+        reason, other = "", order.other
+        if not order.plain or units.get(order.province) != (power, order.unit) or (other and units.get(order.origin, NOBODY)[1] != other):
+            order, reason = check_movement(order, power, units, fleets, rules)
         if not reason and order.province in legal:
             reason = f"{order.unit} already has an order; give each unit one"
         if reason:
             illegal.append((power, label, reason))
         else:
-            legal[order.province] = checked
-            followed.append((power, label, checked))
-    return followed, situation_of(units, legal, _convoys(units, legal, rules))
+            legal[order.province] = order
+            followed.append((power, label, order))
+    by_convoy = _convoys(units, legal, rules) if not all(order.plain for order in legal.values()) else {}
+    return followed, situation_of(units, legal, by_convoy)
 
 
 def after_movement(
-    board: Board, units: Mapping[str, Sequence[str]], dislodged: tuple[Dislodged, ...], contested: tuple[str, ...]
+    board: Board, units: Mapping[str, tuple[str, ...]], dislodged: tuple[Dislodged, ...], contested: tuple[str, ...]
 ) -> Board:
     """The next board that asks for orders: retreats, if anybody was dislodged."""
     if not dislodged:
         return _after_retreats(board, units)
-    held = {power: tuple(own) for power, own in units.items()}
-    return replace(board, phase="R", units=held, dislodged=dislodged, contested=contested)
+    return replace(board, phase="R", units=units, dislodged=dislodged, contested=contested)
 
 
 def situation(board: Board, orders: Mapping[str, Sequence[str]], rules: Rules = STANDARD) -> Situation:
@@ -123,7 +128,7 @@ def situation(board: Board, orders: Mapping[str, Sequence[str]], rules: Rules = 
 
 
 def _convoys(units: Occupants, legal: Mapping[str, Order], rules: Rules) -> dict[str, tuple[frozenset[str], ...]]:
-    """Armies that go by convoy, each with the minimal routes whose fleets are all ordered to carry it.
+    """Armies that go by convoy, each with the minimal routes whose fleets are all ordered to carry it. Where all orders are plain, none.
 
     An army goes by convoy if it says so (VIA), if there is no other way, or if a fleet of its own power is ordered to carry it
     (DATC 4.A.3); it does not fall back to land. Two options of the rules say otherwise.
@@ -131,10 +136,10 @@ def _convoys(units: Occupants, legal: Mapping[str, Order], rules: Rules) -> dict
     by_convoy: dict[str, tuple[frozenset[str], ...]] = {}
     carrying: dict[str, set[str]] = {}
     for sea, order in legal.items():
-        if order.kind == "convoy" and order.other and matches(order, legal.get(order.other[2:5])):
-            carrying.setdefault(order.other[2:5], set()).add(sea)
+        if order.kind == "convoy" and matches(order, legal.get(order.origin)):
+            carrying.setdefault(order.origin, set()).add(sea)
     for province, order in legal.items():
-        if order.kind != "move" or order.unit[0] != "A" or order.target is None:
+        if order.kind != "move" or (order.plain and province not in carrying) or order.unit[0] != "A" or order.target is None:
             continue
         seas = carrying.get(province, _NO_SEAS)
         walks = order.target in reach("A", province)
@@ -155,27 +160,24 @@ def _own_fleet(units: Occupants, army: str, target: str, carrying: Collection[st
 def positions(s: Situation, known: Known) -> tuple[dict[str, tuple[str, ...]], tuple[Dislodged, ...], tuple[str, ...]]:
     """(units after the moves by power, the dislodged, the contested empty provinces)."""
     came_from = {target: mover for mover, target in s.moves.items() if known[mover]}
+    gone = frozenset(came_from.values())
     after: dict[str, list[str]] = {power: [] for power in POWERS}
-    driven_out = []
-    occupied = set(came_from)
-    for province, (power, kind, place) in s.units.items():
-        if province in s.moves and known[province]:
-            after[power].append(f"{kind} {s.landings[province]}")
-        elif province in came_from:
-            driven_out.append(province)
-        else:
-            after[power].append(f"{kind} {place}")
-            occupied.add(province)
-    contested = tuple(sorted(
-        target for target, movers in s.arrivals.items()
-        if target not in occupied and any(prevents(s, known, mover) for mover in movers)
-    ))
+    for province, (power, unit) in s.units.items():
+        if province in gone:
+            after[power].append(f"{unit[0]} {s.landings[province]}")
+        elif province not in came_from:
+            after[power].append(unit)
+    occupied = set(s.units)
+    occupied -= gone
+    driven_out = occupied.intersection(came_from)
+    occupied.update(came_from)
+    empty = [target for target in s.arrivals if target not in occupied]
+    contested = tuple(sorted(target for target in empty if any(prevents(s, known, mover) for mover in s.arrivals[target])))
     dislodged = []
     for province in driven_out:
-        power, kind, place = s.units[province]
+        power, unit = s.units[province]
         attacker = came_from[province]
         closed = occupied.union(contested, () if attacker in s.chains else (attacker,))
-        unit = f"{kind} {place}"
         dislodged.append(Dislodged(power, unit, attacker, open_places(unit, closed)))
     return {power: tuple(own) for power, own in after.items()}, tuple(sorted(dislodged)), contested
 
@@ -184,14 +186,13 @@ def _result(order: Order, s: Situation, known: Known, legal: Mapping[str, Order]
     province = order.province
     if order.kind == "hold":
         return "dislodged" if province in gone else "succeeds"
-    if order.kind == "move":
-        return "succeeds" if known[province] else "no convoy" if known.get(f"{province}~") is False else "bounces"
+    if order.kind == "move":  # and does not arrive
+        return "no convoy" if province in s.chains and not known[f"{province}~"] else "bounces"
     if order.kind == "support":
         return "unmatched" if province not in s.against else "succeeds" if known[province] else "cut"
     if province in gone:
         return "dislodged"
-    assert order.other is not None
-    army = order.other[2:5]
+    army = order.origin
     if not matches(order, legal.get(army)):
         return "unmatched"
     carries = known.get(f"{army}~") and any(province in chain and not gone.intersection(chain) for chain in s.chains[army])
@@ -223,7 +224,7 @@ def _retreats(board: Board, read: list[Given], illegal: list[Illegal], rules: Ru
             disbanded.append((power, unit.unit))
         if label:
             results[power, label] = "succeeds" if stays or place is None else "bounces"
-    follow = _after_retreats(board, units)
+    follow = _after_retreats(board, {power: tuple(own) for power, own in units.items()})
     return Resolution(board=follow, results=results | _void(illegal), illegal=tuple(illegal), disbanded=tuple(disbanded))
 
 
@@ -245,15 +246,17 @@ def _adjustments(board: Board, read: list[Given], illegal: list[Illegal], rules:
     return Resolution(board=follow, results=results | _void(illegal), illegal=tuple(illegal), disbanded=tuple(disbanded))
 
 
-def _after_retreats(board: Board, units: Mapping[str, Sequence[str]]) -> Board:
+def _after_retreats(board: Board, units: Mapping[str, tuple[str, ...]]) -> Board:
     """The next board that asks for orders once everybody stands: fall, winter, or the next spring."""
-    held = {power: tuple(own) for power, own in units.items()}
     if board.season == "S":
-        return Board(year=board.year, season="F", phase="M", units=held, centers=board.centers)
-    taken = {unit[2:5]: power for power, own in held.items() for unit in own if unit[2:5] in _CENTERS}
+        return Board(year=board.year, season="F", phase="M", units=units, centers=board.centers)
+    taken = {unit[2:5]: power for power, own in units.items() for unit in own if unit[2:5] in _CENTERS}
     owner = {center: power for power, centers in board.centers.items() for center in centers} | taken
-    centers = {power: tuple(center for center in owner if owner[center] == power) for power in POWERS}
-    winter = Board(year=board.year, season="W", phase="A", units=held, centers=centers)
+    held: dict[str, list[str]] = {power: [] for power in POWERS}
+    for center, power in owner.items():
+        held[power].append(center)
+    centers = {power: tuple(own) for power, own in held.items()}
+    winter = Board(year=board.year, season="W", phase="A", units=units, centers=centers)
     if any(adjustment_count(winter, power) for power in POWERS):
         return winter
     return replace(winter, year=board.year + 1, season="S", phase="M")

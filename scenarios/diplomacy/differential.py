@@ -24,6 +24,7 @@ from scenarios.diplomacy import reference
 from scenarios.diplomacy.adjudicator import Resolution, adjudicate, after_movement, positions, situation
 from scenarios.diplomacy.adjustments import civil_disorder_key, older_civil_disorder_key
 from scenarios.diplomacy.board import Board
+from scenarios.diplomacy.environment import TO_WIN
 from scenarios.diplomacy.map import POWERS, neighbours, reach
 from scenarios.diplomacy.movement import Known, Situation, settle
 from scenarios.diplomacy.positions import crowded, played
@@ -83,7 +84,7 @@ def _position(board: Board, theirs: Position) -> Position:
     if board.phase == "R" and not any(d.retreats for d in board.dislodged):
         board = adjudicate(board, {}).board
     retreats = {(d.power, d.unit): d.retreats for d in board.dislodged if d.retreats}
-    won = theirs[0] == "COMPLETED" and any(len(centers) >= 18 for centers in board.centers.values())
+    won = theirs[0] == "COMPLETED" and any(len(centers) >= TO_WIN for centers in board.centers.values())
     return theirs[0] if won else board.name, board.units, board.centers, retreats
 
 

@@ -10,7 +10,8 @@ A move is {unit: order text} or a list of order texts; in an adjustment {'BUILD'
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -30,9 +31,10 @@ from scenarios.environment import Outcome, Window
 from sociallm.conversation import AgentID, Channel, Message
 
 __all__ = ["EVERYONE", "PAIRS", "Diplomacy", "Options", "State", "make", "read_move"]
-TO_WIN = 18
+TO_WIN = 18  # centres, more than half of the 34: the rulebook's solo
 MAX_ORDERS, MAX_ORDER = 64, 80  # of one move: order texts, and characters in each
 MAX_PERSONA = 2000  # characters
+LATEST_YEAR = 2000  # games are over long before; a longer one is a slip of the keyboard
 BRIEFING = -1  # the round before the first, in which agents are told what only they know
 
 
@@ -210,8 +212,8 @@ def read_move(move: JSON) -> tuple[list[str], list[tuple[str, str]]]:
     found: list[Any] = []
     if isinstance(move, Mapping):
         for value in move.values():
-            found += value if _listed(value) else [value]
-    elif _listed(move):
+            found += value if isinstance(value, (list, tuple)) else [value]
+    elif isinstance(move, (list, tuple)):
         found = list(move)
     elif move is not None:
         found = [move]
@@ -226,19 +228,16 @@ def read_move(move: JSON) -> tuple[list[str], list[tuple[str, str]]]:
     return orders, refused
 
 
-def _listed(value: Any) -> bool:
-    return (
-        (isinstance(value, Sequence)
-        and not isinstance(value, (str, bytes)))
-        or (isinstance(value, Iterable)
-        and isinstance(value, (set, tuple)))
-    )
+def _near(power: str) -> str:
+    """The power that was meant, perhaps."""
+    near = difflib.get_close_matches(power.upper(), POWERS, 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def make(options: Options) -> Diplomacy:
     """The world under these options. Raises ValueError for options out of range."""
-    if not 1901 <= options.last_year <= 2000:
-        raise ValueError(f"environment.last_year: got {options.last_year}, expected a year from 1901 to 2000")
+    if not FIRST_YEAR <= options.last_year <= LATEST_YEAR:
+        raise ValueError(f"environment.last_year: got {options.last_year}, expected a year from {FIRST_YEAR} to {LATEST_YEAR}")
     if options.rules not in NAMED:
         raise ValueError(f"environment.rules: got {options.rules!r:.60}, expected one of {', '.join(NAMED)}")
     if not 0 <= options.press_rounds <= 20:
@@ -246,10 +245,14 @@ def make(options: Options) -> Diplomacy:
     if not 1000 <= options.phase_ms <= 10**9:
         raise ValueError(f"environment.phase_ms: got {options.phase_ms}, expected milliseconds from 1000 to 1000000000")
     for power, honesty in options.honesty.items():
-        if power not in (*POWERS, "default") or not 0 <= honesty <= 1:
-            raise ValueError(f"environment.honesty: got {power!r:.40}: {honesty!r:.20}, expected a power (or default) and 0 to 1")
+        if power not in (*POWERS, "default"):
+            raise ValueError(f"environment.honesty.{power:.40}: no such power, expected {', '.join(POWERS)} or default{_near(power)}")
+        if not 0 <= honesty <= 1:
+            raise ValueError(f"environment.honesty.{power}: got {honesty!r:.20}, expected 0 (a lie wherever it pays) to 1 (never)")
     for power, persona in options.personas.items():
-        if power not in POWERS or not 0 < len(persona.strip()) <= MAX_PERSONA:
-            raise ValueError(f"environment.personas: got {power!r:.40}, expected a power and a text of at most {MAX_PERSONA} characters")
+        if power not in POWERS:
+            raise ValueError(f"environment.personas.{power:.40}: no such power, expected one of {', '.join(POWERS)}{_near(power)}")
+        if not 0 < len(persona.strip()) <= MAX_PERSONA:
+            raise ValueError(f"environment.personas.{power}: got {len(persona.strip())} characters, expected a text of 1 to {MAX_PERSONA}")
     open_channels(options.press, options.pairs, options.silenced)
     return Diplomacy(options)

@@ -4,6 +4,7 @@ own     the grammar's texts, every wording equally likely, of acts about any ord
 worded  candidates as the shipped model went on from the grammar's beginnings, before any filter (tests/scenarios/own_press.jsonl);
         worded_tuning those that rules were written with, worded those that none was
 tuning  human messages the rules were written with
+development  all other human messages of the same games, annotated before any rule was fitted to them; rules were then written with them too
 human   every human message of the twelve held-out games (sociallm.corpora.HELD_OUT), which no rule was written with
 
 All but the first were annotated by hand, with the rules of tests/scenarios/ANNOTATION.md, before the extractor had read any of them. Intervals
@@ -72,7 +73,7 @@ def measure(data: Path, *, small: bool) -> dict[str, Any]:
         report[name] = figures(worded(FACTS / "own_press.jsonl", part), rng)
     games = data / "cicero_games"
     if games.is_dir():
-        for name, part in (("tuning", "tuning"), ("human", "held_out")):
+        for name, part in (("tuning", "tuning"), ("development", "development"), ("human", "held_out")):
             report[name] = figures(annotated(FACTS / "press_annotations.json", games, part), rng)
     return report
 

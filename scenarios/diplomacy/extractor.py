@@ -16,6 +16,7 @@ from scenarios.diplomacy import force as f
 from scenarios.diplomacy.force import Force, force_of
 from scenarios.diplomacy.lexicon import ENDS, KIND, Token, tokens
 from scenarios.diplomacy.map import POWERS
+from scenarios.diplomacy.pact_force import pact_force
 from scenarios.diplomacy.pacts import find
 from scenarios.diplomacy.patterns import Found, Sentence
 from scenarios.diplomacy.press import UNKNOWN, about_alliance, about_dmz, about_order, act, join_order
@@ -61,6 +62,8 @@ def _read_deed(found: Found, force: Force, parties: Parties) -> tuple[str, dict[
     power = parties.of(who)
     if power is None or (f.PAST.search(last) and not asks) or f.UNMEANT.search(words):
         return None
+    if _SETTLED.search(last) or _PRAISED.search(last):
+        return None
     if f.TOLD.search(words) and not force.question and power in (parties.author, parties.you):
         return None
     depends = bool(f.DEPENDS.search(last)) and not f.IF_ASK.search(words)
@@ -68,62 +71,81 @@ def _read_deed(found: Found, force: Force, parties: Parties) -> tuple[str, dict[
     if power == parties.author:
         kind = _own_deed(found, force, depends and not f.THEN_I.search(last))
         if kind == "dmz":
-            return "promise" if not _accepts(force) else "accept", about_dmz([power], found.places)
+            return "promise" if not f.accepts(force) else "accept", about_dmz([power], found.places or (found.spec.target,))
         return (kind, about) if kind else None
     if power in parties.others and power == parties.you:
         return _readers_deed(found, force, power, about, depends and not force.bargain and not force.closing)
-    if force.negated or depends or force.question or _NOT_SAID.search(last):
+    if force.negated or depends or (force.question and not _GUESSED.search(words)) or _NOT_SAID.search(_SHOULD_BE.sub("", last)):
         return None
     return "inform", about
 
 
+_SETTLED = re.compile(r"\bi (?:did|have) not\b|\b(?:we|they|he|she|have) (?:\w+ )?agreed\b|\b(?:i|we|he|they) (?:should|could|would) have\b(?! you\b| to\b)")  # said or missed before now
+_PRAISED = re.compile(r"(?<!sounds )\b(?:nice|good|great|solid|gg(?: on)?)$|\b(?:nice|good|great) (?:work|job|going|play|call|luck)\b")
+_GUESSED = re.compile(r"\bi (?:suspect|think|guess|imagine|bet|assume|believe|expect|am (?:guessing|assuming|thinking))\b")
+_SHOULD_BE = re.compile(r"\bshould be$|\b(?:said|says|told me|tells me|promised)(?: \w+){0,2} (?:would|wants? to)(?: be)?\b")  # 'Austria should be moving to Piedmont' expects it
 _NOT_SAID = re.compile(r"\b(?:told|asked) \w+ (?:not )?to\b|\b(ask|asks|asked|get|tell|convince|persuade|let|can|could|should|would|wants?|advise|easy|ok|okay|happy|if)\b")
 _FORBIDS = re.compile(
-    r"\b(?:please|do not|should not|could you|can you|would you|would|appreciate|any chance|by not|to not|not to|never|must not|better not)\b|"
+    r"\b(?:please|do not|should not|could you|can you|would you|would|appreciate|any chance|by not|to not|not to|never|must not|better not|promise not to)\b|"
     r"\bif you\b.* not\b"
 )
 
 
-_FORECAST = re.compile(r"\b(?:when|once|in case|while)\b|\byou (?:are|(?:should|will|would) be) (?:good|fine|okay|clear|free|safe) to\b|\byou (?:have(?! (?:any )?plans?)|had|got|said|(?:should|might|may|could|would|will) be able)\b")
+_FORECAST = re.compile(r"\b(?:when|once|in case|while|after)\b|\byou (?:are|(?:should|will|would) be) (?:good|fine|okay|clear|free|safe) to\b|\byou (?:can|could|may) (?:probably|likely|easily|hopefully)\b|\byou (?:have(?! to\b| (?:any )?plans?)|had|got|said|(?:should|might|may|could|would|will) be able)\b")
 
 
 def _readers_deed(found: Found, force: Force, power: AgentID, about: dict[str, Any], supposed: bool) -> tuple[str, dict[str, Any]] | None:
     assert found.spec is not None
     words, last = force.words, force.last
+    if found.spec.unit != UNKNOWN and re.search(r"\bif you (?:do |can )?not$", last):
+        return ("ask" if found.kind == "support" else "propose"), about  # 'Germany runs me over if you don't move Vienna to Bohemia'
     if supposed or _FORECAST.search(last):
         return None
     if force.negated and not (force.question and re.search(r"\bare you not\b", last)):
         forbids = found.spec.verb == "-" and found.spec.unit == UNKNOWN and _FORBIDS.search(last)
         return ("propose", about_dmz([power], found.places or (found.spec.target,))) if forbids else None
-    stated = re.search(r"(?<!if )\byou (?:are|will)\b", last) and not force.question and not f.STRONG.search(words)
+    stated = re.search(r"(?<!if )\byou (?:are(?! welcome| free to)|will)\b", last) and not force.question and not f.STRONG.search(words)
     if found.kind == "support":
         return "inform" if stated else "ask", about
     if stated:
         return "inform", about
+    if found.kind == "order" and re.search(r"\byou (?:are )?(?:still )?(?:going|doing|moving|playing|ordering)$", words):
+        return "ask", about
+    if force.question and re.search(r"^(?:so |and )?(?:is|was)$", words):
+        return "ask", about  # 'is Venice to Trieste agreed?'
+    if re.search(r"\bwill you$", words) and not f.ongoing(force.verb) and found.kind == "order" and found.spec.unit != UNKNOWN:
+        return "propose", about
     heads_there = force.question and re.search(r"\byou(?: still)?(?: are| will)?(?: still)?$", words)
-    if heads_there and not (force.verb.endswith("ing") or re.search(r"\b(?:are|will)\b", words)):
+    if heads_there and not (f.ongoing(force.verb) or re.search(r"\b(?:are|will)\b", words)):
         heads_there = None
     return ("ask" if heads_there or f.PLANS.search(words) else "propose"), about
 
 
 _NOT_ALONE = re.compile(r"\b(?:them|him|someone|others)(?: \w+){0,2}$|\byou and (?!i\b|me\b)\w+(?: \w+)?$|\byou guys\b")
-_OTHERS = re.compile(r"\b(?:them|they|he|she|him|someone|others)(?: \w+){0,2}$|\byou and (?!i\b|me\b)\w+(?: \w+)?$|\byou guys\b")
-
-
 _WISHES = re.compile(r"\bi (?:will |would |really |just |also )*(?:need|want|prefer)$")  # 'I need Mos to support …', 'I'd prefer Venice holds'
 
 
 def _doer(found: Found, force: Force, asks: bool) -> str:
     """ME, YOU, a power, or '' where nobody in particular does it."""
     words, who = force.words, force.who
-    if _NOT_ALONE.search(words) or (force.question and re.search(r"\b(?:do|should|can|could|may|shall) i\b(?!.*\byou\b)", words)):
+    if found.asked and re.search(r"\b(?:can|could|may) i (?:get|have|ask|borrow|count)\b", words):
+        return "YOU"
+    if _NOT_ALONE.search(words) or (force.question and re.search(r"\b(?:am|do|should|can|could|may|shall) i\b(?!.*\byour?\b)", words)):
         return ""
-    if force.verb.endswith("ing") and re.search(r"\b(?:after|before|from|than|without|me)$", words):
+    if f.ongoing(force.verb) and re.search(r"\b(?:after|before|from|than|without|me)$", words):
         return ""
+    if f.ongoing(force.verb) and not asks and re.search(r"(?<!except )\b(?:for|of)$", words) and not re.search(r"\b(?:thinking|think|up|down|planning|plan|plans) (?:for|of)$", words):
+        return ""  # 'retaliation for going to Tyrolia'
     free = f.NO_DOER.sub("", words)
+    if found.kind == "support" and re.search(r"\byou (?:already |will |still |do )*(?:have|got|have got|get)(?: my| our)?$", words):
+        return "ME"  # 'you have my support into Moscow'
+    if found.kind == "support" and re.search(r"\byour(?: \w+)?$", words) and not asks:
+        return "YOU"
+    if f.ongoing(force.verb) and force.negated and not who and re.search(r"\b(?:was|is|would|seems)\b", force.after):
+        return ""  # 'not moving Vienna to Tyrolia was dumb'
     if found.asked:
         return _wanted(found, force, asks)
-    if force.verb.endswith("ing") and f.DESCRIBED.search(force.after) and not re.search(r"\b(?:am|are|is|be|about|suggest|recommend)\b", force.last):
+    if f.ongoing(force.verb) and f.DESCRIBED.search(force.after) and not re.search(r"\b(?:am|are|is|be|about|suggest|recommend)\b", force.last):
         return ""
     if who == "WE":
         return "ME" if re.search(rf"{f.GLAD}(?! we\b| you\b| that\b)", words) else ""
@@ -133,7 +155,8 @@ def _doer(found: Found, force: Force, asks: bool) -> str:
         return who
     if re.search(f.GLAD, words) or (not asks and (words.endswith(":") or re.search(r"\b(fyi|orders|plan)\b", words))):
         return "ME"
-    noted = not free and not _commands(force.verb)
+    told_of_mine = found.spec is not None and "?" != found.spec.unit[-1] and not asks and not f.NO_DOER.sub("", force.last) and re.search(r"\bi\b", words)
+    noted = (not free or bool(told_of_mine)) and not _commands(force.verb)
     if noted and f.DESCRIBED.search(force.after):
         return ""
     if noted and (force.question or re.search(r"\b(?:if you|please)\b", force.after)):
@@ -144,74 +167,55 @@ def _doer(found: Found, force: Force, asks: bool) -> str:
 def _wanted(found: Found, force: Force, asks: bool) -> str:
     """Of a support or bounce spoken of as a thing: who is to do it."""
     if found.kind == "order":
-        agreed = _accepts(force) and not asks
-        return force.who if force.who not in ("", "WE", "YOU") else "ME" if agreed else "YOU"
+        agreed = (f.accepts(force) and not asks) or (f.ACCEPT_AFTER.search(force.after) and not force.question)
+        wished = force.who == "ME" and re.search(r"\bi (?:would |still |really |do |just )*(?:think|want|need|suggest|propose|prefer|hope|guess|say|like|love|vote|feel)\b", force.words)
+        return force.who if force.who not in ("", "WE", "YOU") and not wished else "ME" if agreed else "YOU"
     if re.search(r"\bi (?:will |can |could |would |am happy to )?(?:give|giving|lend|throw|offer)\b", force.words):
         return "ME"
-    wants = re.search(r"\b(?:want|need|appreciated?|get|getting|accept|like|use|give|throw|spare|lend|hope|hoping)\b", force.words + force.after)
+    if force.question and re.search(r"\b(?:do you|would you|you) (?:still |also )*(?:want|need|like|be interested in|interested in|prefer)(?: (?:a|my|any|some|more|that|another))*$", force.words):
+        return ""  # 'do you want support into Greece?' offers it
+    wants = re.search(r"\b(?:want|need|appreciated?|get|getting|accept|like|use|give|throw|spare|lend|hope|hoping|would be|would help|would really)\b", force.words + force.after)
     return "YOU" if (asks or force.question or wants) and force.who in ("", "ME", "YOU", "WE") else ""
 
 
 def _commands(verb: str) -> bool:
     """Whether a sentence that starts with this verb tells the reader what to do: 'Take Rumania', not 'Taking Rumania'."""
-    return KIND.get(verb) in ("MOVE", "SUP", "CON", "HOLD", "KEEP") and not verb.endswith(("ing", "s"))
+    return (KIND.get(verb) in ("MOVE", "SUP", "CON", "HOLD", "KEEP", "PUT") or verb in ("try", "help")) and not (f.ongoing(verb) or verb.endswith("s"))
 
 
 def _own_deed(found: Found, force: Force, supposed: bool) -> str | None:
     assert found.spec is not None
     if force.negated:
+        if found.spec.verb == "H" and (re.search(r"\b(?:can|could)\b", force.spoken) or re.search(r"\bbe able to$", force.last)):
+            return None  # 'Paris can't hold'
         if found.spec.verb != "-" or found.spec.unit != UNKNOWN:
             return "refuse"
         return None if supposed or re.search(r"\b(?:can|could|able)\b", force.last) else "dmz"
     if supposed or re.search(r"\bif (?:you and )?i\b|\bwant me to\b|\bmind\b", f"{force.words} {force.after}"):
         return None
-    if _accepts(force):
+    if f.accepts(force) or (found.asked and f.ACCEPT_AFTER.search(force.after)):
         return "accept"
-    return "promise" if f.PROMISE.search(force.words) or re.search(r"\bwill(?= |$)", force.last) else "inform"
-
-
-def _accepts(force: Force) -> bool:
-    return bool(f.ACCEPT_FIRST.search(force.words) or f.ACCEPT.search(force.words))
+    return "promise" if f.PROMISE.search(force.words) or re.search(r"\bwill(?= |$)", force.last) or re.search(r"\b(?:will|can|could)\b", force.spoken) else "inform"
 
 
 def _read_zone(found: Found, force: Force, parties: Parties) -> tuple[str, dict[str, Any]] | None:
     """(kind, about) of a DMZ."""
     mutual = found.noun or force.who == "WE" or bool(found.powers)
-    kind = _pact_force(found, force)
+    kind = pact_force(found, force)
     if mutual:
         return (kind, about_dmz(parties.pact(found.powers), found.places)) if kind else None
     power = parties.of(force.who or ("ME" if re.search(f.GLAD, force.words) else "YOU"))
-    if power is None or f.PAST.search(force.last):
+    if power is None or f.PAST.search(force.last) or f.UNMEANT.search(force.words) or (force.negated and force.verb.startswith("leav")):
         return None
+    if power != parties.author and re.search(r"\bif you are\b|\bwhether\b", force.last):
+        return None  # 'depends if you are leaving Tyrolia'
     about = about_dmz([power], found.places)
     if power == parties.author:
         hypothetical = bool(re.search(r"\b(if|unless|when|whether)\b", force.last))
-        return None if hypothetical else ("refuse" if force.negated else "accept" if _accepts(force) else "promise", about)
+        return None if hypothetical else ("refuse" if force.negated else "accept" if f.accepts(force) else "promise", about)
     if power in parties.others:
         return None if force.negated else ("propose", about)
     return None
-
-
-_NOBODY = re.compile(r"\b(?:anyone|anybody|who|has|thought|supposed|was|were|did|had)\b")
-
-
-def _pact_force(found: Found, force: Force) -> str | None:
-    """propose, accept, refuse or nothing, of something mutual."""
-    if f.UNMEANT.search(force.words) or _OTHERS.search(force.words) or (_NOBODY.search(force.last) and not f.STRONG.search(force.words)):
-        return None
-    if force.negated or re.search(r"\bnot\b", force.after) or (force.words.endswith("no") and found.noun):
-        return None if force.who == "YOU" and found.kind != "dmz" else "refuse"
-    reacts = re.search(r"\b(?:too|as well)\b", force.after) or re.search(r"\bi (?:vote|voted|am voting)\b|^voted\b", force.words)
-    if f.STRONG.search(force.words):
-        return "accept" if reacts and not force.question else "propose"
-    if reacts or _accepts(force) or (f.ACCEPT_AFTER.search(force.after) and not force.question):
-        return "accept"
-    if f.WEAK.search(force.words + ("?" if force.question else "")):
-        return "propose"
-    if re.search(r"\b(vote|voting) for\b", force.words):
-        return "accept" if "will" in force.words else "propose"
-    stated = not force.last or (force.who == "WE" and found.kind == "dmz")
-    return "propose" if stated and found.kind in ("dmz", "draw") else None
 
 
 def _read(found: Found, force: Force, parties: Parties) -> list[tuple[str, dict[str, Any]]]:
@@ -225,7 +229,7 @@ def _read(found: Found, force: Force, parties: Parties) -> list[tuple[str, dict[
     if found.kind == "dmz":
         read = _read_zone(found, force, parties)
         return [read] if read else []
-    kind = _pact_force(found, force)
+    kind = pact_force(found, force)
     if not kind:
         return []
     if found.kind == "draw":
@@ -233,7 +237,7 @@ def _read(found: Found, force: Force, parties: Parties) -> list[tuple[str, dict[
     powers = parties.pact(found.powers, found.places)
     of_others = parties.author not in powers or len(powers) < 2 or force.who in set(POWERS) - {parties.you}
     together = force.who in ("", "YOU") and force.question and re.search(r"\b(?:interested in|up for|down for|fancy|want to|how about)\b", force.words)
-    both = not found.deed or force.who == "WE" or together or re.search(r"\byou (?:\w+ )?and (?:i|me)\b|\bwith (?:you|me)\b", f"{force.words} {force.after}")
+    both = not found.deed or force.who == "WE" or together or re.search(r"\byou (?:\w+ )?and (?:i|me)\b|\btime to$|\bwith (?:you|me)\b", f"{force.words} {force.after}")
     if of_others or not both:
         return []
     return [(kind, about_alliance(powers, foe)) for foe in found.places or (None,)]
@@ -277,7 +281,7 @@ def _called(sentence: Sequence[Token], others: tuple[AgentID, ...]) -> list[Toke
 def _goes_on(between: Sequence[Token]) -> bool:
     """Whether what follows is said with the force of what came before: '… and move Vienna to Trieste'."""
     joined = any(t.word in ("and", "then") for t in between)
-    return all(t.word in _JOINTS or len(t.word) < 2 or (joined and t.kind in ("MOVE", "PUT")) for t in between)
+    return all(t.word in _JOINTS or (len(t.word) < 2 and t.kind != "ME") or (joined and t.kind in ("MOVE", "PUT")) for t in between)
 
 
 _JOINTS = {"and", "then", "also", "or", "to", "with"}

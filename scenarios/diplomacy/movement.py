@@ -43,12 +43,32 @@ class Situation:
 
 def settle(situation: Situation, given: Mapping[str, bool] = MappingProxyType({})) -> Known:
     """Every decision of the situation, answered; those `given` are taken as they are."""
-    known: Known = dict(given)
+    known: Known = dict(given) if given else _at_once(situation)
     pending = [f"{army}~" for army in situation.chains] + list(situation.against) + list(situation.moves)
     while pending := _follow(situation, known, pending):
         core = _first_circle(situation, known, pending)
         convoys = [decision for decision in core if decision.endswith("~")]
         known.update(dict.fromkeys(convoys, False) if convoys else dict.fromkeys(core, True))
+    return known
+
+
+def _at_once(s: Situation) -> Known:
+    """The answers that wait for no other, most of most phases: what `_answer` says of them, without asking it one by one."""
+    known: Known = {}
+    units, moves, arrivals, supports, chains = s.units, s.moves, s.arrivals, s.move_supports, s.chains
+    for supporter in s.against:
+        if supporter not in arrivals:
+            known[supporter] = True  # nobody attacks it
+    for target, movers in arrivals.items():
+        first = movers[0]
+        if len(movers) == 1 and target not in units:
+            if first not in chains:
+                known[first] = True  # nobody there and nobody else comes
+            continue
+        alone = [mover for mover in movers if mover not in supports and mover not in chains]
+        stays = target in units and (target not in moves or (len(movers) == 1 and first in s.opposite))
+        if stays or (len(alone) == len(movers) > 1 and s.opposite.get(target) not in movers):
+            known.update(dict.fromkeys(alone, False))  # one against one that stays, or each as strong as the others
     return known
 
 
@@ -144,6 +164,8 @@ def _arrives(s: Situation, known: Known, mover: str) -> bool | None:
     if under_way and target not in s.units and len(s.arrivals[target]) == 1:
         return True  # nobody there and nobody else comes: most moves
     supporters = s.move_supports.get(mover, _NONE)
+    if under_way and not supporters and target in s.moves and len(s.arrivals[target]) == 1 and mover not in s.opposite:
+        return known.get(target)  # units in a line: it arrives if the one before it leaves
     least, most = _strength(known, supporters) if supporters else (1, 1)
     bar, high_bar = 0, 0  # what must be exceeded: at least, at most
     occupant = s.units.get(target)
@@ -170,7 +192,8 @@ def _attack_on(s: Situation, known: Known, mover: str, owner: str) -> tuple[int,
 
 def _hold(s: Situation, known: Known, province: str, attacker: str) -> tuple[int, int]:
     """Strength of a unit that stays: its defence if it meets the attacker head-to-head, else its hold strength (1 for a failed mover)."""
-    return _strength(known, (s.defences if attacker in s.opposite else s.hold_supports).get(province, _NONE))
+    supporters = (s.defences if attacker in s.opposite else s.hold_supports).get(province)
+    return _strength(known, supporters) if supporters else (1, 1)
 
 
 def _prevent(s: Situation, known: Known, rival: str) -> tuple[int, int]:
@@ -179,7 +202,8 @@ def _prevent(s: Situation, known: Known, rival: str) -> tuple[int, int]:
     lost = known.get(s.opposite[rival]) if rival in s.opposite else False
     if under_way is False or lost is True:
         return 0, 0
-    least, most = _strength(known, s.move_supports.get(rival, _NONE))
+    supporters = s.move_supports.get(rival)
+    least, most = _strength(known, supporters) if supporters else (1, 1)
     return (least if under_way and lost is False else 0), most
 
 
@@ -213,20 +237,27 @@ def _reads(s: Situation, known: Known, decision: str) -> list[str]:
 
 def situation_of(units: Occupants, orders: Mapping[str, Order], routes: Mapping[str, Sequence[frozenset[str]]]) -> Situation:
     """Index legal orders (by province; a unit without one holds). `routes`: armies that go by convoy, with their open routes."""
-    moves = {province: order.target[:3] for province, order in orders.items() if order.kind == "move" and order.target}
+    moves: dict[str, str] = {}
+    landings: dict[str, str] = {}
     arrivals: dict[str, list[str]] = {}
-    for mover, target in moves.items():
-        arrivals.setdefault(target, []).append(mover)
-    opposite = {m: t for m, t in moves.items() if moves.get(t) == m and m not in routes and t not in routes}
+    supports: list[tuple[str, Order]] = []
+    for province, order in orders.items():
+        if order.kind == "move" and order.target:
+            moves[province], landings[province] = order.goal, order.target
+            if order.goal in arrivals:
+                arrivals[order.goal].append(province)
+            else:
+                arrivals[order.goal] = [province]
+        elif order.kind == "support":
+            supports.append((province, order))
+    opposite = {m: t for m, t in moves.items() if t in moves and moves[t] == m and m not in routes and t not in routes}
     move_supports: dict[str, list[str]] = {}
     hold_supports: dict[str, list[str]] = {}
     against: dict[str, str] = {}
-    for province, order in orders.items():
-        if order.kind == "support" and order.other and matches(order, orders.get(order.other[2:5])):
-            origin = order.other[2:5]
-            (move_supports if order.target else hold_supports).setdefault(origin, []).append(province)
-            against[province] = (order.target or origin)[:3]
-    landings = {province: orders[province].target or "" for province in moves}
+    for province, order in supports:
+        if matches(order, orders.get(order.origin)):
+            (move_supports if order.target else hold_supports).setdefault(order.origin, []).append(province)
+            against[province] = order.goal or order.origin
     allowed = {
         mover: [supporter for supporter in supporters if units[supporter][0] != units[moves[mover]][0]]
         for mover, supporters in move_supports.items() if moves[mover] in units
@@ -240,5 +271,5 @@ def matches(order: Order, other: Order | None) -> bool:
         return other is None or other.kind != "move"
     if other is None or other.kind != "move" or other.target is None:
         return False
-    return other.target[:3] == order.target[:3] and (len(order.target) == 3 or other.unit[0] == "A" or other.target == order.target)
+    return other.goal == order.goal and (len(order.target) == 3 or other.unit[0] == "A" or other.target == order.target)
 

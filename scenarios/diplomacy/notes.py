@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agents.types import JSON
-from scenarios.diplomacy.board import Board
+from scenarios.diplomacy.board import FIRST_YEAR, Board
 from scenarios.diplomacy.commitments import entered, kept, matches
 from scenarios.diplomacy.map import POWERS
 from scenarios.diplomacy.orders import legal_orders
@@ -23,7 +23,9 @@ from sociallm.conversation import AgentID
 
 LIMITS = {"pending": 24, "offers": 24, "agreed": 48, "said": 48, "stood": 75, "saying": 8}  # entries kept, the newest
 HONESTY = 0.8  # of a seat of which YAML does not say it
+# What one deed does to trust, set by hand: one broken word costs what three kept ones earned. FADE: how far, each phase, it goes back to 0.5.
 KEPT, BROKEN, HELPED, ATTACKED, FADE = 0.1, -0.3, 0.05, -0.15, 0.02
+HEARSAY = 1 / 3  # what a plan that was only told counts beside a word that was given
 DMZ_PHASES = 3  # movement phases for which a DMZ is meant
 
 
@@ -73,7 +75,7 @@ def judge(notes: Mapping[str, Any], me: AgentID, recent: Sequence[Mapping[str, A
     for deal in notes["agreed"]:
         if deal["by"] == me or deal["by"] not in POWERS:
             continue
-        weight = 1.0 if deal["firm"] else 1 / 3
+        weight = 1.0 if deal["firm"] else HEARSAY
         verdict = _kept(deal["about"], orders.get(deal["by"], ()), mine)
         if verdict is False:
             broken.append(deal)
@@ -118,4 +120,4 @@ def _lasts(deal: Mapping[str, Any], board: Board) -> bool:
 
 def _count(phase: str) -> int:
     """Movement phases since spring 1901."""
-    return 2 * (int(phase[1:-1]) - 1901) + (phase[0] == "F")
+    return 2 * (int(phase[1:-1]) - FIRST_YEAR) + (phase[0] == "F")

@@ -17,7 +17,7 @@ from scenarios.diplomacy.convoys import landings, routes
 from scenarios.diplomacy.map import COASTS, KINDS, PLACES, fleet_neighbours, neighbours, reach
 from scenarios.diplomacy.rules import STANDARD, Rules
 
-Occupants = Mapping[str, tuple[str, str, str]]  # province → (power, 'A' or 'F', place) of the unit in it
+Occupants = Mapping[str, tuple[str, str]]  # province → (power, unit) of the unit in it
 
 _PLACE = r"[A-Z]{3}(?:/[A-Z]{2})?"
 _FORM = re.compile(
@@ -26,6 +26,8 @@ _FORM = re.compile(
 _LONGEST = 60  # characters; 'F STP/NC S F NWY/NC - STP/NC' has 28
 _PLACE_SET = frozenset(PLACES)
 _SEAS = frozenset(province for province, kind in KINDS.items() if kind == "sea")
+_NO_FLEETS: frozenset[str] = frozenset()
+NOBODY = ("", "")  # who stands in an empty province
 _KINDS = {"H": "hold", "B": "build", "D": "remove", "-": "move", "R": "retreat", "S": "support", "C": "convoy"}
 
 
@@ -45,10 +47,32 @@ class Order:
     target: str | None = None
     other: str | None = None
     via: bool = False
+    # what a phase asks of an order many times, worked out once: an order is read once, however often it is given
     province: str = field(init=False, compare=False, repr=False)  # of the ordered unit; '' for a waived build
+    origin: str = field(init=False, compare=False, repr=False)  # province of `other`, or ''
+    goal: str = field(init=False, compare=False, repr=False)  # province of `target`, or ''
+    plain: bool = field(init=False, compare=False, repr=False)  # see `_is_plain`
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "province", self.unit[2:5])
+        put = object.__setattr__
+        put(self, "province", self.unit[2:5])
+        put(self, "origin", self.other[2:5] if self.other else "")
+        put(self, "goal", self.target[:3] if self.target else "")
+        put(self, "plain", _is_plain(self))
+
+
+def _is_plain(order: Order) -> bool:
+    """Whether a movement order is legal as it stands wherever the units that it names are on the board, each with its coast: nobody in it
+    needs a convoy. So are most; the others ask `check_movement`, which says the same of these."""
+    kind, place = order.unit[:1], order.unit[2:]
+    if order.kind == "hold":
+        return True
+    if order.kind == "move" and order.target and not order.via:
+        return order.target in neighbours(kind, place)
+    if order.kind != "support" or not order.other or order.origin == order.province:
+        return False
+    in_reach = (order.goal or order.origin) in reach(kind, place)
+    return in_reach and (order.target is None or can_go(order.other, order.target, _NO_FLEETS))
 
 
 def parse_order(text: str) -> Order:
@@ -93,9 +117,9 @@ def format_order(order: Order) -> str:
 
 # ---- the board as orders see it -----------------------------------------------------------------------------------
 
-def occupants(board: Board) -> dict[str, tuple[str, str, str]]:
+def occupants(board: Board) -> dict[str, tuple[str, str]]:
     """Who stands where, dislodged units left out."""
-    return {unit[2:5]: (power, unit[0], unit[2:]) for power, units in board.units.items() for unit in units}
+    return {unit[2:5]: (power, unit) for power, units in board.units.items() for unit in units}
 
 
 def fleets_at_sea(units: Occupants) -> frozenset[str]:
@@ -114,9 +138,9 @@ def arrival_place(kind: str, place: str, target: str) -> str | None:
     return coasts[0] if len(coasts) == 1 else None  # the only coast in reach is taken (DATC 4.B.2)
 
 
-def can_go(unit: tuple[str, str, str], target: str, fleets: frozenset[str], without: str = "") -> bool:
+def can_go(unit: str, target: str, fleets: frozenset[str], without: str = "") -> bool:
     """Whether a unit could move to a province or place, by itself or over `fleets` (less one); an open coast counts (DATC 4.B.4)."""
-    _, kind, place = unit
+    kind, place = unit[0], unit[2:]
     if target[:3] == place[:3]:
         return False
     if kind == "A":
@@ -130,10 +154,10 @@ def check_movement(
     order: Order, power: str, units: Occupants, fleets: frozenset[str], rules: Rules = STANDARD
 ) -> tuple[Order, str]:
     """(the order with coasts settled, '') if it is legal, otherwise (it as it was, why not)."""
-    unit = units.get(order.province)
-    if unit is None or unit[1] != order.unit[0]:
+    owner, unit = units.get(order.province, NOBODY)
+    if not unit or unit[0] != order.unit[0]:
         return order, f"there is no {order.unit[:5]}; order a unit that is on the board"
-    owner, kind, place = unit
+    kind, place = unit[0], unit[2:]
     if owner != power:
         return order, f"{order.unit[:5]} belongs to {owner}; order your own units"
     if order.kind == "hold":
@@ -165,16 +189,15 @@ def _check_move(order: Order, kind: str, place: str, fleets: frozenset[str]) -> 
     return (order if target == order.target else replace(order, target=target)), ""
 
 
-def _why_no_support(order: Order, unit: tuple[str, str, str], units: Occupants, fleets: frozenset[str]) -> str:
+def _why_no_support(order: Order, unit: str, units: Occupants, fleets: frozenset[str]) -> str:
     assert order.other is not None
-    _, kind, place = unit
-    origin = order.other[2:5]
-    other = units.get(origin)
-    if other is None or other[1] != order.other[0]:
+    kind, place = unit[0], unit[2:]
+    _, other = units.get(order.origin, NOBODY)
+    if other[:1] != order.other[0]:
         return f"there is no {order.other[:5]} to support"
-    if origin == place[:3]:
+    if order.origin == order.province:
         return "a unit cannot support itself"
-    goal = (order.target or origin)[:3]
+    goal = order.goal or order.origin
     if goal not in reach(kind, place):
         return f"{order.unit} cannot go to {goal}, so it cannot support there"
     # a fleet cannot carry the army it supports, so a route over the supporter does not make the move possible (DATC 6.D.31)
@@ -183,17 +206,17 @@ def _why_no_support(order: Order, unit: tuple[str, str, str], units: Occupants, 
     return ""
 
 
-def _why_no_convoy(order: Order, unit: tuple[str, str, str], units: Occupants, fleets: frozenset[str], rules: Rules) -> str:
+def _why_no_convoy(order: Order, unit: str, units: Occupants, fleets: frozenset[str], rules: Rules) -> str:
     assert order.other is not None and order.target is not None
-    sea = unit[2][:3]
-    if unit[1] != "F" or sea not in fleets:
+    sea = order.province
+    if unit[0] != "F" or sea not in fleets:
         return "only a fleet at sea can convoy"
-    other = units.get(order.other[2:5])
-    if other is None or other[1] != "A" or order.other[0] != "A":
-        return f"there is no army {order.other[2:5]} to carry"
-    if rules.needless_convoys == "taken" or order.target[:3] in landings(order.other[2:5], fleets).get(sea, ()):
+    _, other = units.get(order.origin, NOBODY)
+    if other[:1] != "A" or order.other[0] != "A":
+        return f"there is no army {order.origin} to carry"
+    if rules.needless_convoys == "taken" or order.goal in landings(order.origin, fleets).get(sea, ()):
         return ""
-    return f"no route from {order.other[2:5]} to {order.target[:3]} needs the fleet in {sea}"
+    return f"no route from {order.origin} to {order.goal} needs the fleet in {sea}"
 
 
 # ---- all legal orders ---------------------------------------------------------------------------------------------
@@ -237,14 +260,15 @@ def _legal_movement(unit: str, units: Occupants, fleets: frozenset[str]) -> list
     orders += [f"{unit} - {target}" for target in neighbours(kind, place)]
     if kind == "A":
         orders += [f"{unit} - {target} VIA" for target in routes(province, fleets)]
-    for origin, (_, other_kind, other_place) in units.items():
+    for origin, (_, other) in units.items():
         if origin == province:
             continue
         if origin in in_reach:
-            orders.append(f"{unit} S {other_kind} {other_place}")
+            orders.append(f"{unit} S {other}")
+        other_kind, other_place = other[0], other[2:]
         alone = reach(other_kind, other_place)
         if not in_reach.isdisjoint(alone):
-            start = f"{unit} S {other_kind} {other_place} - "
+            start = f"{unit} S {other} - "
             orders += [start + target for target in neighbours(other_kind, other_place) if target[:3] in in_reach]
         if other_kind == "A" and routes(origin, fleets):
             orders += _legal_around_convoy(unit, origin, in_reach, alone, fleets)

@@ -45,10 +45,14 @@ class UnitRef:
         return f"{kind} {self.place}"
 
 
-_CARRIED = {"move", "moves", "moving", "send", "sends", "sending", "order", "orders", "ordering", "bring", "brings", "bringing"}
-_TOWARDS = {"get", "gets", "getting", "come", "coming", "open", "opening", "set", "aim", "aiming", "drop"}  # 'get Smyrna' orders nothing
+CARRIED = {"move", "moves", "moving", "send", "sends", "sending", "order", "orders", "ordering", "bring", "brings", "bringing"}
+_TOWARDS = set(  # 'get Smyrna' orders nothing
+    "get gets getting come coming set aim aiming drop walk swing swinging slide sliding shift shifting rotate rotating return returning "
+    "dive roll rolling nip squeeze dash fall falling pull pulling pop popping push pushing".split()
+)
 
 _FOR = {"come", "coming", "aim", "aiming"}
+
 
 
 class Sentence:
@@ -92,7 +96,7 @@ class Sentence:
             return self.kind(i), i + 1
         if self.kind(i) == "POWER" and (self.word(i + 1) == "'s" or self.kind(i + 1) in ("UNIT", "PLACE")):
             return self.t[i].value, i + 1 + (self.word(i + 1) == "'s")
-        if self.word(i) in ("his", "her", "their", "its", "one", "that", "this") or (self.word(i) == "a" and self.kind(i + 1) == "UNIT"):
+        if self.word(i) in ("his", "her", "their", "its", "one", "that", "this") or (self.word(i) in ("a", "an") and self.kind(i + 1) == "UNIT"):
             return "", i + 1
         return "", i
 
@@ -109,14 +113,6 @@ class Sentence:
         return i + 1 if self.word(i) == "via" else i
 
     # patterns ---------------------------------------------------------------------------------------------------------
-
-    def deed(self, i: int) -> Found | None:
-        """The order or support that starts at token i, the longest-standing patterns first."""
-        for pattern in (self.support, self.convoy, self.helped, self.bounce, self.put, self.move):
-            found = pattern(i)
-            if found:
-                return found
-        return None
 
     def support(self, i: int) -> Found | None:
         first, negated, j = None, False, i
@@ -147,13 +143,19 @@ class Sentence:
         helps = self.word(i) in HELP
         if not helps and (self.kind(i) != "SUP" or self.word(i - 1) in ("cut", "cuts", "cutting", "his", "their", "potential")):
             return None  # support given already, or cut
+        if self.word(i + 1) == "from" and not helps:  # 'support from Galicia to Rumania'
+            by = self.unit(i + 2)
+            goal = self.target(by.end) if by else None
+            return Found("support", i, goal[1], Spec(by.text, "S", UNKNOWN, goal[0]), asked=True) if by and goal else None
         whom = self.kind(i + 1) in ("ME", "YOU") and helps
+        told = any(self.kind(k) in ("POWER", "ME", "YOU", "WE") or self.word(k) in ("they", "he") for k in range(max(0, i - 5), i))
+        owner = "" if told or not whom else "YOU" if self.kind(i + 1) == "ME" else "ME"
         j = self.skip(i + 1 + whom, ("MOVE",), ("to",), most=2)
         j = self.skip(j, ("TO",), ("in",), most=2)
         if self.kind(j) != "PLACE" or j == i + 1 + whom:
             return None
         noun = not whom and not self.word(i).endswith(("ing", "s"))
-        return Found("support", i, j + 1, Spec(UNKNOWN, "S", UNKNOWN, self.t[j].value), asked=noun)
+        return Found("support", i, j + 1, Spec(UNKNOWN, "S", UNKNOWN, self.t[j].value), owner=owner, asked=noun)
 
     def bounce(self, i: int) -> Found | None:
         """'bounce in Galicia', 'bounce Russia out of Sweden', 'bounce Galicia', 'a Galicia bounce': a move there."""
@@ -162,7 +164,9 @@ class Sentence:
         if self.kind(i) != "BOUNCE":
             return None
         j = self.skip(i + 1, ("POWER", "ME", "YOU", "WE", "WITH"), ("him", "them", "again", "each", "other", "and"), most=4)
-        alone = any(self.kind(k) == "POWER" or self.word(k) in ("him", "them") for k in range(i + 1, j))
+        if self.kind(j - 1) == "WITH":
+            return None  # 'bounce with Ruhr' names whom, not where
+        alone = any(self.kind(k) in ("POWER", "YOU", "ME") or self.word(k) in ("him", "them") for k in range(i + 1, j)) and self.kind(i + 1) != "WITH"
         j += self.word(j) in ("in", "at", "on", "outof", "over")
         if self.kind(j) != "PLACE":
             return None
@@ -188,6 +192,9 @@ class Sentence:
         """The rest of a support or convoy after its verb: whom, where to, and with what."""
         if self.word(j) == "with" and self.kind(j + 1) == "PLACE":
             return None  # 'support with Rumania': whom is not said
+        aimed = verb == "S" and self.word(j) == "to" and self.kind(j + 1) == "PLACE"
+        aimed &= self.kind(j + 2) not in ("TO", "HOLD", "MOVE", "AUX", "UNIT", "PLACE") or self.word(j + 2) == "please"
+        noun = aimed and first is None and self.kind(start - 1) not in ("ME", "AUX") and self.word(start) == "support" and self.word(start - 1) != "to"
         j = (
             self.skip(j, ("HOLD",), ("for", "of", "to", "with", "an", "a", "attack", "on", "movement"), most=3)
             if self.kind(j) != "UNIT"
@@ -195,9 +202,11 @@ class Sentence:
         )
         other = self.unit(j)
         if other is None and self.kind(j) in ("ME", "YOU"):
-            other = UnitRef("?", "?", self.kind(j), j + 1)
+            sent = self.unit(j + 1)
+            other = sent if sent and self.target(sent.end) else UnitRef("?", "?", self.kind(j), j + 1)  # 'support you Bel - Hol'
             if self.word(j + 1) == "in" and self.kind(j + 2) == "PLACE":
-                return Found("support", start, j + 3, Spec(first.text if first else UNKNOWN, "S", UNKNOWN, self.t[j + 2].value), negated=negated)
+                aims, end = self.places(j + 2)
+                return Found("support", start, end, Spec(first.text if first else UNKNOWN, "S", UNKNOWN, aims[0]), aims, negated=negated)
         if other is None and self.kind(j) == "POWER":
             other = UnitRef("?", "?", self.t[j].value, j + 1)
         if other is None:
@@ -210,9 +219,11 @@ class Sentence:
         if target is None and self.kind(move) == "PLACE" and move > end and any(self.kind(k) == "MOVE" for k in range(end, move)):
             target = self.t[move].value, move + 1
         goals: tuple[str, ...] = ()
+        if aimed and target is None and verb == "S":  # 'my support to Galicia from Warsaw'
+            other, target = UnitRef("?", "?", "", end), (other.place, end)
         if target:
             goal, end = target
-            if other.text == UNKNOWN and self.kind(end) != "TO":
+            if other.text == UNKNOWN and self.kind(end) != "TO" and self.kind(end - 1) == "PLACE" and not aimed:
                 goals, end = self.places(end - 1)  # 'support you into Constantinople and Serbia'
         else:
             goal, end = "", self.skip(end, ("HOLD",), ("to",), most=2) if "HOLD" in (self.kind(end), self.kind(end + 1)) else end
@@ -229,7 +240,7 @@ class Sentence:
             kind = by.text
         helped = other.text if verb == "S" or other.kind != "?" else f"A {other.place}"
         spec = Spec(kind, verb, helped, goal)
-        return Found("support" if verb == "S" else "order", start, end, spec, goals if verb == "S" else (), owner=by.owner if by else "", negated=negated)
+        return Found("support" if verb == "S" else "order", start, end, spec, goals if verb == "S" else (), owner=by.owner if by else "", negated=negated, asked=noun)
 
     def move(self, i: int) -> Found | None:
         kind = self.kind(i)
@@ -255,6 +266,8 @@ class Sentence:
         if target:
             end = self.by_convoy(target[1])
             return Found("order", i, end, Spec(ref.text, "-", "", target[0], end > target[1]), owner=ref.owner, negated=negated)
+        if self.word(i - 1) in ("use", "using") and self.kind(ref.end) == "MOVE" and self.kind(ref.end + 1) == "PLACE":
+            return Found("order", i, ref.end + 2, Spec(ref.text, "-", "", self.t[ref.end + 1].value), owner=ref.owner)  # 'use fleet take Rum'
         j = self.skip(ref.end, ("AUX", "NEG"))
         if self.kind(j) == "HOLD":
             return Found("order", i, j + 1, Spec(ref.text, "H"), owner=ref.owner, negated=negated)
@@ -267,7 +280,8 @@ class Sentence:
         if not ref:
             return None
         stays = self.kind(ref.end) == "HOLD"
-        if self.kind(i) == "KEEP" and not stays and not (j > i + 1 and self.word(i).startswith("stay")):
+        stood = self.word(i) in ("keep", "keeping", "leave", "leaving") and ref.kind != "?" and ref.place != "?" and self.kind(ref.end) != "FREE"
+        if self.kind(i) == "KEEP" and not stays and not stood and not (j > i + 1 and self.word(i).startswith("stay")):
             return None
         if self.target(ref.end):
             return None
@@ -275,11 +289,13 @@ class Sentence:
 
     def going(self, i: int) -> Found | None:
         """'move to Galicia', 'take Rumania with my army in Budapest'; no unit said: '? ? - GAL'."""
-        it = self.word(i) in _CARRIED and self.word(i + 1) == "it"
+        it = self.word(i) in CARRIED and self.word(i + 1) == "it"
         aside = ("it", "north", "south", "east", "west") if it else ()  # 'moving it south to Portugal'
         j = self.skip(i + 1, ("MOVE", "TO"), (*aside, "in", "over", "on", "for", "after", "at", "up", "down", "of", "through"), most=3)
         pointed = self.kind(j - 1) == "TO" or self.word(j - 1) == "in" or (self.word(j - 1) == "for" and self.word(i) in _FOR)
-        if (self.word(i) in _CARRIED and j == i + 1 + it) or (self.word(i) in _TOWARDS and not pointed):
+        if self.word(i) == "open" and not pointed and self.kind(i - 1) not in ("ME", "YOU", "WE", "AUX") and self.word(i - 1) != "to":
+            return None  # 'an open North Sea'
+        if (self.word(i) in CARRIED and j == i + 1 + it) or (self.word(i) in _TOWARDS and not pointed):
             return None
         if self.kind(j) != "PLACE" or (self.kind(j + 1) in ("TO", "UNIT", "HOLD", "SUP", "CON") and self.word(j + 1) != "to"):
             return None

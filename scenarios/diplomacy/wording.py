@@ -42,6 +42,7 @@ from scenarios.diplomacy.press import UNKNOWN, act
 from sociallm.conversation import AgentID
 
 SCENARIO = ROOT / "scenarios" / "diplomacy.yaml"
+SEED = 20261121  # of the resampling and of the draws of distinct-2: the same messages give the same figures
 WORDS = 2000  # of each side, where distinct-2 is compared: it falls with the size of a text
 
 
@@ -246,7 +247,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("SOCIALLM_DATA") or ROOT.parent / "shared" / "data"))
     given = parser.parse_args(argv)
-    rng = np.random.default_rng(20261121)
+    rng = np.random.default_rng(SEED)
     try:
         runs = [*given.runs, *(played(seed, given.checkpoint, given.last_year, given.out.resolve()) for seed in given.play)]
         said = [message for run in runs for message in read_run(run)]

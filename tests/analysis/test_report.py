@@ -97,6 +97,18 @@ def test_agents_that_only_read_are_in_the_table():
     assert list(by_agent(events, tables(events))["agent"]) == ["X", "Y"]
 
 
+@pytest.mark.parametrize("words", [["report"], ["watch"], ["export", "game.json"]])
+def test_what_is_no_runs_folder_is_told_with_the_one_to_name(tmp_path, capsys, words):
+    run = write_run(tmp_path / "runs" / "game", GAME)
+    (run / "manifest.json").write_text("{}")
+    places = {run / "events.jsonl": f"this is a file; give the run's folder: {run}", tmp_path / "runs": f"a folder of 1 run, itself none; name one of them, such as {run}"}
+    for place, told in places.items():
+        before = sorted(tmp_path.rglob("*"))
+        assert main([words[0], str(place), *words[1:]]) == 2
+        said = capsys.readouterr()
+        assert said.out == "" and said.err == f"{place}: {told}\n" and sorted(tmp_path.rglob("*")) == before
+
+
 @pytest.mark.parametrize("spoil", ["missing", "damaged", "unwritable"])
 def test_a_run_that_cannot_be_read_or_written_is_one_line_and_code_2(tmp_path, capsys, spoil):
     run = tmp_path / "run"

@@ -1,6 +1,7 @@
 """What every policy of the table promises, tried on each in a world that it can play: it depends on its own turn alone."""
 
 import dataclasses
+import os
 
 import pytest
 
@@ -10,15 +11,19 @@ from agents.types import Observation, Turn
 from sandbox.chance import WORLD, stream
 from sandbox.rights import permitted
 from sandbox.schedule import Schedule
-from scenarios.table import make_environment
+from scenarios.table import WORLDS, make_environment, world, worlds
 from sociallm.checkpoint import SHIPPED
 
-PLUGINS = ("tests.sandbox.toy",)
+OWN = tuple(os.environ.get("SANDBOX_PLUGINS", "").split())  # modules of somebody who wants theirs tried; a policy plays in the worlds of these
+PLUGINS = ("tests.sandbox.toy", *OWN)
 BREAKERS = {"rogue", "crashing", "slow", "leaving"}  # the toy world's policies that break the contract, or wait, on purpose
 NAMES = sorted(set(policies(PLUGINS)) - BREAKERS)
 
 
 def world_for(name):
+    own = sorted(set(worlds(OWN)) - set(WORLDS))
+    if own and name in set(policies(OWN)) - set(POLICIES):
+        return make_environment({"name": own[0], **dataclasses.asdict(world(own[0], OWN).Options())}, OWN)
     options = {"name": "toy", "players": 3, "rounds": 2, "games": 2, "narrator": None}
     if name in POLICIES:
         options = {"name": "diplomacy", "last_year": 1901, "press_rounds": 2, "phase_ms": 600_000}

@@ -11,7 +11,7 @@ from sandbox.chance import WORLD, stream
 from sandbox.schedule import Schedule
 from scenarios.table import WORLDS, world, worlds
 
-PLUGINS = ("tests.sandbox.toy",)
+PLUGINS = ("tests.sandbox.toy", *os.environ.get("SANDBOX_PLUGINS", "").split())
 DATA = Path(os.environ.get("SOCIALLM_DATA", Path(__file__).resolve().parents[2].parent / "shared" / "data"))
 STEPS = 60
 HOSTILE_MOVES = [

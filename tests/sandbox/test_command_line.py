@@ -93,8 +93,12 @@ def test_a_torn_log_is_printed_up_to_the_tear(capsys, tmp_path):
     folder, events, _ = run(capsys, tmp_path)
     log = folder / "events.jsonl"
     log.write_bytes(log.read_bytes()[:-2])
+    said = shown(capsys, folder, code=2)  # sealed when it was whole
+    assert len(said.out.splitlines()) == 1 + len(events) - 1 and "torn" in said.err and "manifest.json" in said.err
+    manifest = json.loads((folder / "manifest.json").read_text()) | {"ended": None}  # as a kill leaves it
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     said = shown(capsys, folder)
-    assert len(said.out.splitlines()) == 1 + len(events) - 1 and "torn" in said.err
+    assert len(said.out.splitlines()) == 1 + len(events) - 1 and "torn" in said.err and said.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(("arguments", "part"), [(["nowhere"], "nowhere"), ([".", "--kind", "gossip"], "gossip")])
@@ -133,3 +137,85 @@ def test_progress_tells_the_time_left_by_the_share_behind_since_this_session_too
     lines = told_lines([(step, 0, "", 0.5 + step / 40) for step in range(4)])
     # after 5 s a fortieth more than at the first step, 0.475 left: 95 s; after 10 s three fortieths, 0.425 left: 56.7 s
     assert [line.split("  ")[-1] for line in lines] == ["1:35 left", "0:57 left"]
+
+
+NOT_THERE = {
+    "agent": (["--agent", "p1"], "--agent 'p1': no such agent in this log; there are P0, P1, P2, P3; did you mean P1?"),
+    "pair": (["--pair", "P0", "P9"], "--pair 'P9': no such agent in this log; there are P0, P1, P2, P3"),
+    "one twice": (["--pair", "P0", "P0", "--kind", "end"], "--pair P0 P0: one agent named twice; expected two"),
+    "channel": (["--channel", "P1-P0"], "there are ALL, P0-P1, P0-P2, P0-P3, P1-P2, P1-P3, P2-P3; did you mean P0-P1?"),
+    "step": (["--agent", "P1", "--step", "99"], "--step 99: no such step in this log; expected 0 to 5"),
+    "kind": (["--kind", "memroy"], "--kind memroy: unknown; expected one of intervention, step,"),
+    "two kinds": (["--kind", "message", "delivery"], "'delivery' stands alone; give --kind once for each kind: --kind message --kind delivery"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_THERE)
+def test_what_a_log_does_not_have_is_told_with_what_it_has(capsys, tmp_path, name):
+    folder, _, _ = run(capsys, tmp_path)
+    words, told = NOT_THERE[name]
+    said = shown(capsys, folder, *words, code=2)
+    assert said.err.startswith("sandbox: ") and told in said.err and said.err.count("\n") == 1 and not said.out
+
+
+def test_what_did_not_happen_in_a_run_is_told_and_no_error(capsys, tmp_path):
+    folder, events, _ = run(capsys, tmp_path)
+    assert not {"memory", "fault"} & {event.kind for event in events}
+    assert shown(capsys, folder, "--kind", "memory").err == "sandbox: no memory events: no seat of this run has a model\n"
+    assert shown(capsys, folder, "--kind", "fault", "--step", "1").err.startswith("sandbox: no fault events: ")
+    said = shown(capsys, folder, "--kind", "end", "--agent", "P1")  # all of it is there, not all at once
+    assert said.err == "sandbox: no event is all of what was asked for; leave one of the options out\n" and not said.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("run seed=3 scenarios/liars.yaml", "'scenarios/liars.yaml' is no key=value; the scenario comes first: run scenarios/liars.yaml seed=3"),
+        ("run seed=3 hosts=1", "'seed=3' is a setting; the scenario comes first: run scenarios/liars.yaml seed=3 hosts=1"),
+        ("run scenarios/liars.yaml seed=2 scenarios/market.yaml", "'scenarios/market.yaml' is no key=value; a run has one scenario, and settings: run scenarios/liars.yaml seed=2"),
+        ("run scenarios/liars.yaml --plugin os seed", "'seed' is no key=value; a run has one scenario, and settings: run scenarios/liars.yaml seed=3"),
+        ("run liars", "did you mean scenarios/liars.yaml?"),
+        ("run scenarios/lairs.yaml", "no such file; did you mean scenarios/liars.yaml?"),
+        ("run scenarios/liars.yaml --plugin my/beauty.py", "--plugin my/beauty.py: this names a file; name the module: --plugin my.beauty"),
+        ("run scenarios/liars.yaml environment.name=beauty", "unknown world 'beauty'; expected one of diplomacy, market, watch; one of your own comes with --plugin MODULE"),
+        ("fork RUN --at 2 --policy FRANCE scripted", "--policy 'FRANCE': expected --policy SEAT=POLICY, as in --policy FRANCE=scripted"),
+        ("fork RUN OTHER --at 2", "'OTHER' is no key=value; a fork takes one run, and settings such as seed=7"),
+        ("log --kind message delivery RUN", "give --kind once for each kind: --kind message --kind delivery"),
+    ],
+)
+def test_words_in_the_wrong_place_are_put_right_in_one_line(capsys, monkeypatch, words, told):
+    monkeypatch.chdir(ROOT)
+    assert main(words.split()) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("sandbox: ") and told in said.err and said.err.count("\n") == 1 and not said.out
+
+
+@pytest.mark.parametrize(("words", "needed"), [("run", "file"), ("fork", "run")])
+def test_settings_are_not_said_to_be_required(capsys, words, needed):
+    with pytest.raises(SystemExit, match="2"):
+        main([words])
+    assert capsys.readouterr().err.endswith(f"the following arguments are required: {needed}\n")
+
+
+def test_an_option_is_not_taken_for_another_that_begins_alike(capsys, tmp_path):
+    folder, _, _ = run(capsys, tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main(["log", str(folder), "--chan", "ALL"])
+    assert "--chan" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["resume", "replay", "fork", "log"])
+def test_what_is_no_runs_folder_is_told_with_the_one_to_name(capsys, tmp_path, command):
+    folder, _, _ = run(capsys, tmp_path)
+    found = {
+        folder.parent: f"{folder.parent}: a folder of 1 run, itself none; name one of them, such as {folder}",
+        tmp_path: f"{tmp_path}: a folder of 1 run, itself none; name one of them, such as {folder}",
+        folder / "snapshots": f"a folder in that of a run; give the run's own: {folder}",
+        tmp_path / "nowhere": "no such folder",
+    }
+    if command != "log":  # which reads a log by itself too
+        found[folder / "events.jsonl"] = f"this is a file; give the run's folder: {folder}"
+    for place, told in found.items():
+        assert main([command, str(place)]) == 2
+        said = capsys.readouterr()
+        assert said.err.startswith("sandbox: ") and told in said.err and said.err.count("\n") == 1

@@ -128,6 +128,40 @@ def test_a_wrong_line_of_the_file_is_told_even_where_another_key_is_overridden(t
     assert refused(tmp_path, "name: x\nseed: abc\n", "hosts=3").startswith("x.yaml:2: ")
 
 
+LIARS = "name: x\nenvironment:\n  name: diplomacy\n  last_year: 1904\n  honesty:\n    default: 1.0\n    ITALY: 0.0\nseats: {default: scripted}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "where", "parts"),
+    [
+        (LIARS, ("environment.last_year=1902", "environment.honesty.ITALY=2"), "override 'environment.honesty.ITALY=2': ", ["honesty.ITALY: got 2.0", "0 (a lie"]),
+        (LIARS, ("environment.last_year=1902", "environment.honesty={ITALY: 2}"), "override 'environment.honesty={ITALY: 2}': ", ["honesty.ITALY"]),
+        (LIARS, ("environment.last_year=1902", "environment.honesty.ITALIA=1"), "override 'environment.honesty.ITALIA=1': ", ["no such power", "did you mean ITALY?"]),
+        (LIARS, ("environment.last_year=3",), "override 'environment.last_year=3': ", ["from 1901"]),
+        (LIARS, ("seed=1", "environment.last_year.x=3"), "x.yaml:4, with override 'environment.last_year.x=3': ", ["a group of settings"]),
+        (LIARS.replace("0.0", "2"), ("environment.last_year=1902", "environment.honesty.FRANCE=1"), "x.yaml:7: ", ["honesty.ITALY: got 2.0"]),
+        (LIARS.replace("0.0", "2"), ("environment.honesty={FRANCE: 1}",), "x.yaml:7: ", ["honesty.ITALY: got 2.0"]),
+        (LIARS.replace("0.0", "lies"), ("environment.last_year=1902",), "x.yaml:7: ", ["environment.honesty.ITALY is 'lies'", "a number"]),
+        (LIARS.replace("    ITALY", "    ITLY"), ("environment.last_year=1902",), "x.yaml:7: ", ["AUSTRIA, ENGLAND, FRANCE", "did you mean ITALY?"]),
+        (LIARS.replace("1904", "1804"), ("environment.honesty.ITALY=1",), "x.yaml:4: ", ["last_year"]),
+        (LIARS + "game: a.json\n", ("environment={name: watch, game: b.json, honesty: {}, last_year: 1}",), "override ", ["unknown key"]),
+        ("name: x\nenvironment:\n  name: market\n  sellers: 3\n", ("environment.rounds=2", "environment.chat=loud"), "override 'environment.chat=loud': ", ["chat is 'loud'"]),
+        ("name: x\nenvironment:\n  name: market\n  cost: [1, 2]\n", ("environment.sellers=3",), "x.yaml:4: ", ["cost has 2 values"]),
+        ("name: x\nenvironment: {name: watch, game: '${game}'}\n", ("seed=2", "game=no.json"), "override 'game=no.json': ", ["no.json"]),
+        ("name: x\nenvironment: {name: watch, game: '${game}'}\nseed: 1\ngame: no.json\n", ("seed=2",), "x.yaml:4: ", ["no.json"]),
+    ],
+)
+def test_an_error_of_a_worlds_options_names_what_gave_the_option(tmp_path, text, overrides, where, parts):
+    said = refused(tmp_path, text, *overrides)
+    assert said.startswith(where) and all(part in said for part in parts), said
+
+
+@pytest.mark.parametrize(("line", "overrides", "where"), [("measure: {surprise: true}\n", ("seed=1",), "x.yaml:8: "), ("", ("measure.surprise=true",), "override ")])
+def test_surprise_is_not_measured_where_no_seat_has_a_model(tmp_path, line, overrides, where):
+    said = refused(tmp_path, GOOD + line, *overrides)
+    assert said.startswith(where) and "no seat has a model; seat one" in said
+
+
 def test_a_plug_in_that_does_not_exist_is_named(tmp_path):
     (tmp_path / "x.yaml").write_text(GOOD)
     with pytest.raises(ConfigError, match="--plugin no.such"):

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from sandbox.disk import placed, placed_folder
+from sandbox.snapshot import prune
 
 
 def place(folder, text):
@@ -51,3 +52,22 @@ def test_a_file_is_there_whole_or_as_it_was(tmp_path):
         part.write_text("half")
         raise KeyError
     assert os.listdir(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "old"
+
+
+def test_the_name_of_every_folder_made_on_the_way_is_on_disk_before_the_one_in_it(tmp_path, monkeypatch):
+    real, synced = os.fsync, []
+    monkeypatch.setattr(os, "fsync", lambda file: (synced.append(os.readlink(f"/proc/self/fd/{file}")), real(file)))
+    place(tmp_path / "runs" / "toy" / "one", "new")
+    assert synced == [str(tmp_path), str(tmp_path / "runs"), str(tmp_path / "runs" / "toy")]
+    synced.clear()
+    place(tmp_path / "runs" / "toy" / "two", "new")
+    assert synced == [str(tmp_path / "runs" / "toy")]
+
+
+def test_pruning_leaves_the_newest_three_the_one_named_the_last_and_nothing_half_done(tmp_path):
+    for name in ("start", *(f"{step:08d}" for step in range(6)), "final", "00000001.part", "00000009.part", "final.old.part"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "snapshot.json").write_text("{}")
+    (tmp_path / "snapshot.json.part").touch()
+    prune(tmp_path, but="00000000")
+    assert sorted(os.listdir(tmp_path)) == ["00000000", "00000003", "00000004", "00000005", "final", "start"]

@@ -70,6 +70,23 @@ def test_a_change_of_a_setting_is_an_intervention_and_changes_what_follows_alone
     assert [e.seq for e in again] == list(range(len(again)))
 
 
+@pytest.mark.parametrize(
+    ("words", "wished"),
+    [
+        (["--policy", "P1=guesser"], "--policy P1=guesser"),
+        (["seed=3", "--policy", "P1=guesser", "plots=false"], "seed=3, --policy P1=guesser"),
+        (["plots=false"], None),  # where it runs and what is drawn is no wish to change what happens
+        (["seed=9", "--policy", "P1=guesser"], None),  # something is changed
+        ([], None),
+    ],
+)
+def test_a_wish_that_changes_nothing_is_told(capsys, tmp_path, words, wished):
+    folder, _, _ = run(capsys, tmp_path, *GIVEN)
+    assert main(["fork", str(folder), *PLUGIN, "--at", "4", *words]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "nothing is changed" in line]
+    assert told == ([f"sandbox: nothing is changed by {wished}: in {folder} it is so already; the fork goes on as the run did"] if wished else [])
+
+
 def test_a_channel_that_is_cut_carries_nothing_more(capsys, tmp_path):
     folder, events, _ = run(capsys, tmp_path, *GIVEN)
     _, again = forked(capsys, folder, "--at", "4", "--cut", "ALL", "--cut", "P0-P1")
@@ -126,7 +143,7 @@ REFUSED = {
     "late": (["--at", "99"], "can be forked at steps 0 to 8"),
     "no step": ([], "--at is missing"),
     "stranger": (["--at", "4", "--erase", "P0:P9"], "--erase 'P0:P9'"),
-    "no channel": (["--at", "4", "--cut", "P0-P9"], "no such channel"),
+    "no channel": (["--at", "4", "--cut", "P1-P0"], "no such channel; there are ALL, P0-P1, P0-P2, P0-P3, P1-P2, P1-P3, P2-P3; did you mean P0-P1?"),
     "no message": (["--withhold", "1:P0:77"], "no such message"),
     "said before": (["--at", "4", "--withhold", "w2"], "it was sent in step 2"),
     "no policy": (["--at", "4", "--policy", "P0"], "expected SEAT=POLICY"),

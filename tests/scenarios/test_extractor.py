@@ -49,7 +49,8 @@ def test_an_annotation_that_says_no_act_is_refused_with_the_line_and_an_example(
 
 def test_every_annotation_is_an_act_in_canonical_form_about_a_human_message_of_the_right_games():
     parts = json.loads(ANNOTATIONS.read_text(encoding="utf-8"))
-    assert set(parts["held_out"]) == HELD_OUT and not set(parts["tuning"]) & HELD_OUT
+    assert set(parts["held_out"]) == HELD_OUT and not (set(parts["tuning"]) | set(parts["development"])) & HELD_OUT
+    assert not any(set(marks["read"]) & set(parts["tuning"].get(game, {"read": ()})["read"]) for game, marks in parts["development"].items())
     for games in parts.values():
         assert sum(len(marks["read"]) for marks in games.values()) >= 200
         for marks in games.values():
@@ -75,7 +76,7 @@ def test_what_the_model_wrote_is_read_as_annotated():
 
 
 @needs_games
-@pytest.mark.parametrize(("part", "least"), [("tuning", 0.87), ("held_out", 0.76)])  # measured 2026-11-21, less 0.02 and more
+@pytest.mark.parametrize(("part", "least"), [("tuning", 0.90), ("development", 0.90), ("held_out", 0.77)])  # measured 2026-11-21, less 0.02 and more
 def test_what_people_wrote_is_read_as_annotated(part, least):
     assert sum(by_game(annotated(ANNOTATIONS, DATA, part)).values(), Score()).f1 >= least
 
@@ -100,6 +101,19 @@ HUMAN_WAYS = (
     ("sure, an AI sounds good to me", {"act": "accept", "kind": "alliance", "powers": ["AUSTRIA", "ITALY"]}),
     ("Put your fleet in the Aegean", {"act": "propose", "kind": "order", "power": "ITALY", "order": "F ? - AEG"}),
     ("Russia told me they are taking Rumania", {"act": "inform", "kind": "order", "power": "RUSSIA", "order": "? ? - RUM"}),
+    ("let's keep Burgandy clear", {"act": "propose", "kind": "dmz", "powers": ["AUSTRIA", "ITALY"], "provinces": ["BUR"]}),
+    ("moving ven to tri", {"act": "inform", "kind": "order", "power": "AUSTRIA", "order": "? VEN - TRI"}),
+    ("Con Bul ofc", {"act": "inform", "kind": "order", "power": "AUSTRIA", "order": "? CON - BUL"}),
+    ("you can snap up nwy this turn", {"act": "propose", "kind": "order", "power": "ITALY", "order": "? ? - NWY"}),
+    ("I will creep into Galicia", {"act": "promise", "kind": "order", "power": "AUSTRIA", "order": "? ? - GAL"}),
+    ("help me take Bel", {"act": "ask", "kind": "support", "power": "ITALY", "order": "? ? S ? ? - BEL"}),
+    ("could I get support from Gal to Rum?", {"act": "ask", "kind": "support", "power": "ITALY", "order": "A GAL S ? ? - RUM"}),
+    ("take my support to Gal from Vienna", {"act": "inform", "kind": "support", "power": "AUSTRIA", "order": "A VIE S ? ? - GAL"}),
+    ("I won't bounce you in Swe", {"act": "promise", "kind": "dmz", "powers": ["AUSTRIA"], "provinces": ["SWE"]}),
+    ("Black bounce sounds good", {"act": "accept", "kind": "order", "power": "AUSTRIA", "order": "? ? - BLA"}),
+    ("I suspect Turkey will cover Con?", {"act": "inform", "kind": "order", "power": "TURKEY", "order": "? ? - CON"}),
+    ("I really love an AI", {"act": "propose", "kind": "alliance", "powers": ["AUSTRIA", "ITALY"]}),
+    ("kill Russia with me", {"act": "propose", "kind": "alliance", "powers": ["AUSTRIA", "ITALY"], "against": "RUSSIA"}),
 )
 
 
@@ -120,6 +134,14 @@ def test_the_words_that_players_use_are_read(text, meant):
         "I was going to go after Turkey",
         "which unit should I support into Munich?",
         "Germany and France are working together",
+        "nice job taking Belgium",
+        "do you want support into Greece?",
+        "they are down to AIR",
+        "I should have moved Vienna to Galicia",
+        "retaliation for going into Tyr",
+        "thanks for the bounce in Galicia",
+        "an open North Sea",
+        "Paris can't hold",
     ],
 )
 def test_chances_questions_of_leave_and_talk_of_others_commit_nobody(text):
@@ -147,6 +169,7 @@ WORST = (
     "A VIE - ", "and ", "north coast of ", "dmz in gal, ", "dmz between turkey and italy, ", "I will support A BUD - RUM ", "if you ", "support support ",
     "use fleet to ", "bounce with Turkey, ", "put your fleet in ", "take vie or ", "go for after into ", "ally against turkey and ", "they told me he ",
     "convoy a fleet in ", "get out of gal and ", "move back to ", "WT juggernaut AIR ", "not not ", "a war ", "draw, ",
+    "not to gal ", "tri ven ", "will creep to gal ", "burgandy ", "throw vie support ", "leave gal ", "force italy out of gal ", "when we attack turkey ",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from scenarios.diplomacy.map import (
     fleet_neighbours,
     reach,
 )
+from sociallm import corpora
 
 
 def test_the_board_has_75_provinces_14_inland_42_coastal_19_seas() -> None:
@@ -99,3 +100,7 @@ def test_no_convoy_from_inland_or_without_a_fleet_beside_the_army() -> None:
 def test_a_convoy_may_go_all_the_way_round() -> None:
     seas = frozenset({"BAR", "NWG", "NAO", "MAO", "WES", "TYS", "ION", "EAS"})
     assert routes("STP", seas)["SYR"] == (seas,)
+
+
+def test_the_corpora_know_the_same_powers() -> None:
+    assert corpora.POWERS == frozenset(POWERS)  # written twice: sociallm knows no scenario

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scenarios.recorded import MAX_BYTES, RecordedGameError, read_game
+from scenarios.diplomacy.saved import MAX_BYTES
+from scenarios.recorded import RecordedGameError, read_game
 from scenarios.watch import Options, make
 from sociallm.conversation import from_json, to_json
 from sociallm.corpora import POWERS, load

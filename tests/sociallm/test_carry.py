@@ -1,4 +1,4 @@
-"""Carried states (SCIENCE 1.8, T8): windows read one after another are one long window, and what is carried is a value of its own."""
+"""Carried states (T8): windows read one after another are one long window, and what is carried is a value of its own."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +13,10 @@ from sociallm.model import SociaLLMConfig
 from sociallm.train import TrainConfig
 
 
-def test_without_words_it_is_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_other_words_it_is_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOCIALLM_DATA", "/from/the/environment")
-    command = compose_train([])
-    assert command.model == SociaLLMConfig() and command.train == TrainConfig() and command.data == "/from/the/environment"
+    command = compose_train(["out=there"])
+    assert command.out == "there" and command.model == SociaLLMConfig() and command.train == TrainConfig() and command.data == "/from/the/environment"
 
 
 def test_words_change_what_they_name_and_nothing_else() -> None:
@@ -62,6 +63,35 @@ def test_a_wrong_word_is_refused_in_one_line(word: str, named: str, capsys: pyte
     said = capsys.readouterr()
     assert said.err.count("\n") == 1 and named in said.err and not said.out
     assert not (empty / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("train.token", "train.tokens"), ("model.widht", "model.width"), ("tokens", "train.tokens"), ("model.tokens", "train.tokens"), ("owm", "own"), ("train.Clip", "train.clip")],
+)
+def test_a_key_that_is_nearly_one_is_told_the_one_that_was_meant(key: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "data=here", "out=there", f"{key}=3"]) == 2
+    assert capsys.readouterr().err == f"python -m sociallm train: unknown key {key}; did you mean {meant}?\n"
+
+
+def test_training_writes_nowhere_that_was_not_named(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", f"data={tmp_path}"]) == 2
+    said = capsys.readouterr()
+    assert "out is not named; add out=FOLDER" in said.err and said.err.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "tokenizer"])
+@pytest.mark.parametrize("words", [["--help"], ["data=here", "-h"]])
+def test_every_command_says_what_it_takes(command: str, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, *words]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith(f"usage: python -m sociallm {command} ") and not said.err
+    if command == "train":  # every key with its default, which is taken as it stands
+        keys = dict(line.strip().split("=", 1) for line in said.out.splitlines()[1:])
+        assert keys["train.tokens"] == str(TrainConfig().tokens) and keys["model.width"] == str(SociaLLMConfig().width)
+        given = [f"{key}={value}" for key, value in keys.items() if value]
+        assert compose_train([*given, "data=here", "out=there"]) == compose_train(["data=here", "out=there"])
 
 
 def test_data_has_to_be_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

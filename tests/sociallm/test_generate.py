@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -297,6 +297,32 @@ def test_half_precision_is_near_the_model_step() -> None:
     assert 0 < float((full - half).norm() / full.norm()) < 5e-3
     with pytest.raises(ValueError, match="half precision of a model in torch.float64"):
         decoding.weights_of(model_of(), half=True)
+
+
+def test_what_half_precision_cannot_hold_is_refused_by_name() -> None:
+    """The largest number of fp16 is 65,504; what counts is a matrix with the norm before it multiplied in."""
+
+    def plain() -> Any:
+        model = model_of(layers=2, dtype=torch.float32).requires_grad_(False)
+        model.local[1].norm.weight.fill_(1.0)
+        return model
+
+    def refused(change: Callable[[Any], None]) -> str:
+        model = plain()
+        change(model)
+        decoding.weights_of(model)
+        with pytest.raises(ValueError) as caught:
+            decoding.weights_of(model, half=True)
+        return str(caught.value)
+
+    largest = plain()
+    largest.local[1].out_proj.weight[3, 4] = -65504.0
+    decoding.weights_of(largest, half=True)
+    told = refused(lambda model: model.local[1].out_proj.weight[3, 4].fill_(-65505.0))
+    assert told == "half precision of layer 1, local output: holds 65505, expected numbers up to 65,504; sample with half=False"
+    assert "of layer 0, input: holds nan" in refused(lambda model: model.local[0].in_proj.weight[0, 0].fill_(torch.nan))
+    assert "of the head: holds inf" in refused(lambda model: model.embedding.weight[5, 5].fill_(torch.inf))
+    assert "of the head: holds 80000" in refused(lambda model: (model.embedding.weight[5, 5].fill_(4e4), model.norm.weight.fill_(2.0)))
 
 
 @needs_compiler

@@ -1,6 +1,6 @@
-"""One pass over all perspectives equals a naive pass per perspective (SCIENCE 1.4, theorem and T1–T3), in float64.
+"""One pass over all perspectives equals a naive pass per perspective (T1–T3), in float64.
 
-Which test is which of the equivalence suite (SCIENCE 1.8); those without a file are here:
+Which test is which of the equivalence suite (T1–T9); those without a file are here:
 T1 one pass = naive      test_one_pass_equals_naive_passes, test_gradients_of_one_pass_equal_naive_gradients,
                          test_one_pass_in_bf16_is_as_likely_as_in_float64
 T2 barrier               test_a_hidden_message_changes_nothing
@@ -122,7 +122,7 @@ def test_gradients_of_one_pass_equal_naive_gradients(tokenizer: Tokenizer) -> No
 @pytest.mark.parametrize("fusion", ["heads", "sum"])
 @torch.no_grad()
 def test_one_pass_in_bf16_is_as_likely_as_in_float64(fusion: str, tokenizer: Tokenizer) -> None:
-    """The same weights, rounded to bf16, in either precision: mean ΔNLL ≤ 1e-3 over ten thousand tokens (SCIENCE 1.8). A token by itself is
+    """The same weights, rounded to bf16, in either precision: mean ΔNLL ≤ 1e-3 over ten thousand tokens. A token by itself is
     off by 0.01 on average: logits have eight bits."""
     half, exact = model_of(fusion, dtype=torch.bfloat16), model_of(fusion, dtype=torch.bfloat16).double()
     differences = []

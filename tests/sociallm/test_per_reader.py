@@ -1,4 +1,4 @@
-"""F1, every reader encoding for itself, equals an agent that lives through its messages token by token; float64 (SCIENCE 1.4, 1.8)."""
+"""F1, every reader encoding for itself, equals an agent that lives through its messages token by token; float64."""
 
 from __future__ import annotations
 

@@ -1,0 +1,101 @@
+// What a row says next: what it must, or a draw among the likeliest tokens, as `_choose` and `_draw` of `generate.py` have it.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <functional>
+#include <limits>
+#include <vector>
+
+#include "rows.h"
+
+namespace {
+
+template <class T> T largest(const T* x, int n) {
+    T most = -std::numeric_limits<T>::infinity();
+    int i = 0;
+    if (n >= LANES) {
+        V<T> v = load(x);
+        for (i = LANES; i + LANES <= n; i += LANES) { V<T> w = load(x + i); v = w > v ? w : v; }
+        for (int k = 0; k < LANES; k++) most = std::max<T>(most, v[k]);
+    }
+    for (; i < n; i++) most = std::max(most, x[i]);
+    return most;
+}
+
+template <class T> T log_sum(const T* x, int n) {  // log of the sum of e^x
+    T most = largest(x, n), sum = 0;
+    V<T> sums = V<T>{};
+    int i = 0;
+    for (; i + LANES <= n; i += LANES) sums += exponential(load(x + i) - most);
+    sum = total<T>(sums);
+    for (; i < n; i++) sum += std::exp(x[i] - most);
+    return most + std::log(sum);
+}
+
+// As `_draw`: of the MOST_CHOICES likeliest the smallest set that holds `top_p`, by inverse distribution function.
+template <class T> int draw(T* logits, int count, double uniform, const Task& t) {
+    struct Choice { double logit; int token; };
+    std::vector<Choice> likely;
+    std::vector<T> best, sorted;  // the likeliest of every `span` tokens that lie LANES apart
+    std::fill(logits + count, logits + up(count, LANES), -std::numeric_limits<T>::infinity());
+    int vectors = up(count, LANES) / LANES, span = std::max(1, vectors / LANES);
+    for (int first = 0; first < vectors; first += span) {
+        V<T> most = load(logits + first * LANES);
+        for (int v = first + 1; v < std::min(first + span, vectors); v++) { V<T> w = load(logits + v * LANES); most = w > most ? w : most; }
+        best.resize(best.size() + LANES);
+        store(&best[best.size() - LANES], most);
+    }
+    T least = -std::numeric_limits<T>::infinity();  // MOST_CHOICES tokens at least are as likely
+    if (best.size() >= MOST_CHOICES) {
+        sorted = best;
+        std::nth_element(sorted.begin(), sorted.begin() + (MOST_CHOICES - 1), sorted.end(), std::greater<T>());
+        least = sorted[MOST_CHOICES - 1];
+    }
+    for (int b = 0; b < int(best.size()); b++) {
+        if (best[b] < least) continue;
+        for (int v = b / LANES * span, k = 0; k < span; k++) {
+            int token = (v + k) * LANES + b % LANES;
+            if (token < count && logits[token] >= least) likely.push_back({double(logits[token]), token});
+        }
+    }
+    if (likely.empty()) return END;  // no logit is a number: weights so large that sums overflow
+    int kept = std::min<int>(MOST_CHOICES, int(likely.size()));
+    auto likelier = [](const Choice& a, const Choice& b) { return a.logit > b.logit || (a.logit == b.logit && a.token < b.token); };
+    std::partial_sort(likely.begin(), likely.begin() + kept, likely.end(), likelier);
+    double p[MOST_CHOICES], sum = 0, reached = 0, held = 0;
+    for (int i = 0; i < kept; i++) sum += p[i] = std::exp((likely[i].logit - likely[0].logit) / t.temperature);
+    for (int i = 0; i < kept; i++) {
+        p[i] /= sum;
+        if (reached < t.top_p) held += p[i];
+        reached += p[i];
+    }
+    reached = 0;
+    for (int i = 0; i < kept; i++)
+        if ((reached += p[i]) >= uniform * held) return likely[i].token;
+    return likely[kept - 1].token;
+}
+
+// What the row says after tick `at`; puts it on record.
+template <class T> void choose(const Model& m, const Task& t, int at, Row<T>& row) {
+    std::ptrdiff_t place = std::ptrdiff_t(at) * t.B + row.row;
+    T* logits = row.logits.data();
+    if (t.logits_TBV) std::copy_n(logits, m.V, (T*)t.logits_TBV + place * m.V);
+    int forced = int(t.forced_TB[place]), said = forced;
+    T whole = log_sum(logits, m.V), chosen = 0;
+    if (forced == FREE) {
+        if (row.free && t.stops_V[row.token]) said = END;
+        else {
+            for (int i = 0; i < m.V; i++)
+                if (t.unsaid_V[i] | (t.at_first_V[i] & !row.free)) logits[i] = -std::numeric_limits<T>::infinity();
+            said = draw<T>(logits, m.V, t.uniform_TB[place], t);
+        }
+    }
+    chosen = logits[said];
+    t.said_TB[place] = said;
+    ((T*)t.nats_TB)[place] = whole - chosen;
+    row.token = said, row.free = forced == FREE;
+    row.done = (said == END && at >= t.begins_B[row.row]) || at - t.begins_B[row.row] >= t.most_tokens - 1;
+}
+
+}  // namespace
