@@ -31,8 +31,9 @@ from torch import Tensor
 from sociallm.batches import Encoded, Window, windows_of
 from sociallm.conversation import AgentID
 from sociallm.foils import KNOWN
+from sociallm.layout import reads_of, sequence_of
 from sociallm.losses import stream_states
-from sociallm.model import SociaLLM, reads_of, sequence_of
+from sociallm.model import SociaLLM
 from sociallm.scores import Estimate, Floats, estimate, ordinals
 from sociallm.streams import WROTE
 from sociallm.through import MESSAGES, TOKENS, Reading, readings

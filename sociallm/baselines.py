@@ -27,13 +27,15 @@ from sociallm import checkpoint, corpora, progress
 from sociallm.batches import Encoded, batch_of, drawn_slots, encode_conversation, windows_of
 from sociallm.checkpoint import CONFIG, Checkpoint
 from sociallm.lanes import Sets
+from sociallm.layout import SociaLLMConfig
 from sociallm.losses import by_read, token_nll
-from sociallm.model import SociaLLM, SociaLLMConfig
+from sociallm.model import SociaLLM
 from sociallm.per_reader import token_nll_per_reader
 from sociallm.scores import CASINO, LATE, SETS, USUAL, Scores, add, loaded, rounded, score
 from sociallm.through import MESSAGES, TOKENS
 from sociallm.tokenizer import Tokenizer
-from sociallm.train import TrainConfig, train
+from sociallm.train import train
+from sociallm.training import TrainConfig
 
 FILE = "evaluation.json"  # beside the checkpoint's folder
 SMALL = SociaLLMConfig(width=128, local_heads=4, social_state=32)  # 1.3 M parameters

@@ -22,7 +22,7 @@ from torch import Tensor
 from sociallm.chunks import Chunks
 from sociallm.conversation import AgentID, Conversation, Message
 from sociallm.foils import foils_of
-from sociallm.model import Reads, SociaLLMConfig, TokenLayout, reads_of, sequence_of
+from sociallm.layout import Reads, SociaLLMConfig, TokenLayout, reads_of, sequence_of
 from sociallm.streams import HOUR_MS, NEITHER, READ, Incidence, Read, delivered, incidence, interlocutors, previous
 from sociallm.tokenizer import MOST_WORDS, SLOTS, Tokenizer
 

@@ -30,11 +30,13 @@ from sociallm.crowd import absorb_all
 from sociallm.encode import dynamics_of, encode, header_of, new_local, slots_of
 from sociallm.generate import Prompt, _draw, sample
 from sociallm.lanes import Piece, Showing
-from sociallm.model import SociaLLM, SociaLLMConfig, build
+from sociallm.layout import SociaLLMConfig
+from sociallm.model import SociaLLM, build
 from sociallm.states import SocialState, bytes_per_relationship
 from sociallm.streams import READ
 from sociallm.tokenizer import SPECIALS, Tokenizer
-from sociallm.train import TrainConfig, Training, new_training, train_step
+from sociallm.train import train_step
+from sociallm.training import TrainConfig, Training, new_training
 
 ROOMS = {2: None, 7: None, 20: 10, 100: 10}  # authors → delivered to all readers, or the "previous n messages" rule
 BATCHES = (1, 8, 32)

@@ -15,7 +15,6 @@ P head width, N state width, E = H·P, D model width, M messages, G channels, B 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -23,10 +22,8 @@ from torch import Tensor, nn
 
 from sociallm.chunks import from_chunks, pick, to_chunks
 from sociallm.fused import EPS, conv_silu, gated, unit, unit_gated
+from sociallm.layout import Reads, SociaLLMConfig, TokenLayout
 from sociallm.ssd import ChunkStates, chunk_states, readout, ssd, ssd_step
-
-if TYPE_CHECKING:  # model imports this file
-    from sociallm.model import Reads, SociaLLMConfig, TokenLayout
 
 
 def _softplus(x: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as tensors_of
 from safetensors.torch import save_file
 
-from sociallm.model import SociaLLM, SociaLLMConfig
+from sociallm.layout import SociaLLMConfig
+from sociallm.model import SociaLLM
 from sociallm.tokenizer import Tokenizer
 
 SHIPPED = Path(__file__).parent / "checkpoints"

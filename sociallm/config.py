@@ -17,8 +17,8 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sociallm.model import SociaLLMConfig
-from sociallm.train import TrainConfig
+from sociallm.layout import SociaLLMConfig
+from sociallm.training import TrainConfig
 
 PARTS = {"model": SociaLLMConfig, "train": TrainConfig}
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from sociallm.checkpoint import Checkpoint
 from sociallm.conversation import AgentID, Message
-from sociallm.model import Public, Reads, TokenLayout, reads_of, sequence_of
+from sociallm.layout import Reads, TokenLayout, reads_of, sequence_of
+from sociallm.model import Public
 from sociallm.states import Dynamics, LocalState, MessageOperator, empty_key, message_hash
 from sociallm.streams import RECENT_MESSAGES, interlocutors
 from sociallm.tokenizer import MOST_WORDS, SLOTS

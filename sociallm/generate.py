@@ -20,7 +20,7 @@ from torch import Tensor
 from sociallm import decoding
 from sociallm.checkpoint import Checkpoint
 from sociallm.decoding import FREE, MOST_CHOICES
-from sociallm.model import reads_of, sequence_of
+from sociallm.layout import reads_of, sequence_of
 from sociallm.states import LocalState
 from sociallm.tokenizer import MOST_WORDS, SPECIALS
 

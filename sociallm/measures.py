@@ -25,7 +25,8 @@ from torch import Tensor
 
 from sociallm.checkpoint import Checkpoint
 from sociallm.encode import EncodedMessage
-from sociallm.model import Public, SociaLLM, TokenLayout, reads_of, sequence_of
+from sociallm.layout import TokenLayout, reads_of, sequence_of
+from sociallm.model import Public, SociaLLM
 from sociallm.states import Dynamics, SocialState
 
 Pair = tuple[Tensor, Tensor]  # (own, interlocutor) [L, H, P, N]

@@ -25,8 +25,9 @@ from torch import Tensor
 
 from sociallm.batches import Batch, forgetting
 from sociallm.blocks import SocialBlock, Written
+from sociallm.layout import Reads, SociaLLMConfig, TokenLayout, reads_of, sequence_of
 from sociallm.losses import head_nll
-from sociallm.model import Reads, SociaLLM, SociaLLMConfig, TokenLayout, reads_of, sequence_of
+from sociallm.model import SociaLLM
 from sociallm.streams import NEITHER, Incidence, Read, compose, incidence, rows_of
 
 GROUP = 4096  # tokens of copies computed together: weights between copies grow with the square of their number, readers never meet

@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,10 +23,9 @@ from torch import Tensor
 
 from sociallm.carry import Carried
 from sociallm.lanes import Sets
-from sociallm.model import SociaLLM, SociaLLMConfig
-
-if TYPE_CHECKING:  # train imports this file
-    from sociallm.train import TrainConfig, Training
+from sociallm.layout import SociaLLMConfig
+from sociallm.model import SociaLLM
+from sociallm.training import TrainConfig, Training
 
 FILE, CURVE, PLOT = "training.safetensors", "curve.csv", "curve.png"
 HEADER = "training"

@@ -20,7 +20,8 @@ from sociallm.conversation import read_conversations
 from sociallm.corpora import HELD_OUT
 from sociallm.lanes import Piece, Showing
 from sociallm.state_files import load_states
-from sociallm.train import TrainConfig, new_training, train_step
+from sociallm.train import train_step
+from sociallm.training import TrainConfig, new_training
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("SOCIALLM_DATA", ROOT.parent / "shared" / "data"))

@@ -12,7 +12,7 @@ from sandbox.log import EventLog, read_events
 from sandbox.record import logged_message
 from sandbox.snapshot import load_snapshot
 from sociallm.encode import nll_under
-from sociallm.model import reads_of
+from sociallm.layout import reads_of
 from tests.sandbox.runs import run
 from tests.sandbox.test_states import checkpoint  # noqa: F401  (a fixture is used by being here)
 

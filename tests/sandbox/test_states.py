@@ -11,7 +11,8 @@ from sandbox.__main__ import main
 from sandbox.log import canonical_hash
 from sandbox.snapshot import load_snapshot
 from sociallm.checkpoint import SHIPPED, TOKENIZER, save
-from sociallm.model import SociaLLMConfig, build
+from sociallm.layout import SociaLLMConfig
+from sociallm.model import build
 from sociallm.tokenizer import Tokenizer
 from tests.sandbox.runs import run
 from tests.sandbox.test_fork import PLUGIN, forked

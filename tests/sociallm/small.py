@@ -12,7 +12,8 @@ from sociallm import checkpoint
 from sociallm.batches import Batch, Encoded, batch_of, encode_conversation, windows_of
 from sociallm.conversation import Channel, Conversation, Message
 from sociallm.encode import slots_of
-from sociallm.model import SociaLLM, SociaLLMConfig, build
+from sociallm.layout import SociaLLMConfig
+from sociallm.model import SociaLLM, build
 from sociallm.states import Dynamics, MessageOperator, SocialState, message_hash
 from sociallm.streams import READ
 from sociallm.tokenizer import Tokenizer

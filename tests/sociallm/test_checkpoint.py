@@ -18,7 +18,8 @@ from sociallm import checkpoint
 from sociallm.checkpoint import CheckpointError, checkpoint_hash, digest, load, resolve, save, shared
 from sociallm.conversation import Message
 from sociallm.encode import encode, slots_of
-from sociallm.model import SociaLLMConfig, build
+from sociallm.layout import SociaLLMConfig
+from sociallm.model import build
 from sociallm.tokenizer import Tokenizer
 from tests.sociallm.small import AGENTS, LINES, PUBLIC, model_of, saved, tokenizer_of
 

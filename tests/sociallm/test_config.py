@@ -9,8 +9,8 @@ import pytest
 
 from sociallm.__main__ import main
 from sociallm.config import compose_train
-from sociallm.model import SociaLLMConfig
-from sociallm.train import TrainConfig
+from sociallm.layout import SociaLLMConfig
+from sociallm.training import TrainConfig
 
 
 def test_without_other_words_it_is_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,8 @@ from sociallm.batches import batch_of, emptied, encode_conversation, windows_of
 from sociallm.checkpoint import Checkpoint
 from sociallm.conversation import Conversation, Message
 from sociallm.encode import MOST_WORDS, SLOTS, EncodedMessage, encode, header_of, new_local, nll_under, slots_of
+from sociallm.layout import sequence_of
 from sociallm.losses import token_nll
-from sociallm.model import sequence_of
 from sociallm.states import LocalState, empty_key
 from tests.sociallm.small import AGENTS, PUBLIC, conversation, one_batch, pair, saved
 

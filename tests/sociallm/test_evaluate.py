@@ -17,12 +17,13 @@ from sociallm.attribution import Trial, auroc, cohort_at, energies, figures_of, 
 from sociallm.baselines import Plan, plain_of, plans
 from sociallm.batches import Encoded, batch_of, drawn_slots, encode_conversation, windows_of
 from sociallm.conversation import Channel, Conversation, Message
+from sociallm.layout import SociaLLMConfig
 from sociallm.losses import by_read, token_nll
-from sociallm.model import SociaLLM, SociaLLMConfig
+from sociallm.model import SociaLLM
 from sociallm.scores import LATE, decreasing, estimate, half_recovery, mean, ordinals, reduction, score, total
 from sociallm.through import readings
 from sociallm.tokenizer import Tokenizer
-from sociallm.train import TrainConfig
+from sociallm.training import TrainConfig
 from tests.sociallm.small import PUBLIC, conversation, model_of, saved
 
 SETTINGS = TrainConfig(tokens=10**9, steps=3, warmup=1, report_every=1, save_every=1, batch_tokens=400, lanes=2, threads=1)

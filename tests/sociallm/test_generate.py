@@ -19,7 +19,8 @@ from sociallm.checkpoint import Checkpoint
 from sociallm.conversation import Message
 from sociallm.encode import encode, header_of, new_local, nll_under, slots_of
 from sociallm.generate import ROWS, Candidate, Prompt, _draw, _rows, _step, generate, sample, score
-from sociallm.model import build, reads_of, sequence_of
+from sociallm.layout import reads_of, sequence_of
+from sociallm.model import build
 from sociallm.states import LocalState
 from sociallm.tokenizer import SPECIALS, Tokenizer
 from tests.sociallm.small import AGENTS, PUBLIC, incline, model_of, pair, tokenizer_of

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sociallm.model import SociaLLMConfig, build, sequence_of
+from sociallm.layout import SociaLLMConfig, sequence_of
+from sociallm.model import build
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed (it is in the extra `dev`)")
 

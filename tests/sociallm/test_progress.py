@@ -21,7 +21,8 @@ from sociallm import checkpoint
 from sociallm.batches import encode_conversation
 from sociallm.model import SociaLLM
 from sociallm.progress import CURVE, FILE
-from sociallm.train import TrainConfig, train
+from sociallm.train import train
+from sociallm.training import TrainConfig
 from tests.sociallm.small import conversation, model_of, tokenizer_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,8 @@ import torch
 from sociallm.checkpoint import Checkpoint
 from sociallm.conversation import Channel, Conversation, Message
 from sociallm.encode import EncodedMessage, dynamics_of, encode, new_local, slots_of
-from sociallm.model import SociaLLM, SociaLLMConfig, build
+from sociallm.layout import SociaLLMConfig
+from sociallm.model import SociaLLM, build
 from sociallm.states import (
     Absorbed,
     Choice,

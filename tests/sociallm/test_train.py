@@ -18,11 +18,13 @@ from sociallm import checkpoint
 from sociallm.batches import Encoded, Window, batch_of, encode_conversation, windows_of
 from sociallm.conversation import Channel, Conversation, Message, read_conversations, write_conversations
 from sociallm.lanes import Piece, Showing
+from sociallm.layout import SociaLLMConfig
 from sociallm.losses import by_read, loss_of, token_nll
-from sociallm.model import SociaLLM, SociaLLMConfig, build
+from sociallm.model import SociaLLM, build
 from sociallm.through import bits_per_byte
 from sociallm.tokenizer import Tokenizer
-from sociallm.train import TrainConfig, losses_of, new_training, optimizers_of, rate, share_done, train, train_step
+from sociallm.train import losses_of, train, train_step
+from sociallm.training import TrainConfig, new_training, optimizers_of, rate, share_done
 from tests.sociallm.small import conversation, model_of, one_batch
 
 CONFIG = TrainConfig(tokens=10_000, steps=3, warmup=1, report_every=1, batch_tokens=400, lanes=1, listen_share=1.0, threads=1)
