@@ -1,4 +1,4 @@
-"""python -m analysis report RUN · watch RUN [RUN …] · export RUN FILE: what a run's folder says. Reads logs, touches nothing alive."""
+"""python -m analysis report RUN · watch RUN [RUN …] · arms EXPERIMENT · teams FOLDER · export RUN FILE: what a run's folder says. Reads logs, touches nothing alive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from sandbox.named import no_run
 
     try:
-        for run in getattr(chosen, "runs", None) or [chosen.run]:
+        for run in getattr(chosen, "runs", None) or ([chosen.run] if "run" in chosen else []):
             if why := no_run(run):
                 raise AnalysisError(why)
         code: int = chosen.command(chosen)
@@ -49,6 +49,45 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     export.add_argument("run", type=Path, metavar="RUN")
     export.add_argument("file", type=Path, metavar="FILE", help="the JSON file to write")
     export.set_defaults(command=_export)
+    arms = add("arms", help="an experiment's arms side by side, each against the first: printed, and as arms.csv in its folder")
+    arms.add_argument("experiment", type=Path, metavar="EXPERIMENT", help="the folder that an experiment named in its last line")
+    arms.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    arms.set_defaults(command=_arms)
+    observe = add("observe", help="read any log or corpus with SociaLLM: keys, energies and information for every reader of every message")
+    observe.add_argument("sources", type=Path, nargs="+", metavar="RUN|FILE", help="runs, folders of runs, logs, conversations, recorded games, files of IRC")
+    observe.add_argument("--out", type=Path, metavar="FILE", help="one table for all (default: observed.parquet in the folder of each run)")
+    observe.add_argument("--checkpoint", metavar="NAME", help="the model that reads (default: that of the run, or base)")
+    observe.add_argument("--authors", action="store_true", help="one row a message, as its author says it: the fastest")
+    observe.add_argument("--measures", action="store_true", help="dear ones too: E_coh")
+    observe.add_argument("--tasks", type=int, default=2, metavar="N", help="processes, of one thread each (default: 2)")
+    observe.set_defaults(command=_observe)
+    probes = add("probes", help="heads on states: next moves, interlocutors' next acts, facts, as calibrated probabilities")
+    probing = probes.add_subparsers(required=True, metavar="train|apply")
+    train = probing.add_parser("train", allow_abbrev=False, help="fit and calibrate a head on some runs")
+    train.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    train.add_argument("--target", choices=("next_move", "stance", "fact"), required=True)
+    train.add_argument("--fact", metavar="WHAT.FIELD", help="with --target fact: which field, by agent, of which event of the world")
+    train.add_argument("--out", type=Path, default=Path("probe.json"), metavar="FILE", help="the head (default: probe.json)")
+    train.set_defaults(command=_probes_train)
+    apply = probing.add_parser("apply", allow_abbrev=False, help="what agents of other runs believe, by a head")
+    apply.add_argument("probe", type=Path, metavar="FILE", help="the head that train wrote")
+    apply.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    apply.add_argument("--out", type=Path, default=Path("beliefs.csv"), metavar="FILE", help="the table (default: beliefs.csv)")
+    apply.set_defaults(command=_probes_apply)
+    for one in (train, apply):
+        one.add_argument("--checkpoint", default="base", metavar="NAME", help="the model whose states are asked (default: base)")
+    information = add("information", help="is what a message does to a model's beliefs what it should do? held against exact values")
+    information.add_argument("checkpoint", metavar="CHECKPOINT", help="a shipped one by name, or a folder; fine-tuned on lessons it can know (README)")
+    information.add_argument("--dialogues", type=int, default=200, metavar="N", help="so many (default: 200)")
+    information.add_argument("--forget", action="store_true", help="with states emptied: what remains without memory")
+    information.add_argument("--out", type=Path, default=Path("information.csv"), metavar="FILE", help="a row for each message (default: information.csv)")
+    information.set_defaults(command=_information)
+    teams = add("teams", help="theory-of-mind agents in the places of published hidden-profile teams; or their alerts in simulated teams")
+    teams.add_argument("data", type=Path, nargs="?", metavar="FOLDER", help="with teams.jsonl (or that file)")
+    teams.add_argument("--alerts", type=int, default=0, metavar="TEAMS", help="simulate so many teams of each network: targeted against random messages")
+    teams.add_argument("--normalised", action="store_true", help="beliefs normalised after each message, not only where they are used, as published")
+    teams.add_argument("--seed", type=int, default=0, help="of the bootstrap, the random agents and the simulated teams (default: 0)")
+    teams.set_defaults(command=_teams)
     return parser.parse_args(arguments)
 
 
@@ -79,12 +118,119 @@ def _watch(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _arms(chosen: argparse.Namespace) -> int:
+    import numpy as np
+
+    from analysis import arms
+    from analysis.metrics import AnalysisError
+    from sandbox.log import printable
+
+    runs, path = arms.table(chosen.experiment), chosen.experiment / arms.TABLE
+    try:
+        runs.to_csv(path, index=False)
+    except OSError as error:
+        raise AnalysisError(f"{path}: cannot write the table ({error.strerror}); is there room, and is the folder writable?") from None
+    print(arms.as_text(runs, arms.against_first(runs, np.random.default_rng(chosen.seed))))
+    print("\n" + printable(f"table: {path}"))
+    return 0
+
+
 def _export(chosen: argparse.Namespace) -> int:
     from analysis.export import export
     from sandbox.log import printable
 
     game = export(chosen.run, chosen.file)
     print(printable(f"{len(game.phases)} phases, {sum(len(phase.messages) for phase in game.phases)} messages: {chosen.file}"))
+    return 0
+
+
+def _observe(chosen: argparse.Namespace) -> int:
+    from analysis import observe
+    from sandbox.log import printable
+
+    wish = observe.Wish(checkpoint=chosen.checkpoint, authors=chosen.authors, measures=chosen.measures)
+    found = observe.observe(chosen.sources, wish, chosen.out, max(1, chosen.tasks))
+    for why in found.refused:
+        print(printable(why), file=sys.stderr)
+    print("\n".join([*found.lines(), printable(f"table: {chosen.out or f'{observe.TABLE} in the folder of each run'}")]))
+    return 2 if found.refused else 0
+
+
+def _teams(chosen: argparse.Namespace) -> int:
+    import numpy as np
+
+    from analysis import teams
+    from analysis.metrics import AnalysisError
+    from scenarios.team_task import alerts
+
+    if chosen.data is None and not chosen.alerts:
+        raise AnalysisError("teams: nothing to do; give the folder with teams.jsonl, or --alerts 200 for simulated teams")
+    if not 0 <= chosen.alerts <= 100_000 or chosen.alerts == 1 or chosen.seed < 0:
+        raise AnalysisError(f"--alerts {chosen.alerts} --seed {chosen.seed}: expected 2 to 100000 teams and a seed of 0 or more")
+    rng = np.random.default_rng(chosen.seed)
+    if chosen.data is not None:
+        found = teams.teams(chosen.data)
+        print(teams.as_text(teams.table(found, rng, normalised=chosen.normalised), len(found)), flush=True)
+    if chosen.alerts:
+        print(teams.alert_text([alerts.compare(network, chosen.alerts, chosen.seed) for network in alerts.NETWORKS], rng))
+    return 0
+
+
+def _information(chosen: argparse.Namespace) -> int:
+    import numpy as np
+
+    from analysis import information
+    from analysis.metrics import AnalysisError
+    from sandbox.log import printable
+    from sociallm.checkpoint import CheckpointError, load
+
+    if not 2 <= chosen.dialogues <= 100_000:
+        raise AnalysisError(f"--dialogues {chosen.dialogues}: expected 2 to 100000")
+    try:
+        checkpoint = load(chosen.checkpoint)
+    except CheckpointError as error:
+        raise AnalysisError(str(error)) from None
+    if not len(checkpoint.model.social):
+        raise AnalysisError(f"{chosen.checkpoint}: a model without social blocks has no states to ask; name another")
+    seeds = range(information.FIRST, information.FIRST + chosen.dialogues)
+    found = information.measured(checkpoint, seeds, chosen.forget, lambda what: print(what, file=sys.stderr, flush=True))
+    try:
+        found.to_csv(chosen.out, index=False)
+    except OSError as error:
+        raise AnalysisError(f"{chosen.out}: cannot write the table ({error.strerror}); name another file with --out") from None
+    print(information.as_text(information.figures(found, np.random.default_rng(0))))
+    print("\n" + printable(f"table: {chosen.out}"))
+    return 0
+
+
+def _probes_train(chosen: argparse.Namespace) -> int:
+    from analysis import probes
+    from analysis.metrics import AnalysisError
+    from sandbox.log import printable
+
+    if (chosen.target == "fact") != bool(chosen.fact):
+        raise AnalysisError("--fact WHAT.FIELD goes with --target fact, and --target fact needs it; as in --target fact --fact award.winner")
+    probe = probes.train(chosen.runs, chosen.target, chosen.fact, chosen.checkpoint)
+    probes.write(probe, chosen.out)
+    print(f"{len(probe.classes)} answers: {printable(', '.join(probe.classes))}\nheld-out games: {probes.as_text(probe.figures)}\n" + printable(f"head: {chosen.out}"))
+    return 0
+
+
+def _probes_apply(chosen: argparse.Namespace) -> int:
+    import pandas as pd
+
+    from analysis import probes
+    from analysis.metrics import AnalysisError
+    from sandbox.log import printable
+
+    probe = probes.read(chosen.probe)
+    found = probes.apply(probe, chosen.runs, chosen.checkpoint)
+    try:
+        pd.concat([probes.table(probe, game, p) for _, game, p in found]).to_csv(chosen.out, index=False)
+    except OSError as error:
+        raise AnalysisError(f"{chosen.out}: cannot write the table ({error.strerror}); name another file with --out") from None
+    print(probes.as_text(probes.figures(probe, [game for _, game, _ in found])))
+    print(printable(f"table: {chosen.out}"))
     return 0
 
 

@@ -156,6 +156,23 @@ def plot_surprise(surprise: pd.DataFrame) -> Figure:
     return figure
 
 
+def plot_prices(sold: pd.DataFrame, reference: Mapping[str, Mapping[str, float]] | None) -> Figure:
+    """Prices by round, one line a seller (`markets.prices`), between competition and cartel where the world told them."""
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    by_round = sold.pivot(index="round", columns="agent", values="price")
+    drawn = styles(list(by_round.columns))
+    for agent in by_round.columns:
+        axes.plot(by_round.index + 1, by_round[agent], **(dict(drawn[agent]) | {"markersize": 4}), markevery=max(1, len(by_round) // 20), label=label(agent))
+    for kind, name, line in (("nash", "competition", ":"), ("cartel", "cartel", "--")):
+        if reference:
+            axes.axhline(float(np.mean(list(reference[f"{kind}_prices"].values()))), color="0.4", linewidth=1, linestyle=line, label=name)
+    axes.set(title="Prices", xlabel="round", ylabel="price")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend(axes, len(by_round.columns) + 2 * bool(reference))
+    return figure
+
+
 def styles(agents: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
     """How each agent's line is drawn: colour, line, marker (its initial, where no other agent has the same).
 

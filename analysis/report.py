@@ -12,9 +12,11 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.cases import case_lines
+from analysis.markets import market_lines, prices, reference
 from analysis.metrics import STATES, WORDED, AnalysisError, centres_by_year, messages, nats_per_token, outcomes, read_run, surprises
 from analysis.pact_plots import plot_alliances, plot_promises, plot_trust
-from analysis.plots import plot_centres, plot_messages, plot_surprise, save
+from analysis.plots import plot_centres, plot_messages, plot_prices, plot_surprise, save
 from analysis.promises import alliances, by_pair, phases, promises, verdicts
 from analysis.summary import summary
 from analysis.tidy import tidy
@@ -37,6 +39,8 @@ class Tables:
     alliances: pd.DataFrame
     trust: pd.DataFrame
     surprises: pd.DataFrame
+    prices: pd.DataFrame
+    reference: Mapping[str, Mapping[str, float]] | None = None  # of a market
     missing: tuple[str, ...] = ()
 
 
@@ -48,7 +52,10 @@ def tables(events: Sequence[Event]) -> Tables:
         trusted = trust(events)
     except AnalysisError as error:  # a game under other rules still has the rest
         trusted, missing = pd.DataFrame(columns=TRUST), (str(error),)
-    return Tables(sent, years, tuple(phase.name for phase in game if phase.name), verdicts(promises(game)), alliances(game), trusted, surprises(events), missing)
+    return Tables(
+        sent, years, tuple(phase.name for phase in game if phase.name), verdicts(promises(game)), alliances(game), trusted, surprises(events),
+        prices(events), reference(events), missing,
+    )  # fmt: skip
 
 
 def report(run: Path) -> tuple[Path, list[str]]:
@@ -60,7 +67,7 @@ def report(run: Path) -> tuple[Path, list[str]]:
     events = read_run(run, torn.append)
     found = tables(events)
     measures, figures = tidy(events, found.promises, found.trust), _figures(found)
-    lines = summary(found.messages, found.years, found.promises, found.alliances)
+    lines = [*market_lines(found.prices, found.reference), *case_lines(events), *summary(found.messages, found.years, found.promises, found.alliances)]
     text = _markdown(run.name, events, found, [name for name, _ in figures], torn)
     part = run / "report.part"
     try:
@@ -85,6 +92,7 @@ def _figures(found: Tables) -> list[tuple[str, Figure]]:
     """(name, figure) of every plot this run has something for."""
     drawn = [
         ("centres", len(found.years), lambda: plot_centres(found.years)),
+        ("prices", len(found.prices), lambda: plot_prices(found.prices, found.reference)),
         ("alliances", len(found.alliances), lambda: plot_alliances(found.alliances, found.phases)),
         ("promises", len(found.promises), lambda: plot_promises(found.promises)),
         ("trust", len(found.trust), lambda: plot_trust(found.trust)),
@@ -96,7 +104,7 @@ def _figures(found: Tables) -> list[tuple[str, Figure]]:
 
 def _frames(found: Tables) -> Mapping[str, pd.DataFrame]:
     """The tables behind the plots, by name; those without rows are left out."""
-    every = {"centres": found.years.reset_index(), "alliances": found.alliances, "promises": found.promises, "trust": found.trust,
+    every = {"centres": found.years.reset_index(), "prices": found.prices, "alliances": found.alliances, "promises": found.promises, "trust": found.trust,
              "messages": found.messages, "surprise": found.surprises}  # fmt: skip
     return {name: frame for name, frame in every.items() if len(frame)}
 

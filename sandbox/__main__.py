@@ -19,10 +19,10 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="run | resume | fork | replay | log | bench")
     add = partial(commands.add_parser, allow_abbrev=False)
     run = add("run", help="run a scenario", description="Run a scenario; the last line names its folder.")
-    run.add_argument("file", help="a scenario, such as scenarios/diplomacy.yaml")
+    run.add_argument("file", help="a scenario, such as scenarios/diplomacy.yaml, or an experiment, such as scenarios/experiments/collusion.yaml")
     run.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="settings to change, such as seed=7 environment.last_year=1902")
     run.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="a Python module with more WORLDS or POLICIES")
-    run.add_argument("--tasks", type=int, default=1, metavar="N", help="of a sweep such as seed=1,2,3: so many runs at a time, as Ray tasks")
+    run.add_argument("--tasks", type=int, metavar="N", help="of a sweep such as seed=1,2,3, or of an experiment: so many runs at a time, as Ray tasks")
     resume = add("resume", help="go on with a run that was stopped or killed", description="Go on with a run to its end.")
     fork = add("fork", help="go on from a step of a run, with something changed", description=(
         "A new run that begins with the log of another up to a step, and goes on from there. Erasures, cuts and withheld messages may be "

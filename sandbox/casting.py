@@ -101,6 +101,12 @@ def cast_of(config: RunConfig, environment: Environment, source: Source, plugins
                 seat = next((seat for seat, who in config.seats.items() if who == name), "default")
                 what = first_line(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {first_line(error)}"
                 raise source.wrong(("seats", seat), f"policy {name!r}: {what}") from None
+        elif check := getattr(policy(name, plugins), "check", None):  # what can be known without the weights
+            try:
+                check(environment.language, policy(name, plugins).Options(**options), environment.agents)
+            except ValueError as error:
+                seat = next((seat for seat, who in config.seats.items() if who == name), "default")
+                raise source.wrong(("seats", seat), f"policy {name!r}: {first_line(error)}") from None
     if config.executor == "ray" and config.hosts > len(environment.agents):
         raise source.wrong(("hosts",), f"{config.hosts} hosts for {len(environment.agents)} agents; name at most one each")
     if len(checkpoints) > 1:

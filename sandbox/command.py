@@ -8,25 +8,30 @@ from __future__ import annotations
 
 import secrets
 import signal
-import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from sandbox.analysing import analysed
+from sandbox.arms import begin, go_on
 from sandbox.changes import NOTHING, Changes
 from sandbox.config import Setting, cells, load
 from sandbox.disk import REMEDY, refused
+from sandbox.experiment import FILE as EXPERIMENT
+from sandbox.experiment import is_experiment
 from sandbox.folder import held, make_folder, read_manifest, seal
 from sandbox.fork import Wish
 from sandbox.fork import fork as make_fork
 from sandbox.host import AgentFault
 from sandbox.hosts import Executor
 from sandbox.interrupt import Halt, Interrupted
+from sandbox.labels import write_labels
 from sandbox.log import EventLog, Fsync, LogError, Written
 from sandbox.progress import Progress
 from sandbox.replay import replay as replay_run
@@ -38,14 +43,19 @@ from sandbox.sweep import sweep
 CODES = {"done": 0, "fault": 1}
 
 
-def run(path: str, overrides: Sequence[str], plugins: Sequence[str], tasks: int = 1) -> int:
-    """Run a scenario, or every cell of a sweep; the exit code. Raises `ConfigError` before anything is written."""
+def run(path: str, overrides: Sequence[str], plugins: Sequence[str], tasks: int | None = None) -> int:
+    """Run a scenario, every cell of a sweep, or an experiment; the exit code. Raises `ConfigError` before anything is written."""
+    if is_experiment(path):
+        folder = begin(path, overrides, plugins, tasks)
+        code = go_on(folder, plugins, play_in)
+        print(folder)
+        return code
     swept = cells(overrides)
     if len(swept) > 1:
-        return sweep(path, swept, plugins, tasks, run_cell)
-    code, folder = run_cell(path, overrides, plugins)
-    if folder is not None:
-        print(folder)
+        return sweep(path, swept, plugins, tasks or 1, run_cell)
+    code, made = run_cell(path, overrides, plugins)
+    if made is not None:
+        print(made)
     return code
 
 
@@ -53,16 +63,35 @@ def run_cell(path: str, overrides: Sequence[str], plugins: Sequence[str]) -> tup
     """(exit code, folder) of one run."""
     with Halt() as halt:
         try:
-            setting = load(path, overrides, plugins)
-            folder = make_folder(setting, datetime.now(UTC), secrets.token_hex(3))  # which may compile
+            setting, now = load(path, overrides, plugins), datetime.now(UTC)
+            folder = Path(setting.config.run_dir) / setting.config.name / f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+            make_folder(folder, setting, now)  # which may compile
         except Interrupted:
             return 128 + (halt.signal or signal.SIGINT), None
         with held(folder):
             return _conduct(setting, folder, None, NOTHING, halt), folder
 
 
+def play_in(setting_of: Callable[[], Setting], folder: Path, plugins: Sequence[str]) -> int:
+    """A run in this very folder, begun, or gone on with if it stands there; the exit code."""
+    if (folder / "manifest.json").exists():
+        return resume(folder, plugins)
+    with Halt() as halt:
+        try:
+            setting = setting_of()
+            make_folder(folder, setting, datetime.now(UTC))
+        except Interrupted:
+            return 128 + (halt.signal or signal.SIGINT)
+        with held(folder):
+            return _conduct(setting, folder, None, NOTHING, halt)
+
+
 def resume(folder: Path, plugins: Sequence[str]) -> int:
     """Go on with a run that was stopped, killed, or could not write; the exit code. Raises `RunError`, `ConfigError`, `LogError`."""
+    if (folder / EXPERIMENT).is_file():
+        code = go_on(folder, plugins, play_in)
+        print(folder)
+        return code
     manifest = read_manifest(folder)
     if manifest["ended"] == "done":
         print(f"{folder}: the run is done; there is nothing to resume")
@@ -109,7 +138,7 @@ def _conduct(setting: Setting, folder: Path, standing: Standing | None, changes:
         ended = _played(setting, folder, log, standing, changes, halt)
     try:
         log.close()
-        manifest = seal(folder, datetime.now(UTC), ended)
+        manifest = seal(folder, datetime.now(UTC), ended, partial(write_labels, folder, setting, _tell))
     except OSError as error:  # a full disk
         why = ended["why"] if ended["ended"] == "fault" else refused(error)
         _tell(f"{why.removesuffix(REMEDY)}; not sealed, the log holds {log.count} records{REMEDY}: {again}")
@@ -117,7 +146,7 @@ def _conduct(setting: Setting, folder: Path, standing: Standing | None, changes:
     full = ended["ended"] == "fault" and ended["why"].endswith(REMEDY)
     if ended["ended"] == "fault":
         _tell(f"{ended['why']}: {again}" if full else ended["why"])
-    reported = _report(folder) if setting.config.plots and not full else True
+    reported = analysed("report", folder) if setting.config.plots and not full else True
     counts = ", ".join(f"{manifest[what]} {what}" for what in ("steps", "messages", "faults"))
     print(f"{ended['ended']}: {counts}, log {manifest['log_sha256'][:12]}")
     if ended["ended"] == "interrupted":
@@ -174,14 +203,3 @@ class Keeper:
 
 def _tell(what: str) -> None:
     print(f"sandbox: {what}", file=sys.stderr, flush=True)
-
-
-def _report(folder: Path) -> bool:
-    """Tables and plots, by a process of its own: analysis reads the sandbox, never the other way round. Whether they were made."""
-    child = subprocess.run([sys.executable, "-m", "analysis", "report", str(folder)], capture_output=True, text=True, check=False)
-    if child.returncode:
-        last = (child.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        print(f"sandbox: the report could not be made ({last}); try python -m analysis report {folder}", file=sys.stderr)
-    else:
-        print("\n".join(child.stdout.strip().splitlines()[:-1]))  # its last line names the folder, as ours will
-    return not child.returncode

@@ -96,6 +96,22 @@ def load(path: Path | str, overrides: Sequence[str] = (), plugins: Sequence[str]
     )  # fmt: skip
 
 
+def reseeded(setting: Setting, seed: int) -> Setting:
+    """The same setting with another seed: what `load` gives with seed=SEED as its last override, without composing it again.
+
+    Raises ValueError for one whose world or policies refer to the seed, or whose file names none: that has to be loaded again.
+    """
+    lines = setting.unresolved.splitlines(keepends=True)
+    own = [i for i, line in enumerate(lines) if line.startswith("seed: ")]
+    if len(own) != 1 or "${seed}" in setting.unresolved:
+        raise ValueError("the settings refer to the seed; load them again")
+    lines[own[0]] = f"seed: {seed}\n"
+    return dataclasses.replace(
+        setting, config=dataclasses.replace(setting.config, seed=seed), cast=dataclasses.replace(setting.cast, seed=seed), unresolved="".join(lines),
+        overrides=(*(text for text in setting.overrides if text.partition("=")[0].lstrip("+") != "seed"), f"seed={seed}"),
+    )  # fmt: skip
+
+
 def _override(text: str) -> tuple[tuple[str, ...], Any, str]:
     """(key, value, text) of one `key=value`. Only plain changes: nothing is added, deleted, swept or taken from elsewhere."""
 

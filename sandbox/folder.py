@@ -4,6 +4,7 @@
     overrides.yaml       what the command line changed      events.parquet       the same in columns, once it has ended
     manifest.json        versions, hashes, seed, ending     conversations.jsonl  all that was said, ready for training
     snapshots/           the exact state after some steps, and at the end (final): what resume and fork go on from
+    labels.json          where something was planted: what, and what came of it (sandbox/labels.py)
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import importlib.util
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +24,7 @@ from typing import Any
 from agents.policies import policies
 from sandbox.config import Setting, load
 from sandbox.disk import placed, placed_folder
+from sandbox.labels import plan_hashes
 from sandbox.log import VERSION as LOG_VERSION
 from sandbox.log import Event, canonical_hash, read_events
 from sandbox.named import no_run
@@ -35,17 +37,15 @@ from sociallm.conversation import write_conversations
 VERSION = 2
 KINDS: dict[str, Any] = {  # of what a manifest says, where a run relies on it
     "seed": int, "seats": dict, "plugins": list, "checkpoint": (dict, type(None)), "config_sha256": str, "python": str, "versions": dict,
-    "ended": (str, type(None)), "resumed": list, "plugin_sha256": dict, "fork": dict,
+    "ended": (str, type(None)), "resumed": list, "plugin_sha256": dict, "plan_sha256": dict, "fork": dict,
 }  # fmt: skip
 PACKAGES = ("social-sandbox", "torch", "ray", "mesa", "hydra-core", "numpy", "tokenizers", "safetensors")
 
 
-def make_folder(setting: Setting, now: datetime, unique: str) -> Path:
+def make_folder(folder: Path, setting: Setting, now: datetime) -> None:
     """A new folder for one run, with its configuration and a manifest that says it has begun."""
-    folder = Path(setting.config.run_dir) / setting.config.name / f"{now:%Y%m%d-%H%M%S}-{unique}"
     with placed_folder(folder) as part:
         fill_folder(part, setting, begun(setting, now))
-    return folder
 
 
 def fill_folder(folder: Path, setting: Setting, manifest: Mapping[str, Any]) -> None:
@@ -80,15 +80,16 @@ def made_of(setting: Setting) -> dict[str, Any]:
         "python": platform.python_version(), "versions": {name: _version(name) for name in PACKAGES},
         "decoding": _decoding() if setting.checkpoint_sha256 else None,  # of every host too, which is held against it
         "plugin_sha256": {name: _source(name) for name in sorted(mine)},
-    }  # fmt: skip
+    } | ({"plan_sha256": plans} if (plans := plan_hashes(setting)) else {})  # fmt: skip
 
 
-def seal(folder: Path, now: datetime, ended: Mapping[str, Any]) -> dict[str, Any]:
-    """Write what follows from the log (conversations, columns, hashes) and the manifest's last word. Returns the manifest."""
+def seal(folder: Path, now: datetime, ended: Mapping[str, Any], also: Callable[[Sequence[Event]], None] = lambda _: None) -> dict[str, Any]:
+    """Write what follows from the log (conversations, columns, hashes; what `also` makes of it) and the manifest's last word. Returns the manifest."""
     events = list(read_events(folder / "events.jsonl", torn=lambda _: None))  # the run has told it
     said = conversation(folder.name, events)
     with placed(folder / "conversations.jsonl") as part:
         write_conversations(part, [said] if said.messages else [])
+    also(events)
     manifest = read_manifest(folder) | dict(ended) | {
         "finished": now.isoformat(timespec="seconds"), "events": len(events), "steps": sum(e.kind == "step" for e in events),
         "messages": len(said.messages), "faults": sum(e.kind == "fault" for e in events), "log_sha256": canonical_hash(events),
@@ -168,6 +169,9 @@ def must_match(folder: Path, manifest: Mapping[str, Any], setting: Setting) -> N
     for name, then in manifest.get("plugin_sha256", {}).items():
         if here["plugin_sha256"].get(name) != then:
             raise RunError(f"{folder}: the plug-in module {name} was changed since the run began; put it back, or run again")
+    for name, then in manifest.get("plan_sha256", {}).items():
+        if here.get("plan_sha256", {}).get(name, then) != then:
+            raise RunError(f"{folder}: the plan of the policy {name!r} was changed since the run began; put it back, or run again")
 
 
 @contextmanager

@@ -46,6 +46,11 @@ class Cast:
     checkpoint: str | None = None  # None: no policy of this run needs a model
     threads: int = 1
 
+    def options(self, name: str) -> Mapping[str, Any]:
+        """A policy's options; a `salt` that is not set is the run's seed, so that what is drawn by it differs from run to run."""
+        options = self.policies[name]
+        return {**options, "salt": self.seed} if options.get("salt", 0) is None else options
+
 
 @dataclass(frozen=True)
 class Saved:
@@ -95,7 +100,7 @@ class Host:
 
             torch.set_num_threads(cast.threads)
             self._reader = Reader(cast.checkpoint, tuple(cast.seats))
-        self._policies = {name: make_policy(name, cast.policies[name], language, tuple(cast.seats), cast.plugins) for name in names}
+        self._policies = {name: make_policy(name, cast.options(name), language, tuple(cast.seats), cast.plugins) for name in names}
         self._locals: dict[str, LocalState] = {}
 
     def act(self, observations: Sequence[Observation]) -> dict[AgentID, Action]:

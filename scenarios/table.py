@@ -16,7 +16,9 @@ from scenarios.environment import Environment
 
 WORLDS: Mapping[str, str] = {
     "diplomacy": "scenarios.diplomacy.environment",
+    "hidden_roles": "scenarios.hidden_roles.environment",
     "market": "scenarios.market.environment",
+    "team_task": "scenarios.team_task.environment",
     "watch": "scenarios.watch",
 }
 

@@ -10,13 +10,17 @@ def train(words: list[str]) -> int:
     """Train the shipped model (or one of other sizes) on the sets whose licences allow it."""
     from sociallm import corpora
     from sociallm.batches import encode_conversation
-    from sociallm.checkpoint import SHIPPED, TOKENIZER
+    from sociallm.checkpoint import SHIPPED, TOKENIZER, load
     from sociallm.config import compose_train
+    from sociallm.layout import SociaLLMConfig
     from sociallm.tokenizer import Tokenizer
     from sociallm.train import train as run
 
     command = compose_train(words)
-    tokenizer = Tokenizer.load(SHIPPED / "base" / TOKENIZER)
+    begun = load(command.start) if command.start else None
+    if begun is not None and command.model not in (SociaLLMConfig(), begun.model.config):
+        raise ValueError(f"start={command.start}: its sizes are its own; leave model.… out, or train a new model")
+    tokenizer = begun.tokenizer if begun is not None else Tokenizer.load(SHIPPED / "base" / TOKENIZER)
     without = {name for name in command.without.split(",") if name}
     if unknown := sorted(without - corpora.MIXTURE.keys()):
         raise ValueError(f"without={command.without}: no set {unknown[0]!r} in the mixture; expected some of {', '.join(corpora.MIXTURE)}")
@@ -33,7 +37,11 @@ def train(words: list[str]) -> int:
     for name, encoded in sets.items():
         print(f"{name}: {len(encoded)} conversations, {sum(len(w) for e in encoded for w in e.words)} tokens, weight {weight[name]}")
     weighted = [(encoded, weight[name]) for name, encoded in sets.items()]
-    run(Path(command.out), weighted, validation, tokenizer, command.model, command.train, lambda s: print(s, flush=True), notes={"sets": [*sets], "weights": {n: weight[n] for n in sets}})
+    notes: dict[str, object] = {"sets": [*sets], "weights": {n: weight[n] for n in sets}}
+    if begun is not None:
+        notes["start"] = begun.sha256
+    sizes, model = (command.model, None) if begun is None else (begun.model.config, begun.model)
+    run(Path(command.out), weighted, validation, tokenizer, sizes, command.train, lambda s: print(s, flush=True), model, notes)
     return 0
 
 

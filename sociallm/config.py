@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 
@@ -33,6 +34,7 @@ class TrainCommand:
     own: str = ""  # folder of runs whose dialogues join the mixture
     own_weight: float = 1.0  # how often one of them appears in one pass
     own_validation: str = ""  # folder of other runs, for validation
+    start: str = ""  # a checkpoint to go on from, shipped by name or a folder: fine-tuning, with its sizes
     model: SociaLLMConfig = field(default_factory=SociaLLMConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
@@ -59,6 +61,7 @@ def compose_train(words: Sequence[str]) -> TrainCommand:
         if "=" not in word or word.startswith(("+", "~", "hydra", "-")) or "${" in word or "_target_" in word:
             raise ValueError(f"{word!r}: expected key=value with a known key, e.g. train.tokens=100000")
         _known(word.partition("=")[0])
+    words = [f"without='{word.partition('=')[2]}'" if re.fullmatch(r"without=[\w,]*,[\w,]*", word) else word for word in words]  # Hydra takes a comma for a sweep
     schema = OmegaConf.structured(TrainCommand)
     for node in (schema, schema.model, schema.train):
         OmegaConf.set_readonly(node, False)  # frozen once composed, not before

@@ -243,7 +243,7 @@ def _persuasion_for_good(root: Path) -> list[Conversation]:
     return dialogues
 
 
-def _irc(*files: str) -> Callable[[Path], list[Conversation]]:
+def irc(*files: str) -> Callable[[Path], list[Conversation]]:
     """One conversation an excerpt, one channel read by every nick that writes in it. Joins, parts and renames are left out.
 
     Only forward steps of the clock count: it has minutes only, and the dates of context lines are approximate.
@@ -297,8 +297,8 @@ LOADERS: Mapping[str, Callable[[Path], list[Conversation]]] = {
     "casino": _casino("train"),
     "casino_validation": _casino("valid"),
     "persuasion_for_good": _persuasion_for_good,
-    "irc_disentanglement": _irc("ubuntu_train", "newdomain_mediawiki", "newdomain_stripe", "newdomain_ubuntu-meeting"),
-    "irc_ubuntu_dev": _irc("ubuntu_dev"),
+    "irc_disentanglement": irc("ubuntu_train", "newdomain_mediawiki", "newdomain_stripe", "newdomain_ubuntu-meeting"),
+    "irc_ubuntu_dev": irc("ubuntu_dev"),
     "crd3": _crd3("train"),
     "crd3_validation": _crd3("val"),
 }

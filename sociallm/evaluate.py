@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import json
 import math
+import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -180,28 +182,62 @@ def attributions(figures: Figures, found: Mapping[str, attribution.Found]) -> No
 # ---- the command -------------------------------------------------------------------------------------------------------
 
 
-def evaluated(checkpoint_: Checkpoint, folder: Path, sets: Mapping[str, Sequence[Encoded]], hashes: Mapping[str, str], say: Callable[[str], None]) -> Figures:
+READINGS = (("energies", "crd3"), ("energies", "irc"), ("score", "irc"), ("score", "crd3"), ("score", "diplomacy_lies"))  # the longest first
+
+
+def read(what: str, checkpoint_: Checkpoint, conversations: Sequence[Encoded]) -> Scores | attribution.Found:
+    """One of the readings that the figures come from."""
+    if what == "energies":
+        return attribution.energies(checkpoint_.model, conversations, checkpoint_.tokenizer)
+    return score(checkpoint_.model, conversations, checkpoint_.tokenizer, (*USUAL, "cut"))
+
+
+def read_apart(what: str, folder: Path, conversations: Sequence[Encoded]) -> Scores | attribution.Found:
+    """The same in a process of its own, on one core."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    return read(what, checkpoint.load(str(folder)), conversations)
+
+
+def readings(checkpoint_: Checkpoint, folder: Path, sets: Mapping[str, Sequence[Encoded]], processes: int, say: Callable[[str], None]) -> dict[tuple[str, str], Any]:
+    """Every reading by name; several at a time where there are cores for it: one uses no more than one and a half of two well."""
+    began, wanted = time.monotonic(), [r for r in READINGS if len(checkpoint_.model.social) or r[0] == "score"]
+    found: dict[tuple[str, str], Any] = {}
+
+    def told(what: str, name: str, made: Any) -> None:
+        found[what, name] = made
+        how = f"{len(made.single)} moments and {len(made.windows)} windows of ten" if what == "energies" else f"{len(sets[name])} conversations"
+        say(f"{name}: {how} read  ({time.monotonic() - began:.0f} s)")
+
+    if processes == 1:
+        for what, name in wanted:
+            told(what, name, read(what, checkpoint_, sets[name]))
+        return found
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:  # a fork would share torch's threads
+        begun = {pool.submit(read_apart, what, folder, sets[name]): (what, name) for what, name in wanted}
+        for done in as_completed(begun):
+            told(*begun[done], done.result())
+    return found
+
+
+def evaluated(
+    checkpoint_: Checkpoint, folder: Path, sets: Mapping[str, Sequence[Encoded]], hashes: Mapping[str, str], say: Callable[[str], None], processes: int = 1
+) -> Figures:
     """All figures. Raises ValueError in one line where evaluation.json is of another checkpoint or of other data."""
     path = folder.parent / baselines.FILE
     kept = baselines.read_file(path)
     if kept is not None:
         refuse_mismatch(path, kept, checkpoint_.sha256, hashes)
-    figures, live = Figures(), {}
-    began = time.monotonic()
-    for name in LATE_SETS:
-        live[name] = score(checkpoint_.model, sets[name], checkpoint_.tokenizer, (*USUAL, "cut"))
-        say(f"{name}: {len(sets[name])} conversations read  ({time.monotonic() - began:.0f} s)")
+    figures, began = Figures(), time.monotonic()
+    made = readings(checkpoint_, folder, sets, processes, say)
+    live = {name: made["score", name] for name in LATE_SETS}
     models: Models = with_shipped(kept["models"], checkpoint_.sha256, live) if kept is not None else {}
     missing = f"no {baselines.FILE} beside the checkpoint; write it with evaluate --baselines" if kept is None else "not trained yet; go on with evaluate --baselines"
     stream_gains(figures, models, live)
     against_others(figures, models, missing)
     recovery(figures, live)
     if len(checkpoint_.model.social):
-        found = {}
-        for name in ENERGY_SETS:
-            found[name] = attribution.energies(checkpoint_.model, sets[name], checkpoint_.tokenizer)
-            say(f"{name}: {len(found[name].single)} moments and {len(found[name].windows)} windows of ten read  ({time.monotonic() - began:.0f} s)")
-        attributions(figures, found)
+        attributions(figures, {name: made["energies", name] for name in ENERGY_SETS})
     else:
         for name in AUROCS:
             figures.put(f"energy_auroc_{name}", None, "the model has no social blocks")
@@ -265,7 +301,7 @@ def command(words: Sequence[str]) -> None:
     if kept is not None:
         refuse_mismatch(path, kept, loaded.sha256, hashes)
     sets = {s.name: [encode_conversation(c, loaded.tokenizer, corpora.ROOM.get(s.corpus)) for c in corpus[s.name]] for s in SETS}
-    figures = evaluated(loaded, folder, sets, hashes, _say)
+    figures = evaluated(loaded, folder, sets, hashes, _say, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     print(table(figures))
     if "--json" in flags:
         print(json.dumps({**{n: figures.values[n] for n in NAMES}, "raw": figures.raw}, allow_nan=False))

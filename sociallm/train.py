@@ -99,7 +99,7 @@ def train(
     if (done := checkpoint.finished(folder, name)) is not None:
         say(f"{folder}: this training is finished; nothing to do")
         return done
-    model = build(model_config, torch.Generator().manual_seed(config.seed)) if start is None else start
+    model = build(model_config, torch.Generator().manual_seed(config.seed)) if start is None else start.requires_grad_(True)  # a checkpoint comes without gradients
     model.to(device_of(config))
     state = new_training(model, config)
     if progress.restore(folder, name, state):

@@ -16,6 +16,8 @@ from typing import Any
 from agents.types import AgentID, Language, Policy
 
 POLICIES: Mapping[str, str] = {
+    "planted": "agents.policies.planted",
+    "planted_social": "agents.policies.planted_social",
     "scripted": "agents.policies.scripted",
     "social": "agents.policies.social",
 }

@@ -23,9 +23,9 @@ from scenarios.diplomacy.adjudicator import Resolution, adjudicate
 from scenarios.diplomacy.board import FIRST_YEAR, Board, adjustment_count, board_from_json, board_hash, board_to_json, initial_board
 from scenarios.diplomacy.channels import EVERYONE, PAIRS, alone, among, open_channels
 from scenarios.diplomacy.map import POWERS
-from scenarios.diplomacy.negotiator import DiplomacyLanguage
 from scenarios.diplomacy.notes import HONESTY
 from scenarios.diplomacy.orders import legal_orders
+from scenarios.diplomacy.planting import PlantableDiplomacy
 from scenarios.diplomacy.rules import NAMED
 from scenarios.environment import Outcome, Window
 from sociallm.conversation import AgentID, Channel, Message
@@ -69,7 +69,7 @@ class Diplomacy:
 
     options: Options
     agents: tuple[AgentID, ...] = POWERS
-    language: DiplomacyLanguage = field(default_factory=DiplomacyLanguage)
+    language: PlantableDiplomacy = field(default_factory=PlantableDiplomacy)
 
     @cached_property
     def channels(self) -> tuple[Channel, ...]:

@@ -8,11 +8,13 @@ Money is in the model's unit; demand is a share of one customer. Letters in shap
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq, root
+from scipy.special import wrightomega
 
 Floats = NDArray[np.float64]
 EXACT = 1e-12  # of a price, relative
@@ -39,6 +41,10 @@ class Demand:
         """How many."""
         return len(self.cost)
 
+    def shocked(self, by: float) -> Demand:
+        """The same with all qualities higher by so much: shares depend on their distance from the outside good's alone."""
+        return replace(self, outside=self.outside - by) if by else self
+
     def shares(self, prices: Floats) -> Floats:
         """Demand [..., n] at prices [..., n]."""
         utility = (np.asarray(self.quality) - prices) / self.spread
@@ -53,18 +59,15 @@ class Demand:
 
     def best_response(self, prices: Floats, seller: int) -> float:
         """The price that earns `seller` most while the others keep theirs: the root of p - c = mu / (1 - q), which is unique because the
-        left side rises in p and the right side falls."""
-        cost = self.cost[seller]
-
-        def excess(p: float) -> float:
-            at = np.array(prices, np.float64)
-            at[seller] = p
-            return float(p - cost - self.spread / (1 - self.shares(at)[seller]))
-
-        low, high = cost, cost + self.spread
-        while excess(high) < 0:
-            high = cost + 2 * (high - cost)
-        return float(brentq(excess, low, high, xtol=TIGHT, rtol=4 * EPS))
+        left side rises in p and the right side falls. With the others' weight S = sum_j exp((a_j - p_j) / mu) + exp(a_0 / mu) it is
+        c + mu (1 + W(exp((a - c) / mu - 1) / S)), W Lambert's function (Aravindakshan and Ratchford, 2011); in logarithms nothing overflows.
+        """
+        cost, mu = self.cost[seller], self.spread
+        others = [(a - p) / mu for j, (a, p) in enumerate(zip(self.quality, np.asarray(prices).tolist(), strict=True)) if j != seller]
+        others.append(self.outside / mu)
+        top = max(others)
+        weight = top + math.log(sum(math.exp(x - top) for x in others))
+        return cost + mu * (1.0 + float(wrightomega((self.quality[seller] - cost) / mu - 1.0 - weight)))
 
     def nash(self) -> Floats:
         """Prices [n] from which nobody gains by moving alone: the first-order conditions p - c = mu / (1 - q), all at once."""
@@ -105,7 +108,7 @@ class Demand:
         def excess(markup: float) -> float:
             at = prices.copy()
             at[joined] = np.asarray(self.cost)[joined] + markup
-            return float(markup - self.spread / (1 - self.shares(at)[joined].sum()))
+            return float(markup * (1 - self.shares(at)[joined].sum()) - self.spread)  # so written, a joint demand of all divides by nothing
 
         high = 2 * self.spread
         while excess(high) < 0:

@@ -19,12 +19,14 @@ from agents.types import JSON
 from scenarios.environment import Outcome, Window
 from scenarios.market import auction
 from scenarios.market.demand import Demand
-from scenarios.market.seller import DECIMALS, PLAYS, MarketLanguage, Prices
+from scenarios.market.planting import PlantableMarket
+from scenarios.market.seller import DECIMALS, PLAYS, Prices
 from sociallm.conversation import AgentID, Channel
 
 MODES, CHATS = ("prices", "auction"), ("public", "private", "hidden", "off")
 HIDDEN = "hidden:"  # how the names of channels begin that nobody but their readers is to know of
-MOST_SELLERS = 16
+MOST_SELLERS, MOST_ROUNDS, MOST_TALKS, MOST_MONEY, MOST_MS = 16, 1_000_000, 1000, 1000, 10**12  # beyond these nothing is learned, and floats overflow
+SHOCK_DECIMALS = 2  # so few values that what follows from each is reckoned once
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Options:
     outside: float = 0.0
     spread: float = 0.25
     reserve: float = 1.0  # of an auction: no higher bid is taken
+    shock: float = 0.0  # standard deviation of what all qualities rise and fall by together, an AR(1) process that all see; 0: they stand still
+    persistence: float = 0.9  # of the shock, from round to round
     round_ms: int = 60_000  # simulated time of one round
 
 
@@ -55,6 +59,7 @@ class State:
     profits: tuple[float, ...] | None = None
     won: tuple[AgentID | None, float] | None = None
     costs: tuple[float, ...] = ()
+    shock: float = 0.0  # what is added to all qualities
 
 
 @dataclass(frozen=True)
@@ -75,9 +80,10 @@ class Market:
         return Demand(each(self.options.quality), each(self.options.cost), self.options.outside, self.options.spread)
 
     @cached_property
-    def language(self) -> MarketLanguage:
+    def language(self) -> PlantableMarket:
         """What sellers can do and say."""
-        return MarketLanguage(Prices(self.demand, self.demand.nash(), self.demand.cartel(), self.options.reserve, self.options.mode == "auction"))
+        o = self.options
+        return PlantableMarket(Prices(self.demand, self.demand.nash(), self.demand.cartel(), o.reserve, o.mode == "auction"), o.chat if self._talks else "off")
 
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
@@ -97,7 +103,15 @@ class Market:
 
     def start(self, rng: np.random.Generator) -> State:
         """Before the first talk."""
-        return State(costs=self._costs(rng))
+        return State(costs=self._costs(rng), shock=self._shock(None, rng))
+
+    def _shock(self, last: float | None, rng: np.random.Generator) -> float:
+        """The next, drawn from the process's own distribution at the start; to the second decimal."""
+        o = self.options
+        if not o.shock:
+            return 0.0
+        kept = 0.0 if last is None else o.persistence
+        return round(kept * (last or 0.0) + o.shock * math.sqrt(1 - kept**2) * float(rng.standard_normal()), SHOCK_DECIMALS)
 
     def _costs(self, rng: np.random.Generator) -> tuple[float, ...]:
         o = self.options
@@ -125,15 +139,16 @@ class Market:
             "round": state.round, "rounds": o.rounds, "talk": self._talks > 0, "sellers": list(self.agents), "mode": o.mode, "play": o.play.get(agent, o.play.get("default", "rival")),
             "quality": list(self.demand.quality), "costs": None if sealed else list(self.demand.cost), "outside": o.outside, "spread": o.spread,
             "reserve": o.reserve if sealed else None, "cost": state.costs[i], "last": last, "profit": None if state.profits is None else state.profits[i],
-        }  # fmt: skip
+        } | ({"shock": state.shock} if o.shock else {})  # fmt: skip
 
     def step(self, state: State, moves: Mapping[AgentID, JSON], rng: np.random.Generator) -> Outcome:
         """After a talk the next window; after the prices what was sold, and the next round."""
+        first: list[dict[str, Any]] = [self._told] if state.round == state.talk == 0 and self.options.mode == "prices" else []
         if state.talk < self._talks:
-            return Outcome(state=replace(state, talk=state.talk + 1))
+            return Outcome(state=replace(state, talk=state.talk + 1), events=tuple(first))
         read = {a: read_price(moves.get(a)) for a in self.agents}
         prices = {a: self.ceiling if p is None else p for a, p in read.items()}
-        events: list[dict[str, Any]] = [{"what": "replaced", "agent": a, "move": repr(moves.get(a))[:80], "by": prices[a]} for a in self.agents if read[a] is None]
+        events = first + [{"what": "replaced", "agent": a, "move": repr(moves.get(a))[:80], "by": prices[a]} for a in self.agents if read[a] is None]
         if self.options.mode == "auction":
             winner, paid = auction.award(dict(prices), self.options.reserve, rng)
             profits = [round(paid - c, 12) if a == winner else 0.0 for a, c in zip(self.agents, state.costs, strict=True)]
@@ -141,24 +156,35 @@ class Market:
             after = State(state.round + 1, 0, tuple(prices.values()), tuple(profits), (winner, paid), self._costs(rng))
         else:
             at = np.array(list(prices.values()))
-            profits = self.demand.profits(at).round(12).tolist()
-            shares = self.demand.shares(at).round(12).tolist()
-            events.append({"what": "sales", "round": state.round, "prices": prices, "demand": dict(zip(self.agents, shares, strict=True))})
-            after = State(state.round + 1, 0, tuple(prices.values()), tuple(profits), None, state.costs)
+            demand = self.demand.shocked(state.shock)
+            profits = demand.profits(at).round(12).tolist()
+            shares = demand.shares(at).round(12).tolist()
+            told = {"shock": state.shock} if self.options.shock else {}
+            events.append({"what": "sales", "round": state.round, "prices": prices, "demand": dict(zip(self.agents, shares, strict=True)), **told})
+            after = State(state.round + 1, 0, tuple(prices.values()), tuple(profits), None, state.costs, self._shock(state.shock, rng))
         done = after.round >= self.options.rounds
         return Outcome(state=after, rewards=dict(zip(self.agents, profits, strict=True)), events=tuple(events), done=done)
+
+    @property
+    def _told(self) -> dict[str, Any]:
+        """What prices and profits are held against: one-shot competition (Nash) and the cartel that maximises the sum of profits."""
+        found: dict[str, Any] = {"what": "market"}
+        for name, prices in (("nash", self.language.prices.nash), ("cartel", self.language.prices.cartel)):
+            profits = self.demand.profits(prices).round(12).tolist()
+            found |= {f"{name}_prices": dict(zip(self.agents, prices.round(12).tolist(), strict=True)), f"{name}_profits": dict(zip(self.agents, profits, strict=True))}
+        return found
 
     def to_json(self, state: State) -> JSON:
         """The state as a list."""
         return [
             state.round, state.talk, None if state.prices is None else list(state.prices), None if state.profits is None else list(state.profits),
-            None if state.won is None else list(state.won), list(state.costs),
+            None if state.won is None else list(state.won), list(state.costs), *([state.shock] if self.options.shock else []),
         ]  # fmt: skip
 
     def from_json(self, value: JSON) -> State:
         """The state that `to_json` gave."""
-        number, talk, prices, profits, won, costs = value
-        return State(number, talk, _tuple(prices), _tuple(profits), _tuple(won), tuple(costs))
+        number, talk, prices, profits, won, costs, *shock = value
+        return State(number, talk, _tuple(prices), _tuple(profits), _tuple(won), tuple(costs), *shock)
 
 
 def _tuple(value: Any) -> Any:
@@ -176,10 +202,15 @@ def make(options: Options) -> Market:
     """The world. Raises ValueError in one line for options that make no market."""
     o = options
     limits = (
-        ("sellers", o.sellers, 1 <= o.sellers <= MOST_SELLERS, f"1 to {MOST_SELLERS}"), ("rounds", o.rounds, o.rounds >= 1, "1 or more"),
-        ("talks", o.talks, o.talks >= 0, "0 or more"), ("round_ms", o.round_ms, o.round_ms > o.talks, "a ms for each talk and one for the price"),
+        ("sellers", o.sellers, 1 <= o.sellers <= MOST_SELLERS, f"1 to {MOST_SELLERS}"), ("rounds", o.rounds, 1 <= o.rounds <= MOST_ROUNDS, f"1 to {MOST_ROUNDS}"),
+        ("talks", o.talks, 0 <= o.talks <= MOST_TALKS, f"0 to {MOST_TALKS}"),
+        ("round_ms", o.round_ms, o.talks < o.round_ms <= MOST_MS, f"a ms for each talk and one for the price, at most {MOST_MS}"),
         ("mode", o.mode, o.mode in MODES, f"one of {', '.join(MODES)}"), ("chat", o.chat, o.chat in CHATS, f"one of {', '.join(CHATS)}"),
-        ("reserve", o.reserve, 0 < o.reserve < math.inf, "a number above 0"),
+        ("reserve", o.reserve, 0.01 <= o.reserve <= MOST_MONEY, f"a number from 0.01 to {MOST_MONEY}"),
+        ("spread", o.spread, 0.001 <= o.spread <= 1000, "a number from 0.001 to 1000"),
+        ("outside", o.outside, abs(o.outside) <= MOST_MONEY, f"a number from -{MOST_MONEY} to {MOST_MONEY}"),
+        ("shock", o.shock, 0 <= o.shock <= MOST_MONEY and (o.mode == "prices" or not o.shock), f"0 to {MOST_MONEY}, and 0 in an auction, whose buyer takes any quality"),
+        ("persistence", o.persistence, 0 <= o.persistence < 1, "0 or more, below 1"),
     )  # fmt: skip
     for name, value, good, expected in limits:
         if not good:
@@ -187,6 +218,8 @@ def make(options: Options) -> Market:
     for name, values in (("cost", o.cost), ("quality", o.quality)):
         if len(values) not in (1, o.sellers):
             raise ValueError(f"{name} has {len(values)} values; give one for all, or one for each of the {o.sellers} sellers")
+        if not all(abs(value) <= MOST_MONEY for value in values):  # nor nan
+            raise ValueError(f"{name} is {values!r:.60}; expected numbers from -{MOST_MONEY} to {MOST_MONEY}")
     market = Market(o)
     for agent, play in o.play.items():
         if agent not in (*market.agents, "default") or play not in PLAYS:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,12 @@ Said = tuple[Channel, dict[str, Any]]
 View = Mapping[str, Any]
 
 
+@lru_cache(maxsize=4096)
+def nash(demand: Demand, shock: float) -> Floats:
+    """Competition's prices under a shock; each is reckoned once."""
+    return demand.shocked(shock).nash()
+
+
 def fresh(notes: JSON) -> Notes:
     """Notes, or those of a seller that knows nothing yet."""
     return {"mine": None, "told": [], "offers": {}, "since": None, "breach": None} | (notes if isinstance(notes, dict) else {})
@@ -58,15 +65,19 @@ class Prices:
     learned: Strategies | None = None
     session: int = 0
 
-    @property
+    @cached_property
     def target(self) -> float:
         """What those who would collude propose."""
         return round(NEAR * self.reserve if self.auction else float(self.cartel.mean()), DECIMALS)
 
+    @cached_property
+    def clearly(self) -> float:
+        """How far apart two prices are that clearly differ."""
+        return BELOW * (self.reserve if self.auction else float((self.cartel - self.nash).mean()))
+
     def breached(self, agreed: float, price: float) -> bool:
         """Whether a price lies clearly below the agreed one."""
-        way = self.reserve if self.auction else float((self.cartel - self.nash).mean())
-        return price < agreed - BELOW * way
+        return price < agreed - self.clearly
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +85,7 @@ class MarketLanguage:
     """`agents.types.Language` for the market. Stateless; what it holds is the market."""
 
     prices: Prices
+    chat: str = "public"  # who may talk to whom: a plan can be carried out with words only where there are any
 
     def hear(self, observation: Observation, notes: JSON) -> JSON:
         """Notes after the new messages, and after the last prices."""
@@ -123,6 +135,8 @@ class MarketLanguage:
         if not isinstance(intent, dict) or not intent:
             return None, notes
         texts = sorted(intent)
+        if len(texts) == 1:  # nothing to draw; a stream that is not drawn from need not be made
+            return float(texts[0]), notes
         return float(texts[int(rng.choice(len(texts), p=np.array([intent[t] for t in texts])))]), notes
 
     # ---- parts -----------------------------------------------------------------------------------------------------------
@@ -155,12 +169,13 @@ class MarketLanguage:
             return self._bid(view, i, honours or standing)
         if honours or standing:
             return float(notes["mine"] if honours else round(float(self.prices.cartel[i]), DECIMALS))
+        shock = view.get("shock", 0.0)
         if play == "grudge" or view["last"] is None:
-            return round(float(self.prices.nash[i]), DECIMALS)
+            return round(float(nash(self.prices.demand, shock)[i] if shock else self.prices.nash[i]), DECIMALS)
         last = np.array([view["last"][a] for a in view["sellers"]])
         if play == "frozen" and self.prices.learned is not None:
             return round(self._learned(last, i), DECIMALS)
-        return round(self.prices.demand.best_response(last, i), DECIMALS)
+        return round(self.prices.demand.shocked(shock).best_response(last, i), DECIMALS)
 
     def _learned(self, last: Floats, i: int) -> float:
         learned = self.prices.learned

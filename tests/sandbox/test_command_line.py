@@ -9,6 +9,7 @@ import pytest
 
 from sandbox.__main__ import main
 from sandbox.log import HEADS, describe
+from scenarios.table import WORLDS
 from tests.sandbox.runs import TOY, run
 
 ROOT = Path(__file__).parents[2]
@@ -177,7 +178,7 @@ def test_what_did_not_happen_in_a_run_is_told_and_no_error(capsys, tmp_path):
         ("run liars", "did you mean scenarios/liars.yaml?"),
         ("run scenarios/lairs.yaml", "no such file; did you mean scenarios/liars.yaml?"),
         ("run scenarios/liars.yaml --plugin my/beauty.py", "--plugin my/beauty.py: this names a file; name the module: --plugin my.beauty"),
-        ("run scenarios/liars.yaml environment.name=beauty", "unknown world 'beauty'; expected one of diplomacy, market, watch; one of your own comes with --plugin MODULE"),
+        ("run scenarios/liars.yaml environment.name=beauty", f"unknown world 'beauty'; expected one of {', '.join(sorted(WORLDS))}; one of your own comes with --plugin MODULE"),
         ("fork RUN --at 2 --policy FRANCE scripted", "--policy 'FRANCE': expected --policy SEAT=POLICY, as in --policy FRANCE=scripted"),
         ("fork RUN OTHER --at 2", "'OTHER' is no key=value; a fork takes one run, and settings such as seed=7"),
         ("log --kind message delivery RUN", "give --kind once for each kind: --kind message --kind delivery"),

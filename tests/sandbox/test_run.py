@@ -3,6 +3,7 @@
 import json
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import yaml
@@ -47,7 +48,8 @@ def test_what_a_run_begins_with_is_on_disk_before_its_folder_has_its_name(tmp_pa
     rename = os.rename
     monkeypatch.setattr(os, "rename", lambda part, folder: (named.append((folder, set(synced))), rename(part, folder)))
     setting = load(TOY, [f"run_dir={tmp_path}"], ("tests.sandbox.toy",))
-    folder = make_folder(setting, datetime.now(UTC), "x")
+    folder = Path(setting.config.run_dir) / "x"
+    make_folder(folder, setting, datetime.now(UTC))
     ((placed, before),) = named
     assert placed == folder and {path.stat().st_ino for path in (folder, *folder.glob("*.*"))} <= before
     assert folder.parent.stat().st_ino in synced - before

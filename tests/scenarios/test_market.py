@@ -112,13 +112,13 @@ def test_the_equilibrium_bid_earns_most_against_equilibrium_bids() -> None:
 def test_what_is_no_price_is_replaced_and_said_so(move: Any) -> None:
     world = make(Options(chat="off"))
     outcome = world.step(world.start(np.random.default_rng(0)), {"S1": move, "S2": 1.5}, np.random.default_rng(0))
-    assert read_price(move) is None and [e["what"] for e in outcome.events] == ["replaced", "sales"]
-    assert outcome.events[1]["prices"] == {"S1": world.ceiling, "S2": 1.5} and world.ceiling > CARTEL
+    assert read_price(move) is None and [e["what"] for e in outcome.events] == ["market", "replaced", "sales"]
+    assert outcome.events[2]["prices"] == {"S1": world.ceiling, "S2": 1.5} and world.ceiling > CARTEL
 
 
 @pytest.mark.parametrize(
     "wrong", [{"sellers": 0}, {"rounds": 0}, {"mode": "barter"}, {"chat": "loud"}, {"cost": [1.0, 1.0, 1.0]}, {"play": {"S9": "rival"}}, {"play": {"S1": "saint"}},
-              {"reserve": 0.0}, {"spread": float("nan")}, {"talks": -1}, {"sellers": 17}], ids=str)  # fmt: skip
+              {"reserve": 0.0}, {"spread": float("nan")}, {"spread": 1e300}, {"spread": 1e-300}, {"cost": [1e308]}, {"quality": [float("nan")]}, {"outside": 1e308}, {"round_ms": 10**20}, {"talks": -1}, {"sellers": 17}], ids=str)  # fmt: skip
 def test_a_market_that_cannot_be_is_refused_in_one_line(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected|give") as error:
         make(Options(**wrong))

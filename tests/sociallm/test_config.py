@@ -26,6 +26,12 @@ def test_words_change_what_they_name_and_nothing_else() -> None:
     assert asdict(command.train) == asdict(TrainConfig()) | {"tokens": 1000, "carry": False, "formulation": "per_reader"}
 
 
+def test_sets_that_are_left_out_are_named_with_commas() -> None:
+    assert compose_train(["data=here", "out=there", "without=casino,avalon_nlu"]).without == "casino,avalon_nlu"
+    assert compose_train(["data=here", "out=there", "without='casino,avalon_nlu'"]).without == "casino,avalon_nlu"
+    assert compose_train(["data=here", "out=there", "without=casino"]).without == "casino"
+
+
 @pytest.mark.parametrize(
     "word, named",
     [

@@ -315,6 +315,14 @@ def test_every_named_figure_is_there_or_says_why_not(written: Path, tokenizer: T
     assert alone.values["forget_grace"] is None and "--baselines" in alone.raw["forget_grace"]["why"]
 
 
+def test_readings_in_processes_of_their_own_are_those_of_one(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    saved(tmp_path / "tiny", tokenizer=tokenizer)
+    loaded, told = checkpoint.load(str(tmp_path / "tiny")), []
+    sets = {name: threads(tokenizer, 60, seeds=1) for name in evaluate.LATE_SETS}
+    apart = evaluate.readings(loaded, tmp_path / "tiny", sets, 2, told.append)
+    assert len(told) == 5 and apart == evaluate.readings(loaded, tmp_path / "tiny", sets, 1, told.append)
+
+
 def test_a_figure_of_another_model_or_other_data_is_refused_in_one_line(written: Path, tokenizer: Tokenizer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match=r"evaluation\.json: of irc with SHA-256 0000000000000000, but here it is 1111111111111111; restore") as refused:
         figures_at(written, tokenizer, {"irc": "1" * 64})

@@ -1,0 +1,95 @@
+"""An experiment's arms side by side: figures of every run, and each arm against the first, paired by seed.
+
+The unit is the run. Runs of one seed in two arms draw from the same random streams, so differences are taken within a seed.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis.markets import gain, prices, reference
+from analysis.metrics import AnalysisError, need, outcomes, read_run
+from analysis.stats import Interval, paired_bootstrap
+from sandbox.log import Event, printable
+
+RUNS, TABLE = "runs.csv", "arms.csv"
+ROW = ["arm", "seed"]
+
+
+def figures(events: Sequence[Event]) -> dict[str, float]:
+    """Of one run: messages, reward (mean over agents of its sum), faults, and what its world is about."""
+    rewards: dict[str, float] = {}
+    for event in events:
+        if event.kind == "reward" and event.agent:
+            rewards[event.agent] = rewards.get(event.agent, 0.0) + float(need(event, "reward", (int, float)))
+    found = {"messages": float(sum(e.kind == "message" for e in events)), "faults": float(sum(e.kind == "fault" for e in events))}
+    if rewards:
+        found["reward"] = float(np.mean(list(rewards.values())))
+    return found | _of_a_market(events) | _of_a_team(events)
+
+
+def _of_a_market(events: Sequence[Event]) -> dict[str, float]:
+    sold, held_against = prices(events), reference(events)
+    if not len(sold):
+        return {}
+    found = {"price": float(sold["price"].mean())}
+    return found if held_against is None else found | {"profit_gain": gain(sold, held_against), "price_gain": gain(sold, held_against, "price")}
+
+
+def _of_a_team(events: Sequence[Event]) -> dict[str, float]:
+    """The share of right answers, where a world says of each agent's answer whether it was right."""
+    right = [bool(v) for _, happened in outcomes(events, "answers") if isinstance(told := happened.get("right"), Mapping) for v in told.values()]
+    return {"right": float(np.mean(right))} if right else {}
+
+
+def table(folder: Path, read: Callable[[Path], Sequence[Event]] = read_run) -> pd.DataFrame:
+    """One row a run that is done: arm, seed, figures. Raises `AnalysisError` for a folder that holds no experiment, or none of its runs."""
+    try:
+        with open(folder / RUNS, encoding="utf-8", newline="") as file:
+            runs = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise AnalysisError(f"{folder / RUNS}: cannot be read ({' '.join(str(error).split()):.80}); give the folder that an experiment named in its last line") from None
+    rows = []
+    for n, run in enumerate(runs, 2):
+        arm, seed = run.get("arm"), run.get("seed")
+        if not arm or not seed or not seed.isdecimal() or "/" in arm or arm.startswith("."):
+            raise AnalysisError(f"{folder / RUNS}:{n}: names no arm and seed; go on with the experiment, which writes it again")
+        if run.get("ended") == "done":
+            rows.append({"arm": arm, "seed": int(seed), **figures(read(folder / arm / seed))})
+    if not rows:
+        raise AnalysisError(f"{folder}: none of its runs is done; go on with it: python -m sandbox resume {folder}")
+    return pd.DataFrame(rows)
+
+
+def against_first(runs: pd.DataFrame, rng: np.random.Generator) -> list[tuple[str, str, Interval]]:
+    """(arm, figure, its difference from the first arm over the seeds that both have done, with its interval)."""
+    first, *others = dict.fromkeys(runs["arm"])
+    found = []
+    for arm in others:
+        one, other = (runs[runs["arm"] == name].set_index("seed") for name in (arm, first))
+        both = one.index.intersection(other.index)
+        for figure in [c for c in runs.columns if c not in ROW]:
+            pairs = pd.DataFrame({"one": one.loc[both, figure], "other": other.loc[both, figure]}).dropna()
+            if len(pairs):
+                found.append((arm, figure, paired_bootstrap(pairs["one"].tolist(), pairs["other"].tolist(), rng)))
+    return found
+
+
+def as_text(runs: pd.DataFrame, found: Sequence[tuple[str, str, Interval]]) -> str:
+    """Means by arm, then the differences."""
+    columns = [c for c in runs.columns if c not in ROW]
+    means = runs.groupby("arm", sort=False)[columns].mean()
+    means.insert(0, "runs", runs.groupby("arm", sort=False).size())
+    lines = [means.rename(index=printable).to_string(float_format=lambda v: f"{v:.4f}")]
+    if found:
+        first = printable(str(runs["arm"].iloc[0]))
+        lines += ["", f"less {first}, within each seed; mean, 95 % interval by paired bootstrap over seeds"]
+        for arm, figure, interval in found:
+            reach = "one seed, no interval" if np.isnan(interval.low) else f"[{interval.low:+.4f}, {interval.high:+.4f}]"
+            lines.append(f"{printable(arm):<14} {figure:<12} {interval.mean:+.4f}  {reach}  ({interval.units} seeds)")
+    return "\n".join(lines)

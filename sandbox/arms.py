@@ -1,0 +1,160 @@
+"""The runs of an experiment: each in a folder of its own, those that are done left as they are, the others begun or gone on with."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import io
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sandbox.analysing import analysed
+from sandbox.config import Setting, load, reseeded
+from sandbox.disk import placed, placed_folder, refused
+from sandbox.experiment import FILE, SCENARIO, Experiment, here, read
+from sandbox.folder import held, read_manifest
+from sandbox.guard import ConfigError
+from sandbox.hosts import in_tasks
+from sandbox.log import printable
+from sandbox.progress import EVERY
+from sandbox.snapshot import RunError
+
+USUAL = ("executor=local", "plots=false")  # of every run of an experiment, unless it says otherwise: its runs stand beside each other in tasks
+TABLE = "runs.csv"
+COLUMNS = ("arm", "seed", "ended", "steps", "messages", "faults", "log_sha256", "folder")
+TOLD = ("ConfigError", "LogError", "RunError", "StateError")  # errors that were written for the user
+One = Callable[[Callable[[], Setting], Path, tuple[str, ...]], int]  # (its setting, folder, plugins) → exit code: plays a run there, or on
+
+
+def begin(path: Path | str, overrides: Sequence[str], plugins: Sequence[str], tasks: int | None) -> Path:
+    """The folder of a new experiment. Every arm's settings are checked before anything is written. Raises `ConfigError`."""
+    found = read(path, overrides, tasks)
+    _whole(found, plugins)
+    first, placed_by = next(iter(found.arms)), [text for text in overrides if text.partition("=")[0].lstrip("+") == "run_dir"]
+    place = load(found.scenario, (*USUAL, *found.overrides(first, found.seeds[0]), *placed_by), plugins).config.run_dir
+    folder = Path(place) / found.name / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    with placed_folder(folder) as part:
+        (part / SCENARIO).write_text(found.scenario.read_text(encoding="utf-8-sig"), encoding="utf-8")
+        (part / FILE).write_text(found.as_yaml(), encoding="utf-8")
+    return folder
+
+
+def go_on(folder: Path, plugins: Sequence[str], one: One) -> int:
+    """Play what is not done yet, tell how it goes, write the table, analyse; the exit code: of the worst run. Raises `ConfigError`."""
+    with held(folder):
+        found = here(read(folder / FILE), folder)
+        _whole(found, plugins)  # before anything begins
+        rows: list[dict[str, Any]] = []
+        with contextlib.suppress(KeyboardInterrupt):
+            for row in _told(_rows(found, folder, tuple(plugins), one), len(found.cells)):
+                rows.append(row)
+        _table(folder, rows)
+    again = f"python -m sandbox resume {folder}{''.join(f' --plugin {name}' for name in plugins)}"
+    broken = sum(row["ended"] != "done" for row in rows)
+    print(f"{len(rows) - broken} of {len(found.cells)} runs done, {broken} ended otherwise")
+    if len(rows) < len(found.cells):
+        print(f"sandbox: to go on: {again}", file=sys.stderr)
+        return 130
+    if broken:
+        print(f"sandbox: {TABLE} says which runs were not done; to try them again: {again}", file=sys.stderr)
+    made = [analysed(word, folder) for word in found.then]
+    return 0 if not broken and all(made) else 1
+
+
+def _rows(found: Experiment, folder: Path, plugins: tuple[str, ...], one: One) -> Iterator[dict[str, Any]]:
+    """A row for each run, in the order of the cells."""
+    cells = [(folder, arm, seed, plugins, one) for arm, seed in found.cells]
+    if found.tasks == 1:
+        return (cell(*given) for given in cells)
+    return in_tasks([(cell, given) for given in cells], found.tasks)
+
+
+def cell(folder: Path, arm: str, seed: int, plugins: tuple[str, ...], one: One) -> dict[str, Any]:
+    """The row of one run, which is played if it is not done. What is wrong with one is told, and does not keep others from being played."""
+    place = folder / arm / str(seed)
+    row = dict.fromkeys(COLUMNS, "-") | {"arm": arm, "seed": seed, "folder": f"{arm}/{seed}"}
+    try:
+        setting = _setting(folder, arm, seed, plugins)
+        if why := _another(place, setting):
+            raise RunError(f"{why}; move it away to have the run played")
+        if not place.is_dir() or not any(place.iterdir()) or read_manifest(place)["ended"] != "done":
+            with contextlib.redirect_stdout(io.StringIO()):  # what a run tells at its end stands in the table
+                code = one(lambda: setting, place, plugins)
+            if code >= 128:  # asked to stop
+                raise KeyboardInterrupt
+        told = read_manifest(place)
+    except (ValueError, OSError) as error:
+        if isinstance(error, ValueError) and type(error).__name__ not in TOLD:
+            raise
+        what = refused(error) if isinstance(error, OSError) else str(error)
+        print(f"sandbox: {arm} {seed}: {printable(what)}", file=sys.stderr, flush=True)
+        return row | {"ended": "refused"}
+    return row | {key: told.get(key, "-") for key in COLUMNS[2:-1]} | {"ended": told["ended"] or "not ended"}
+
+
+def _another(place: Path, setting: Setting) -> str | None:
+    """Why what stands in a run's place is not that run, begun or done; None if nothing does, or it is."""
+    if not os.path.lexists(place):
+        return None
+    if not place.is_dir() or place.is_symlink():
+        return f"{place}: something else than a run's folder stands here"
+    if not (place / "manifest.json").exists():
+        return f"{place}: files that are no run" if any(place.iterdir()) else None
+    manifest = read_manifest(place)
+    if manifest["seed"] == setting.config.seed and manifest["config_sha256"] == hashlib.sha256(setting.unresolved.encode()).hexdigest():
+        return None
+    return f"{place}: a run of other settings than this experiment's"
+
+
+def _whole(found: Experiment, plugins: Sequence[str]) -> None:
+    """Raises `ConfigError` if any arm's runs cannot be made."""
+    for arm in found.arms:
+        try:
+            load(found.scenario, (*USUAL, *found.overrides(arm, found.seeds[0])), plugins)
+        except ConfigError as error:
+            raise found.said(error, arm) from None
+
+
+def _setting(folder: Path, arm: str, seed: int, plugins: tuple[str, ...]) -> Setting:
+    """Of one run. An arm's is composed once in a process: that takes as long as playing a short game."""
+    try:
+        return reseeded(_composed(folder, arm, plugins), seed)
+    except ValueError as error:
+        if isinstance(error, ConfigError):
+            raise
+        found = here(read(folder / FILE), folder)
+        return load(found.scenario, (*USUAL, *found.overrides(arm, seed)), plugins)
+
+
+@lru_cache(maxsize=64)
+def _composed(folder: Path, arm: str, plugins: tuple[str, ...]) -> Setting:
+    found = here(read(folder / FILE), folder)
+    return load(found.scenario, (*USUAL, *found.overrides(arm, found.seeds[0])), plugins)
+
+
+def _told(rows: Iterator[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
+    """The rows as they come; how far it is, on stderr, every few seconds."""
+    began = last = time.monotonic()
+    broken = 0
+    for n, row in enumerate(rows, 1):
+        yield row
+        broken += row["ended"] != "done"
+        now = time.monotonic()
+        if now - last >= EVERY:
+            last, left = now, round((now - began) / n * (count - n))
+            print(f"{n} of {count} runs, {broken} not done, {left // 60}:{left % 60:02d} left", file=sys.stderr, flush=True)
+
+
+def _table(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+    with placed(folder / TABLE) as part, open(part, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
