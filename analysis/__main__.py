@@ -1,4 +1,7 @@
-"""python -m analysis report RUN · watch RUN [RUN …] · arms EXPERIMENT · teams FOLDER · export RUN FILE: what a run's folder says. Reads logs, touches nothing alive."""
+"""python -m analysis report | watch | export | arms | observe | probes | information | teams: tables, plots and figures from logs and models.
+
+Reads logs, touches nothing alive; `--help` of each command says what it takes.
+"""
 
 from __future__ import annotations
 

@@ -56,11 +56,14 @@ class Past:
         return cls(mean, tuple(float(w) for w in weights), float((y[full] - X[full] @ weights).std()))
 
     def surprises(self, scores: ArrayLike) -> Floats:
-        """Of each score what its past did not foretell, in units of an honest game's spread. A series that never varied gives zeros."""
+        """Of each score what its past did not foretell, in units of an honest game's spread; 0, no evidence, for the first ones, of which too
+        little past is known. A series that never varied gives zeros."""
         x = np.asarray(scores, dtype=float) - self.mean
         if self.spread <= 1e-12:
             return np.zeros(len(x))
-        return np.asarray((x - _before(x, len(self.weights)) @ np.array(self.weights)) / (CAREFUL * self.spread))
+        found = np.asarray((x - _before(x, len(self.weights)) @ np.array(self.weights)) / (CAREFUL * self.spread))
+        found[: len(self.weights)] = 0.0
+        return found
 
 
 def _before(x: Floats, order: int) -> Floats:
@@ -77,7 +80,7 @@ def e_process(surprises: ArrayLike, rates: Sequence[float] = RATES) -> Floats:
     rate = np.asarray(rates, dtype=float)[:, None]
     logs = np.cumsum(rate * s - rate**2 / 2, axis=1)
     top = logs.max(axis=0, initial=-np.inf)
-    return np.asarray(np.exp(np.minimum(top, 700)) * np.exp(logs - top).mean(axis=0))  # 700: the largest power of e that a float holds
+    return np.asarray(np.exp(np.minimum(top, 700)) * np.exp(logs - top).mean(axis=0))  # of e a float holds powers up to 709
 
 
 def alarm_at(evidence: ArrayLike, level: float = 0.05) -> int | None:

@@ -54,16 +54,21 @@ def table(folder: Path, read: Callable[[Path], Sequence[Event]] = read_run) -> p
             runs = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise AnalysisError(f"{folder / RUNS}: cannot be read ({' '.join(str(error).split()):.80}); give the folder that an experiment named in its last line") from None
-    rows = []
+    rows: list[dict[str, object]] = []
+    named: dict[str, None] = {}
     for n, run in enumerate(runs, 2):
         arm, seed = run.get("arm"), run.get("seed")
         if not arm or not seed or not seed.isdecimal() or "/" in arm or arm.startswith("."):
             raise AnalysisError(f"{folder / RUNS}:{n}: names no arm and seed; go on with the experiment, which writes it again")
+        named[arm] = None
         if run.get("ended") == "done":
             rows.append({"arm": arm, "seed": int(seed), **figures(read(folder / arm / seed))})
     if not rows:
         raise AnalysisError(f"{folder}: none of its runs is done; go on with it: python -m sandbox resume {folder}")
-    return pd.DataFrame(rows)
+    first = next(iter(named))
+    if all(row["arm"] != first for row in rows):  # nor may another take its place: every difference would be from something else
+        raise AnalysisError(f"{folder}: no run of {first!r:.60} is done, which the other arms are held against; go on with it: python -m sandbox resume {folder}")
+    return pd.DataFrame(sorted(rows, key=lambda row: list(named).index(str(row["arm"]))))
 
 
 def against_first(runs: pd.DataFrame, rng: np.random.Generator) -> list[tuple[str, str, Interval]]:

@@ -30,7 +30,7 @@ from sandbox.snapshot import RunError
 USUAL = ("executor=local", "plots=false")  # of every run of an experiment, unless it says otherwise: its runs stand beside each other in tasks
 TABLE = "runs.csv"
 COLUMNS = ("arm", "seed", "ended", "steps", "messages", "faults", "log_sha256", "folder")
-TOLD = ("ConfigError", "LogError", "RunError", "StateError")  # errors that were written for the user
+TOLD = ("ConfigError", "LogError", "PlanError", "RunError", "StateError")  # errors that were written for the user
 One = Callable[[Callable[[], Setting], Path, tuple[str, ...]], int]  # (its setting, folder, plugins) → exit code: plays a run there, or on
 
 
@@ -48,7 +48,8 @@ def begin(path: Path | str, overrides: Sequence[str], plugins: Sequence[str], ta
 
 
 def go_on(folder: Path, plugins: Sequence[str], one: One) -> int:
-    """Play what is not done yet, tell how it goes, write the table, analyse; the exit code: of the worst run. Raises `ConfigError`."""
+    """Play what is not done yet, tell how it goes, write the table, analyse. The exit code: 0, 1 where a run or an analysis was not done, 130 if
+    it was stopped. Raises `ConfigError`."""
     with held(folder):
         found = here(read(folder / FILE), folder)
         _whole(found, plugins)  # before anything begins

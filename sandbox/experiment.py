@@ -9,6 +9,7 @@
       cartel: [environment.play.default=grudge]
     tasks: 2                                  # runs at a time, as Ray tasks
     then: [arms]                              # `python -m analysis WORD FOLDER` at the end
+    given: [environment.rounds=5]             # as always, after the arm's: what the command line named, in the folder's own copy
 
 Runs of one seed in two arms draw from the same random streams: two arms that differ in one setting are twins. The folder:
 

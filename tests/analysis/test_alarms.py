@@ -73,3 +73,10 @@ def test_evidence_of_any_size_stays_finite():
 def test_too_little_or_broken_to_learn_from_is_refused(honest):
     with pytest.raises(ValueError, match="past"):
         Past.of(honest)
+
+
+def test_the_first_scores_of_a_game_are_no_evidence_of_what_is_not_known_of_them():
+    """A null that hardly moves begins far from its mean: that is its past, not a deviation from it."""
+    past = Past.of([series(0.95, 200, rng(seed)) for seed in range(100)])
+    alarms = [alarm_at(e_process(past.surprises(series(0.95, 40, rng(20_000 + seed))))) is not None for seed in range(600)]
+    assert np.mean(alarms) <= 0.068  # 0.05 promised, two standard errors of 600

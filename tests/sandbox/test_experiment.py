@@ -130,7 +130,7 @@ def test_each_run_is_the_one_it_would_be_alone(done, tmp_path, capsys):
 
 def test_arms_are_told_side_by_side(done):
     table = pd.read_csv(done / "arms.csv")
-    assert list(table["arm"]) == ["silent", "cartel"] * 2 and list(table["seed"]) == [3, 3, 4, 4]
+    assert list(table["arm"]) == ["silent"] * 2 + ["cartel"] * 2 and list(table["seed"]) == [3, 4, 3, 4]
     gain = table.groupby("arm")["profit_gain"].mean()
     assert gain["cartel"] == pytest.approx(1.0, abs=1e-3) and gain["silent"] == pytest.approx(0.0, abs=1e-3)  # to four decimals of a price
 
@@ -170,7 +170,8 @@ def test_what_stands_in_a_runs_place_and_is_another_is_left_and_told(done, tmp_p
     shutil.rmtree(folder / "cartel" / "4")
     assert main(["resume", str(folder)]) == 1
     told = capsys.readouterr()
-    assert "1 of 4 runs done, 3 ended otherwise" in told.out and len([line for line in told.err.splitlines() if line.startswith("sandbox: ")]) == 4
+    assert "1 of 4 runs done, 3 ended otherwise" in told.out and len([line for line in told.err.splitlines() if line.startswith("sandbox: ")]) == 5
+    assert "no run of 'silent' is done" in told.err  # so there is nothing that the other arm could be held against
     assert "a run of other settings" in told.err and "files that are no run" in told.err and "not the manifest of a run" in told.err
     assert (folder / "cartel" / "3" / "notes.txt").read_text() == "mine" and (folder / "silent" / "4" / "manifest.json").read_text() == "{"
     assert logs(folder)["cartel", 4] == before["cartel", 4]
@@ -229,3 +230,18 @@ def test_a_folder_that_holds_no_experiment_has_no_arms(tmp_path, capsys):
 def test_an_experiment_is_a_frozen_value():
     found = Experiment(name="a", scenario=Path("b.yaml"), seeds=(1,), arms={"x": ("seed=3",)})
     assert found.overrides("x", 1) == ("seed=3", "seed=1")  # the experiment's seed counts
+
+
+def test_arms_are_held_against_the_first_that_the_experiment_names(done, tmp_path, capsys):
+    """Also where its first run is not done; where none is, nothing is held against another in its place."""
+    import shutil
+
+    from analysis.__main__ import main as analysis
+
+    folder = tmp_path / "copy"
+    shutil.copytree(done, folder)
+    rows = (folder / "runs.csv").read_text().splitlines()
+    (folder / "runs.csv").write_text("\n".join([rows[0], rows[1].replace("done", "refused"), *rows[2:]]) + "\n")
+    assert rows[1].startswith("silent,3,done") and analysis(["arms", str(folder)]) == 0 and "less silent" in capsys.readouterr().out
+    (folder / "runs.csv").write_text("\n".join([row.replace("done", "refused") if row.startswith("silent") else row for row in rows]) + "\n")
+    assert analysis(["arms", str(folder)]) == 2 and "no run of 'silent' is done" in capsys.readouterr().err
