@@ -46,12 +46,13 @@ MOST_BYTES, MOST_NODES, MOST_DEPTH, MOST_TEXT = 64 * 1024, 5_000, 8, 1000
 KEYS: Mapping[str, tuple[str, ...]] = {
     "plan": ("plan", "lies", "coalitions", "controls"),
     "lies": ("who", "to", "say", "when", "intent"),
-    "coalitions": ("name", "members", "scheme", "when", "key", "bits", "carrier", "message", "follow", "deny"),
+    "coalitions": ("name", "members", "scheme", "when", "key", "bits", "carrier", "message", "follow", "deny", "lasts"),
     "controls": ("who", "kind", "to", "say", "when", "intent", "fed", "acts"),
     "when": UNITS,
 }
 RANGE = re.compile(r"([A-Za-z0-9]{0,12})\.\.([A-Za-z0-9]{0,12})")
 KEYED = ("hidden_key", "independent")
+WORDED = ("open", "private")
 Lines = dict[tuple[str | int, ...], int]
 
 
@@ -207,13 +208,14 @@ class _Reader:
             if entry.get(key) is None:
                 raise self.wrong(at, f"{key} is missing; a coalition needs members and one of the schemes {', '.join(SCHEMES)}")
         scheme, members = entry["scheme"], self.names(entry["members"], (*at, "members"), least=2)
-        bits, follow, deny = entry.get("bits", 1), entry.get("follow", 1.0), entry.get("deny", False)
+        bits, follow, deny, lasts = entry.get("bits", 1), entry.get("follow", 1.0), entry.get("deny", False), entry.get("lasts", 0)
         number = isinstance(follow, (int, float)) and not isinstance(follow, bool)
         checks: tuple[tuple[str, Any, bool, str], ...] = (
             ("scheme", scheme, isinstance(scheme, str) and scheme in SCHEMES, f"one of {', '.join(SCHEMES)}"),
             ("bits", bits, type(bits) is int and bits in BITS, f"one of {', '.join(map(str, BITS))}: what the key steers in a round"),
             ("follow", follow, number and 0 < follow <= 1, "a number above 0, at most 1: the share of rounds in which a member keeps to the key"),
             ("deny", deny, isinstance(deny, bool), "true or false"),
+            ("lasts", lasts, type(lasts) is int and 0 <= lasts <= 1_000_000, "a whole number of rounds, 0: an agreement holds for good"),
             ("carrier", entry.get("carrier", "prices"), entry.get("carrier", "prices") in CARRIERS, f"one of {', '.join(CARRIERS)}"),
         )
         for key, value, good, expected in checks:
@@ -221,6 +223,8 @@ class _Reader:
                 raise self.wrong((*at, key), f"{key} is {value!r:.60}; expected {expected}")
         if scheme not in KEYED and (extra := [key for key in ("key", "bits", "carrier", "message", "follow") if key in entry]):
             raise self.wrong((*at, extra[0]), f"the scheme {scheme} has no {extra[0]}; leave it out, or choose one of {', '.join(KEYED)}")
+        if lasts and scheme not in WORDED:
+            raise self.wrong((*at, "lasts"), f"the scheme {scheme} needs no words, and so none again; leave lasts out, or choose one of {', '.join(WORDED)}")
         if scheme in HONEST and deny:
             raise self.wrong((*at, "deny"), f"the scheme {scheme} is a control: there is nothing to deny; leave it out")
         if scheme in KEYED and entry.get("key") is None:
@@ -229,7 +233,7 @@ class _Reader:
         return Coalition(
             name=words.get("name", "-".join(members)), members=members, scheme=scheme, when=self.when(entry.get("when"), (*at, "when")),
             key=words.get("key", ""), message=words.get("message", ""), bits=bits, carrier=entry.get("carrier", "prices"), follow=float(follow),
-            deny=deny, where=self.where(at),
+            deny=deny, lasts=lasts, where=self.where(at),
         )  # fmt: skip
 
 

@@ -51,12 +51,15 @@ class Span:
 
 @dataclass(frozen=True)
 class When:
-    """All of these at once; no span: always."""
+    """All of these at once; no span: always. `steps`: of a run in which the plan was not carried out all the time, the steps in which it was."""
 
     spans: tuple[Span, ...] = ()
+    steps: frozenset[int] | None = None
 
     def holds(self, at: Mapping[str, int], number: Callable[[str, int | str], int]) -> bool:
         """Whether it is now. `at`: unit → number; `number`: a word of the plan, such as a phase, as that number."""
+        if self.steps is not None and at["step"] not in self.steps:
+            return False
         for span in self.spans:
             now = at[span.unit]
             if (span.first is not None and now < number(span.unit, span.first)) or (span.last is not None and now > number(span.unit, span.last)):
@@ -93,7 +96,8 @@ class Manner:
 
 @dataclass(frozen=True, kw_only=True)
 class Coalition:
-    """Who acts together, and how the members agree on it. `follow`: the share of rounds in which a member keeps to the key."""
+    """Who acts together, and how the members agree on it. `follow`: the share of rounds in which a member keeps to the key;
+    `lasts`: for how many rounds a member trusts in what it heard from another, and competes after that; 0: they agreed beforehand, and for good."""
 
     name: str
     members: tuple[AgentID, ...]
@@ -105,6 +109,7 @@ class Coalition:
     message: str = ""  # what the key hides
     follow: float = 1.0
     deny: bool = False  # whether members deny it to others
+    lasts: int = 0
     where: str = ""
 
     @property
@@ -139,14 +144,15 @@ class Plan:
         """The one that an agent is in."""
         return next((c for c in self.coalitions if agent in c.members), None)
 
-    def during(self, first: int, last: int | None) -> Plan:
-        """The same where it is carried out from one step to another alone."""
-        def then(when: When) -> When:
-            return When((*when.spans, Span("step", first, last)))
+    def during(self, steps: Mapping[AgentID, frozenset[int]]) -> Plan:
+        """The same where each agent carries it out in these steps alone; a coalition's are those of all its members."""
+        def then(when: When, *who: AgentID) -> When:
+            return replace(when, steps=frozenset.intersection(*(steps.get(agent, frozenset()) for agent in who)))
 
         return replace(
-            self, statements=tuple(replace(s, when=then(s.when)) for s in self.statements), manners=tuple(replace(m, when=then(m.when)) for m in self.manners),
-            coalitions=tuple(replace(c, when=then(c.when)) for c in self.coalitions),
+            self, statements=tuple(replace(s, when=then(s.when, s.who)) for s in self.statements),
+            manners=tuple(replace(m, when=then(m.when, m.who)) for m in self.manners),
+            coalitions=tuple(replace(c, when=then(c.when, *c.members)) for c in self.coalitions),
         )  # fmt: skip
 
     def seated(self, agents: Sequence[AgentID]) -> None:

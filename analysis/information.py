@@ -2,7 +2,7 @@
 
 A listener's belief is read off the model: how likely, with its own state and nothing said in the channel, it would say of each suspect "I think it was …".
 The information of a message is the Bayesian surprise of that belief, KL(P' ‖ P) (Itti & Baldi 2009): what the message changed, not how hard it was to
-foretell. Beside it stands what is usually taken, surprisal. Dialogues are of seeds that no lesson was drawn from; the unit is the dialogue.
+foretell. Beside it stands what is usually taken, surprisal. Dialogues are of seeds that no lesson was drawn from (`lessons.MEASURED` and above); the unit is the dialogue.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.stats import RESAMPLES, Interval, auroc, cluster_bootstrap
-from scenarios.team_task.lessons import MEASURED, SOON, alone, guess, heard
+from scenarios.team_task.lessons import SOON, alone, clues_of, guess, heard
 from scenarios.team_task.stimuli import READER, Dialogue, dialogue
 from sociallm.checkpoint import Checkpoint
 from sociallm.conversation import Message
@@ -22,7 +22,6 @@ from sociallm.encode import dynamics_of, encode, nll_under, slots_of
 from sociallm.states import LocalState, SocialState
 from sociallm.streams import READ
 
-FIRST = MEASURED  # the first of the seeds that dialogues are drawn from; no lesson is drawn from these
 COLUMNS = ["dialogue", "number", "kind", "value", "exact", "model", "surprisal", "error"]
 Floats = NDArray[np.float64]
 
@@ -57,10 +56,8 @@ def measured(checkpoint: Checkpoint, seeds: Sequence[int], forget: bool = False,
         exact, worth = heard(told)
         found, surprisal = beliefs(checkpoint, told, exact.talk.suspects, forget)
         gained = (found[1:] * np.log(found[1:] / found[:-1])).sum(1)
-        clues: list[object] = []
-        for k, (message, kind, w) in enumerate(zip(told.messages, told.kinds, worth, strict=True)):
-            clues += [c for c in exact.told(message)[1] if c not in clues]
-            truth = exact.belief(clues)  # type: ignore[arg-type]
+        for k, (kind, w) in enumerate(zip(told.kinds, worth, strict=True)):
+            truth = exact.belief(clues_of(exact, told.messages[: k + 1]))
             error = float((truth * np.log(truth / found[k + 1])).sum())
             rows.append((seed, k, kind, w.value, w.surprise, float(gained[k]), float(surprisal[k]), error))
         if n % 50 == 0:

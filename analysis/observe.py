@@ -14,9 +14,8 @@ records (with the checkpoint of the run, which is the default).
 
 from __future__ import annotations
 
-import json
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
@@ -24,38 +23,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.metrics import AnalysisError, message_of, need, read_run
+from analysis.metrics import AnalysisError
+from analysis.texts import Text, in_experiment, is_log, runs_below, text_of_run, texts_of_file
 from sandbox.disk import placed
-from sandbox.experiment import FILE as EXPERIMENT
-from sandbox.log import Event
-from sandbox.named import DEEP, MANIFEST, OF_A_RUN
+from sandbox.named import MANIFEST, OF_A_RUN
 from sandbox.record import whole
-from scenarios.recorded import RecordedGameError, read_game
-from sociallm.conversation import AgentID, Conversation, ConversationError, Message, read_conversations
 
 if TYPE_CHECKING:
     import pyarrow
 
+    from sociallm.checkpoint import Checkpoint
     from sociallm.observing import Seen
 
-TABLE, DEFAULT, IRC = "observed.parquet", "base", "irc_disentanglement"
-RUNS, CONVERSATIONS = 32, 2  # observed in one piece of work
+TABLE, DEFAULT = "observed.parquet", "base"
+RUNS, CONVERSATIONS = 16, 2  # observed in one piece of work
 COLUMNS = (
     ("run", "name"), ("message", "text"), ("author", "name"), ("reader", "name"), ("channel", "name"), ("time", "int"), ("role", "name"), ("own_key", "text"),
     ("other_key", "text"), ("channel_key", "text"), ("tokens", "count"), ("nats", "number"), ("nats_no_other", "number"), ("nats_no_own", "number"),
     ("nats_no_states", "number"), ("e_rel", "number"), ("e_coh", "number"), ("moved", "number"),
 )  # fmt: skip
 NATS = ("nats", "nats_no_other", "nats_no_own", "nats_no_states")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Text:
-    """Something to observe: messages in the order in which they were read, and all agents, for their slots."""
-
-    name: str
-    conversation: Conversation
-    agents: tuple[AgentID, ...]
-    checkpoint: str | None = None  # of the run, if its agents carried states
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,114 +86,20 @@ class Summary:
         return found
 
 
-# ---- what there is to read ---------------------------------------------------------------------------------------------
-
-
-def runs_below(path: Path) -> list[Path]:
-    """The runs that a folder is or holds, by name; empty for anything else."""
-    if any((path / name).is_file() for name in OF_A_RUN):
-        return [path]
-    return sorted({place.parent for pattern in DEEP for place in path.glob(f"{pattern}/{MANIFEST}")}) if path.is_dir() else []
-
-
-def text_of_run(run: Path) -> Text:
-    """All that was said in a run, or in a log, in the order in which it was read. Raises `AnalysisError`."""
-    events = read_run(run, lambda _: None)
-    for event in events:
-        parts = event.data.get("parts") if event.kind == "intervention" and event.data.get("what") == "erase" else None
-        if isinstance(parts, list) and {"own", "int"} & set(parts):
-            raise AnalysisError(f"{run}: {event.agent}'s memory was changed from outside in step {event.step} (erase), so the log does not make its states; observe the run it was forked from")
-    manifest = _manifest(run / MANIFEST)
-    said = tuple(message_of(event) for event in events if event.kind == "message")
-    _in_order(run, said)
-    agents = {m.author for m in said} | {r for m in said for r in m.channel.readers} | _seated(events, manifest)
-    point = manifest.get("checkpoint")
-    folder = run if run.is_dir() else run.parent
-    name = f"{folder.parent.name}/{folder.name}" if (folder.parent.parent / EXPERIMENT).is_file() else folder.name
-    return Text(name=name, conversation=Conversation(id=name, messages=said), agents=tuple(sorted(agents)), checkpoint=point.get("name") if isinstance(point, dict) else None)
-
-
-def _in_order(run: Path, said: Sequence[Message]) -> None:
-    latest: dict[AgentID, int] = {}
-    for message in said:
-        for reader in message.channel.readers:
-            if latest.setdefault(reader, message.time) > message.time:
-                raise AnalysisError(f"{run}: message {message.id!r:.60} is older than one that {reader!r:.40} has read before it; the log was changed after the run")
-            latest[reader] = message.time
-
-
-def _manifest(path: Path) -> Mapping[str, Any]:
-    """What the folder of a run says of itself; nothing for a log that stands alone."""
-    try:
-        value = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise AnalysisError(f"{path}: not the manifest of a run ({' '.join(str(error).split()):.100}); restore it") from None
-    return value if isinstance(value, dict) else {}
-
-
-def _seated(events: Sequence[Event], manifest: Mapping[str, Any]) -> set[AgentID]:
-    """All agents of a run: a name has the same slot everywhere, whoever speaks."""
-    if isinstance(seats := manifest.get("seats"), dict):
-        return set(seats)
-    return {str(slot[0]) for event in events if event.kind == "step" for slot in need(event, "slots", list) if isinstance(slot, list) and slot}
-
-
-def texts_of_file(path: Path) -> list[Text]:
-    """Conversations, a recorded game, or IRC; a log is `text_of_run`'s. Raises `AnalysisError` in one line."""
-    try:
-        if path.name.endswith(".jsonl.gz"):
-            found = irc(path)
-        elif path.suffix == ".json":
-            found = [read_game(path).conversation()]
-        else:
-            found = list(read_conversations(path))
-    except (ConversationError, RecordedGameError) as error:
-        raise AnalysisError(str(error)) from None
-    except OSError as error:
-        raise AnalysisError(f"{path}: cannot be read ({error.strerror}); is it the right file?") from None
-    return [Text(name=c.id, conversation=c, agents=c.participants) for c in found]
-
-
-def irc(path: Path) -> list[Conversation]:
-    """The excerpts of one file of the IRC disentanglement corpus."""
-    from sociallm import corpora
-
-    if path.parent.name != IRC:
-        raise AnalysisError(f"{path}: a compressed file is taken to be IRC, and lies in a folder {IRC}; unpack conversations first")
-    try:
-        found = corpora.irc(path.name.removesuffix(".jsonl.gz"))(path.parent.parent)
-    except ConversationError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, EOFError) as error:
-        raise AnalysisError(f"{path}: a record has not the shape of a line of IRC ({type(error).__name__}: {error!s:.80}); name a file of lines, not of links") from None
-    return [c for c in found if c.messages]
-
-
-def is_log(path: Path) -> bool:
-    """Whether a file is the log of a run, in either form."""
-    if path.suffix == ".parquet":
-        return path.is_file()
-    try:
-        with open(path, "rb") as file:
-            return path.suffix == ".jsonl" and b'"crc":"' in file.readline(1 << 20)
-    except OSError:
-        return False
-
-
 # ---- observing ---------------------------------------------------------------------------------------------------------
 
 
 def observe(paths: Sequence[Path], wish: Wish, out: Path | None = None, tasks: int = 1) -> Summary:
     """Observe all of them: each run's table into its folder, or all in one table `out`, which any other source needs.
 
-    What cannot be read is told in `Summary.refused`, and the others go on; raises `AnalysisError` if there is nothing to observe.
+    Runs of one seed of an experiment are read together: twins are alike up to where they part, and what is alike is read once. So rows of
+    one table are in order of the seeds, then of the arms. What cannot be read is told in `Summary.refused`, and the others go on; raises
+    `AnalysisError` if there is nothing to observe, or nothing to read it with.
     """
     runs: list[Path] = []
     files: list[Path] = []
     for path in paths:
-        if found := runs_below(path) or ([path] if is_log(path) else []):
+        if found := runs_below(path) or ([_run_of(path)] if is_log(path) else []):
             runs += found
         elif path.is_file():
             files.append(path)
@@ -214,7 +107,7 @@ def observe(paths: Sequence[Path], wish: Wish, out: Path | None = None, tasks: i
             raise AnalysisError(f"{path}: no run there and no file; give the folder of a run, a folder of runs, a log, conversations (JSONL), a recorded game or a file of IRC")
     if out is None and (alone := [*files, *(run for run in runs if not run.is_dir())]):
         raise AnalysisError(f"{alone[0]}: has no folder of a run for {TABLE}; say where it is to go with --out FILE")
-    runs = list(dict.fromkeys(runs))
+    runs = _twins_together(dict.fromkeys(runs))
     works = [Work(runs=tuple(runs[i : i + RUNS])) for i in range(0, len(runs), RUNS)]
     refused = Summary()
     for path in files:
@@ -224,20 +117,43 @@ def observe(paths: Sequence[Path], wish: Wish, out: Path | None = None, tasks: i
             refused += Summary(refused=(str(error),))
             continue
         works += [Work(texts=tuple(texts[i : i + CONVERSATIONS])) for i in range(0, len(texts), CONVERSATIONS)]
+    if not works and not refused.refused:
+        raise AnalysisError(f"{paths[0]}: holds no conversation, so there is nothing to observe; name a file that does")
     return refused + _all(works, wish, out, tasks)
+
+
+def _run_of(log: Path) -> Path:
+    """The run that a log lies in the folder of; the log itself where it stands alone."""
+    return log.parent if log.name in OF_A_RUN and (log.parent / MANIFEST).is_file() else log
+
+
+def _twins_together(runs: Iterable[Path]) -> list[Path]:
+    """Runs of one seed of an experiment follow one another."""
+    seeds: dict[tuple[Path, str] | Path, list[Path]] = {}
+    for run in runs:
+        seeds.setdefault((run.parent.parent, run.name) if in_experiment(run) else run, []).append(run)
+    return [run for some in seeds.values() for run in some]
+
+
+class _NothingObserved(Exception):
+    """All was refused, so no table takes its place."""
 
 
 def _all(works: Sequence[Work], wish: Wish, out: Path | None, tasks: int) -> Summary:
     summary = Summary()
-    with _writing(out) as write, _processes(min(tasks, len(works))) as pool:
-        over = map if pool is None else pool.map
-        try:
+    try:
+        with _writing(out) as write, _processes(min(tasks, len(works))) as pool:
+            over = map if pool is None else pool.map
             for part, table in over(_observed, works, [wish] * len(works), [out is None] * len(works)):
                 summary += part
                 if table is not None:
                     write(table)
-        except BrokenProcessPool:
-            raise AnalysisError(f"one of {tasks} processes died; is it out of memory? a process takes about a GB: name fewer with --tasks") from None
+            if not summary.texts:
+                raise _NothingObserved
+    except BrokenProcessPool:
+        raise AnalysisError(f"one of {tasks} processes died; is it out of memory? a process takes about a GB: name fewer with --tasks") from None
+    except _NothingObserved:
+        pass
     return summary
 
 
@@ -281,33 +197,60 @@ def _observed(work: Work, wish: Wish, place: bool) -> tuple[Summary, pyarrow.Tab
             found.append((run, text_of_run(run)))
         except AnalysisError as error:
             summary += Summary(refused=(str(error),))
-    tables = []
-    for (folder, text), rows in _rows(found, wish):
-        table = table_of(text, rows)
-        summary += _summary(rows)
+    tables: dict[int, pyarrow.Table] = {}
+    for n, seen in _rows([text for _, text in found], wish):
+        folder, text = found[n]
+        if isinstance(seen, str):
+            summary += Summary(refused=(seen,))
+            continue
+        table = table_of(text, seen)
+        summary += _summary(seen)
         if place and folder is not None:
             _put(folder / TABLE, table)
         else:
-            tables.append(table)
-    return summary, pyarrow.concat_tables(tables) if tables else None
+            tables[n] = table
+    return summary, pyarrow.concat_tables([tables[n] for n in sorted(tables)]) if tables else None
 
 
-def _rows(found: Sequence[tuple[Path | None, Text]], wish: Wish) -> Iterator[tuple[tuple[Path | None, Text], list[Seen]]]:
-    """What is seen of each. Raises `AnalysisError` for a checkpoint that cannot be had."""
+def _rows(texts: Sequence[Text], wish: Wish) -> Iterator[tuple[int, list[Seen] | str]]:
+    """By number, what is seen of each text, or in a line why it is not. Raises `AnalysisError` for a checkpoint that was asked for and
+    cannot be had."""
     from sociallm.checkpoint import CheckpointError, shared
+    from sociallm.observing import must_have_states
+
+    for name in dict.fromkeys(wish.checkpoint or text.checkpoint or DEFAULT for text in texts):
+        mine = [n for n, text in enumerate(texts) if (wish.checkpoint or text.checkpoint or DEFAULT) == name]
+        try:
+            checkpoint = shared(name)
+            must_have_states(checkpoint)
+        except (CheckpointError, ValueError) as error:
+            if wish.checkpoint:
+                raise AnalysisError(f"{name}: {error}") from None
+            yield from ((n, f"{texts[n].where}: its checkpoint {name!r:.80} cannot be had ({error}); name one with --checkpoint") for n in mine)
+            continue
+        yield from _seen(checkpoint, texts, mine, wish)
+
+
+def _seen(checkpoint: Checkpoint, texts: Sequence[Text], mine: Sequence[int], wish: Wish) -> Iterator[tuple[int, list[Seen] | str]]:
+    """What a model sees in some of the texts, read together; where one of them cannot be read, the rest one by one."""
     from sociallm.encode import slots_of
     from sociallm.observing import observe as seen_of
     from sociallm.states import StateError
     from sociallm.trails import Asked, Source
 
     asked = Asked(readers=not wish.authors, cohort=wish.measures)
-    for name in dict.fromkeys(wish.checkpoint or text.checkpoint or DEFAULT for _, text in found):
-        mine = [(path, text) for path, text in found if (wish.checkpoint or text.checkpoint or DEFAULT) == name]
-        try:
-            for one, seen in zip(mine, seen_of(shared(name), [Source(conversation=t.conversation, slots=slots_of(t.agents)) for _, t in mine], asked), strict=True):
-                yield one, seen.rows
-        except (CheckpointError, StateError, ValueError) as error:
-            raise AnalysisError(f"{mine[0][0] or mine[0][1].name}: {error}") from None
+    sources = [Source(conversation=texts[n].conversation, slots=slots_of(texts[n].agents)) for n in mine]
+    done = 0
+    try:
+        for n, one in zip(mine, seen_of(checkpoint, sources, asked), strict=True):
+            yield n, one.rows
+            done += 1
+    except (StateError, ValueError) as error:
+        if len(mine) == 1:
+            yield mine[0], f"{texts[mine[0]].where}: {error}"
+            return
+        for n in mine[done:]:
+            yield from _seen(checkpoint, texts, [n], wish)
 
 
 def _summary(rows: Sequence[Seen]) -> Summary:

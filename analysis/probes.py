@@ -25,11 +25,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.metrics import AnalysisError, need, read_run
-from analysis.observe import DEFAULT, text_of_run
+from analysis.metrics import AnalysisError, need
+from analysis.observe import DEFAULT
 from analysis.stats import Interval, cluster_bootstrap
+from analysis.texts import SAID, log_of, runs_of, text_of_run
 from sandbox.disk import placed
-from sandbox.log import Event, canonical_hash
+from sandbox.log import Event
 from sociallm.conversation import AgentID
 
 Floats = NDArray[np.float64]
@@ -94,7 +95,7 @@ class Probe:
 
 
 def questions_of(events: Sequence[Event], target: str, fact: str | None = None) -> tuple[Question, ...]:
-    """All questions of a kind that a log answers, in order of time."""
+    """All questions of a kind that a log answers, in order of time; of its records those of steps, messages, moves and outcomes matter."""
     before: dict[int, int] = {}  # step → messages before it
     count = 0
     for event in events:
@@ -157,11 +158,12 @@ def games_of(runs: Sequence[Path], target: str, fact: str | None, checkpoint: st
     from sociallm.trails import Asked, Moment, Source
 
     found, sources = [], []
-    for run in dict.fromkeys(runs):
-        text, events = text_of_run(run), read_run(run, lambda _: None)
-        asked = sorted((q for q in questions_of(events, target, fact) if q.answer is not None), key=lambda q: q.after)
+    for run in runs:
+        log = log_of(run, (*SAID, "step", "move", "outcome"))
+        text = text_of_run(run, log)
+        asked = sorted((q for q in questions_of(log.events, target, fact) if q.answer is not None), key=lambda q: q.after)
         moments = tuple(Moment(after=q.after, time=q.time, holder=q.holder, about=q.others, name=n) for n, q in enumerate(asked))
-        found.append((text.name, canonical_hash(events), tuple(asked)))
+        found.append((text.name, log.sha256, tuple(asked)))
         sources.append(Source(conversation=text.conversation, slots=slots_of(text.agents), moments=moments))
     try:
         seen = list(observe(shared(checkpoint), sources, Asked(rows=False)))
@@ -207,11 +209,11 @@ def class_of(answer: float | str | None, edges: tuple[float, ...] | None, classe
 
 
 def train(runs: Sequence[Path], target: str, fact: str | None = None, checkpoint: str = DEFAULT) -> Probe:
-    """A head from these runs, with its figures. Raises `AnalysisError` where they are too few or say nothing."""
+    """A head from these runs, or those in these folders, with its figures. Raises `AnalysisError` where they are too few or say nothing."""
     from sociallm.checkpoint import checkpoint_hash
     from sociallm.observing import PROBES
 
-    games = games_of(runs, target, fact, checkpoint)
+    games = games_of(runs_of(runs), target, fact, checkpoint)
     return head_of(games, Probe(target=target, fact=fact, checkpoint=checkpoint_hash(checkpoint), beginnings=PROBES))
 
 
@@ -387,7 +389,7 @@ def read(path: Path) -> Probe:
 
 
 def apply(probe: Probe, runs: Sequence[Path], checkpoint: str = DEFAULT) -> list[tuple[Path, Game, Floats]]:
-    """(run, its questions, the head's beliefs) of each. Raises `AnalysisError` for a run that the head has seen, and for another model."""
+    """(run, its questions, the head's beliefs) of each of these runs, or of those in these folders. Raises `AnalysisError` for a run that the head has seen, and for another model."""
     from sociallm.checkpoint import CheckpointError, checkpoint_hash
     from sociallm.observing import PROBES
 
@@ -397,7 +399,7 @@ def apply(probe: Probe, runs: Sequence[Path], checkpoint: str = DEFAULT) -> list
         raise AnalysisError(str(error)) from None
     if sha256 != probe.checkpoint or tuple(probe.beginnings) != PROBES:
         raise AnalysisError(f"the head was trained on states of the checkpoint {probe.checkpoint:.12}…, {checkpoint} is {sha256:.12}…; name that one with --checkpoint, or train again")
-    paths = list(dict.fromkeys(runs))
+    paths = runs_of(runs)
     games = games_of(paths, probe.target, probe.fact, checkpoint)
     for path, game in zip(paths, games, strict=True):
         for part, logs in probe.runs.items():

@@ -1,9 +1,11 @@
-"""The report of one run: metrics.csv, plots/*.png with their tables as CSV, and report.md, written into the run's folder from its log alone."""
+"""The report of one run: report.html, which needs nothing else, the same as report.md, metrics.csv, plots/*.png with their tables as CSV.
+
+Written into the run's folder, from its log alone.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,16 +18,14 @@ from analysis.cases import case_lines
 from analysis.markets import market_lines, prices, reference
 from analysis.metrics import STATES, WORDED, AnalysisError, centres_by_year, messages, nats_per_token, outcomes, read_run, surprises
 from analysis.pact_plots import plot_alliances, plot_promises, plot_trust
+from analysis.page import Block, Head, Plot, Table, Text, as_html, as_markdown
 from analysis.plots import plot_centres, plot_messages, plot_prices, plot_surprise, save
 from analysis.promises import alliances, by_pair, phases, promises, verdicts
+from analysis.roles import role_lines
 from analysis.summary import summary
 from analysis.tidy import tidy
 from analysis.trust import TRUST, trust
 from sandbox.log import Event, printable
-
-# Everything that Markdown, or a viewer that links bare addresses, could read as more than text.
-_MARKS = re.compile(r"[\\`*_{}\[\]#!~$:@^]|(?<=www)\.", re.IGNORECASE)
-_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"})  # safe in a viewer that knows no backslashes too
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def tables(events: Sequence[Event]) -> Tables:
 
 
 def report(run: Path) -> tuple[Path, list[str]]:
-    """Write the report into the folder; the path of report.md, and what came out, in lines for a terminal.
+    """Write the report into the folder; the path of report.html, and what came out, in lines for a terminal.
 
     Raises `AnalysisError`, before anything is written, if the log is damaged.
     """
@@ -67,17 +67,18 @@ def report(run: Path) -> tuple[Path, list[str]]:
     events = read_run(run, torn.append)
     found = tables(events)
     measures, figures = tidy(events, found.promises, found.trust), _figures(found)
-    lines = [*market_lines(found.prices, found.reference), *case_lines(events), *summary(found.messages, found.years, found.promises, found.alliances)]
-    text = _markdown(run.name, events, found, [name for name, _ in figures], torn)
+    lines = [*market_lines(found.prices, found.reference), *case_lines(events), *role_lines(events), *summary(found.messages, found.years, found.promises, found.alliances)]
+    blocks = _blocks(run.name, events, found, figures, torn)
     part = run / "report.part"
     try:
         shutil.rmtree(part, ignore_errors=True)
-        _csv(measures, part / "metrics.csv")
+        csv_of(measures, part / "metrics.csv")
         for name, figure in figures:
             save(figure, part / "plots" / f"{name}.png")
         for name, frame in _frames(found).items():
-            _csv(frame, part / "plots" / f"{name}.csv")
-        (part / "report.md").write_text(text, encoding="utf-8")
+            csv_of(frame, part / "plots" / f"{name}.csv")
+        (part / "report.md").write_text(as_markdown(blocks), encoding="utf-8")
+        (part / "report.html").write_text(as_html(run.name, blocks), encoding="utf-8")
         for path in [path for path in sorted(part.rglob("*")) if path.is_file()]:  # all of it is made before any of it takes its place
             (place := run / path.relative_to(part)).parent.mkdir(exist_ok=True)
             os.replace(path, place)
@@ -85,7 +86,7 @@ def report(run: Path) -> tuple[Path, list[str]]:
         raise AnalysisError(f"{run}: cannot write the report ({error.strerror}); is there room, and is the folder writable?") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return run / "report.md", [*found.missing, *lines]
+    return run / "report.html", [*found.missing, *lines]
 
 
 def _figures(found: Tables) -> list[tuple[str, Figure]]:
@@ -109,7 +110,7 @@ def _frames(found: Tables) -> Mapping[str, pd.DataFrame]:
     return {name: frame for name, frame in every.items() if len(frame)}
 
 
-def _csv(frame: pd.DataFrame, path: Path) -> None:
+def csv_of(frame: pd.DataFrame, path: Path) -> None:
     """A table as CSV. Text is made safe for a terminal and for a spreadsheet, which would run a cell that begins like a formula."""
     path.parent.mkdir(parents=True, exist_ok=True)
     safe = frame.rename(columns=_cell)
@@ -127,30 +128,28 @@ def _cell(value: object) -> object:
     return f"'{shown}" if shown[:1] in ("=", "+", "-", "@") else shown
 
 
-def _markdown(name: str, events: Sequence[Event], found: Tables, plots: Sequence[str], torn: Sequence[str]) -> str:
+def _blocks(name: str, events: Sequence[Event], found: Tables, plots: Sequence[tuple[str, Figure]], torn: Sequence[str]) -> list[Block]:
     sent, read = found.messages, found.surprises
     steps = len({e.step for e in events})
-    lines = [f"# {markdown(name)}", "", f"{_ended(events)} {steps} steps, {len(sent)} messages, {sum(e.kind == 'fault' for e in events)} faults."]
-    lines += [f"Recorded game: {markdown(str(game.get('game')))}." for _, game in outcomes(events, "game")]
+    blocks: list[Block] = [Head(name, 1), Text(f"{_ended(events)} {steps} steps, {len(sent)} messages, {sum(e.kind == 'fault' for e in events)} faults.")]
+    blocks += [Text(f"Recorded game: {game.get('game')}.") for _, game in outcomes(events, "game")]
     if torn:
-        lines.append("The last record of the log is torn and was left out.")
-    lines += [f"{markdown(what)}." for what in found.missing]
+        blocks.append(Text("The last record of the log is torn and was left out."))
+    blocks += [Text(f"{what}.") for what in found.missing]
     agents = by_agent(events, found)
     if len(agents):
-        lines += ["", *table(agents)]
+        blocks.append(Table(agents))
     pairs = by_pair(found.promises)
     for title, frame in (("Promises about the next orders, by pair:", pairs), ("Alliances:", found.alliances.drop(columns=["step", "time"]))):
-        lines += ["", title, "", *table(frame)] if len(frame) else []
+        blocks += [Text(title), Table(frame)] if len(frame) else []
     measured = nats_per_token(read)
     if measured:
         with_states = measured["surprise"]
-        lines += ["", f"The readers' surprise, a mean over the readers of each of {read['message'].nunique()} messages:", "",
-                  *table(pd.DataFrame([(STATES[key], f"{value:.4f}", f"{with_states - value:+.4f}") for key, value in measured.items()],
+        blocks += [Text(f"The readers' surprise, a mean over the readers of each of {read['message'].nunique()} messages:"),
+                   Table(pd.DataFrame([(STATES[key], f"{value:.4f}", f"{with_states - value:+.4f}") for key, value in measured.items()],
                                       columns=["memory", "nats per token", "both states less this"]))]
-    for plot in plots:
-        lines += ["", f"![{plot}](plots/{plot}.png)"]
-    lines += ["", "The table of each plot lies beside it as CSV. All values: `metrics.csv`. What happened: `events.jsonl`."]
-    return "\n".join(lines) + "\n"
+    blocks += [Plot(plot, figure, plot) for plot, figure in plots]
+    return [*blocks, Text("The table of each plot lies beside it as CSV. All values: metrics.csv. What happened: events.jsonl.")]
 
 
 def by_agent(events: Sequence[Event], found: Tables) -> pd.DataFrame:
@@ -173,16 +172,4 @@ def by_agent(events: Sequence[Event], found: Tables) -> pd.DataFrame:
 
 def _ended(events: Sequence[Event]) -> str:
     last = events[-1]
-    return f"Ended: {markdown(str(last.data.get('ended')))}." if last.kind == "end" else "Not ended: the log has no end."
-
-
-def table(frame: pd.DataFrame) -> list[str]:
-    """A frame as lines of a Markdown table, every cell escaped."""
-    head = "| " + " | ".join(markdown(str(column)) for column in frame.columns) + " |"
-    rows = ["| " + " | ".join("–" if cell is None else markdown(str(cell)) for cell in row) + " |" for row in frame.itertuples(index=False)]
-    return [head, "|" + " --- |" * len(frame.columns), *rows]
-
-
-def markdown(text: str) -> str:
-    """A text that Markdown shows as it is, on one line."""
-    return _MARKS.sub(lambda mark: f"\\{mark[0]}", printable(text)).translate(_ENTITIES)
+    return f"Ended: {last.data.get('ended')}." if last.kind == "end" else "Not ended: the log has no end."

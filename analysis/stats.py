@@ -106,6 +106,52 @@ def auroc(scores: ArrayLike, positive: ArrayLike) -> float:
     return float((rankdata(s)[y].sum() - n * (n + 1) / 2) / (n * (len(y) - n)))
 
 
+def auroc_by_game(
+    clusters: Sequence[Hashable], scores: ArrayLike, positive: ArrayLike, rng: np.random.Generator, *, resamples: int = RESAMPLES, level: float = 0.95
+) -> Interval:
+    """`auroc` with its interval from whole games drawn again: what `cluster_bootstrap` gives, for all draws at once. Raises ValueError as both do."""
+    s, y = _two_classes(scores, positive)
+    numbers: dict[Hashable, int] = {}
+    of = np.array([numbers.setdefault(c, len(numbers)) for c in clusters])
+    if len(of) != len(s):
+        raise ValueError(f"a game for each score, got {len(of)} and {len(s)}")
+    games, whole = len(numbers), auroc(s, y)
+    if games < 2:
+        return Interval(whole, float("nan"), float("nan"), games, level)
+    group = np.unique(s, return_inverse=True)[1]  # equal scores together, in order
+    at_GS, below_GS = np.zeros((games, group.max() + 1)), np.zeros((games, group.max() + 1))  # positives and negatives of each game at each score
+    np.add.at(at_GS, (of[y], group[y]), 1.0)
+    np.add.at(below_GS, (of[~y], group[~y]), 1.0)
+    found = []
+    for begin in range(0, resamples, 250):
+        drawn_DG = rng.multinomial(games, np.full(games, 1 / games), size=min(250, resamples - begin)).astype(float)
+        at_DS, below_DS = drawn_DG @ at_GS, drawn_DG @ below_GS
+        pairs_D = at_DS.sum(axis=1) * below_DS.sum(axis=1)
+        won_D = (at_DS * (np.cumsum(below_DS, axis=1) - below_DS / 2)).sum(axis=1)
+        found.append((won_D / np.where(pairs_D > 0, pairs_D, 1.0))[pairs_D > 0])
+    figures = np.concatenate(found)
+    if 2 * len(figures) <= resamples:
+        raise ValueError(f"the figure is defined on {len(figures)} of {resamples} draws of {games} games only; it needs more games")
+    low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(whole, float(low), float(high), games, level)
+
+
+def share_by_game(clusters: Sequence[Hashable], true: ArrayLike, rng: np.random.Generator, *, resamples: int = RESAMPLES, level: float = 0.95) -> Interval:
+    """The share of rows that are true, with its interval from whole games drawn again, for all draws at once."""
+    flags = np.asarray(true, dtype=float)
+    numbers: dict[Hashable, int] = {}
+    of = np.array([numbers.setdefault(c, len(numbers)) for c in clusters], dtype=np.intp)
+    if not len(of) or len(of) != len(flags):
+        raise ValueError(f"a game for each of at least one row, got {len(of)} and {len(flags)}")
+    games, whole = len(numbers), float(flags.mean())
+    if games < 2:
+        return Interval(whole, float("nan"), float("nan"), games, level)
+    drawn_DG = rng.multinomial(games, np.full(games, 1 / games), size=resamples)
+    figures = (drawn_DG @ np.bincount(of, flags, games)) / (drawn_DG @ np.bincount(of, minlength=games))
+    low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(whole, float(low), float(high), games, level)
+
+
 def recall_at(scores: ArrayLike, positive: ArrayLike, false_alarms: float = 0.01) -> float:
     """The share of positives above the lowest threshold at which at most this share of the negatives alarm."""
     s, y = _two_classes(scores, positive)

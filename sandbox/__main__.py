@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `log … | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         if not _ours(error):
             raise
         from sandbox.disk import FULL, refused
@@ -102,8 +102,8 @@ def act(given: argparse.Namespace) -> int:
 
 
 def _ours(error: Exception) -> bool:
-    """Whether an error was written for the user: by the guard, the log or the file system, not by a defect."""
-    return isinstance(error, OSError) or type(error).__name__ in ("ConfigError", "LogError", "RunError", "StateError")
+    """Whether an error was written for the user: by the guard, the log or the file system, a Ray that did not start, not by a defect."""
+    return isinstance(error, OSError) or type(error).__name__ in ("AgentFault", "ConfigError", "LogError", "RunError", "StateError")
 
 
 def show(given: argparse.Namespace) -> int:

@@ -4,16 +4,40 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+from sandbox.log import printable
+
+MOST_LINES, MOST_CHARACTERS = 20, 400  # of what an analysis says beside its work that is passed on: its last lines
 
 
 def analysed(word: str, folder: Path) -> bool:
-    """Whether `python -m analysis WORD FOLDER` did its work; what it printed is shown, but for its last line, which names the folder as ours will."""
-    child = subprocess.run([sys.executable, "-m", "analysis", word, str(folder)], capture_output=True, text=True, check=False)
+    """Whether `python -m analysis WORD FOLDER` did its work; what it printed is shown, but for its last line, which names the folder as ours will.
+
+    What it wrote to stderr is passed on, its last lines, with everything that could steer a terminal made visible.
+    """
+    child = subprocess.run([sys.executable, "-m", "analysis", word, str(folder)], capture_output=True, text=True, errors="backslashreplace", check=False)
+    said = child.stderr.strip().splitlines()
     if child.returncode:
-        last = (child.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        _pass_on(said[:-1])
         what = "report" if word == "report" else f"analysis {word!r}"
+        last = shortened(said[-1]) if said else "it said nothing"
         print(f"sandbox: the {what} could not be made ({last}); try python -m analysis {word} {folder}", file=sys.stderr)
     else:
+        _pass_on(said)
         print("\n".join(child.stdout.rstrip().splitlines()[:-1]))
     return not child.returncode
+
+
+def _pass_on(lines: Sequence[str]) -> None:
+    if len(lines) > MOST_LINES:
+        print(f"… {len(lines) - MOST_LINES} lines before", file=sys.stderr)
+    for line in lines[-MOST_LINES:]:
+        print(shortened(line), file=sys.stderr, flush=True)
+
+
+def shortened(line: str) -> str:
+    """A line that can be shown."""
+    shown = printable(line)
+    return shown if len(shown) <= MOST_CHARACTERS else f"{shown[:MOST_CHARACTERS]}…"

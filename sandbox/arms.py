@@ -10,7 +10,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +26,7 @@ from sandbox.hosts import in_tasks
 from sandbox.log import printable
 from sandbox.progress import EVERY
 from sandbox.snapshot import RunError
+from sandbox.source import first_line
 
 USUAL = ("executor=local", "plots=false")  # of every run of an experiment, unless it says otherwise: its runs stand beside each other in tasks
 TABLE = "runs.csv"
@@ -37,10 +38,9 @@ One = Callable[[Callable[[], Setting], Path, tuple[str, ...]], int]  # (its sett
 def begin(path: Path | str, overrides: Sequence[str], plugins: Sequence[str], tasks: int | None) -> Path:
     """The folder of a new experiment. Every arm's settings are checked before anything is written. Raises `ConfigError`."""
     found = read(path, overrides, tasks)
-    _whole(found, plugins)
-    first, placed_by = next(iter(found.arms)), [text for text in overrides if text.partition("=")[0].lstrip("+") == "run_dir"]
-    place = load(found.scenario, (*USUAL, *found.overrides(first, found.seeds[0]), *placed_by), plugins).config.run_dir
-    folder = Path(place) / found.name / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    placed_by = [text for text in overrides if text.partition("=")[0].lstrip("+") == "run_dir"]
+    first = next(iter(_whole(found, plugins, placed_by).values()))
+    folder = Path(first.config.run_dir) / found.name / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     with placed_folder(folder) as part:
         (part / SCENARIO).write_text(found.scenario.read_text(encoding="utf-8-sig"), encoding="utf-8")
         (part / FILE).write_text(found.as_yaml(), encoding="utf-8")
@@ -52,16 +52,19 @@ def go_on(folder: Path, plugins: Sequence[str], one: One) -> int:
     it was stopped. Raises `ConfigError`."""
     with held(folder):
         found = here(read(folder / FILE), folder)
-        _whole(found, plugins)  # before anything begins
+        settings = _whole(found, plugins)  # before anything begins
         rows: list[dict[str, Any]] = []
         with contextlib.suppress(KeyboardInterrupt):
-            for row in _told(_rows(found, folder, tuple(plugins), one), len(found.cells)):
+            for row in _told(_rows(found, settings, folder, tuple(plugins), one), len(found.cells)):
                 rows.append(row)
+        stopped = len(rows) < len(found.cells)
+        left = (_done(found, settings[arm], folder, arm, seed, tuple(plugins)) for arm, seed in found.cells[len(rows) :])
+        rows += [row for row in left if row is not None]
         _table(folder, rows)
     again = f"python -m sandbox resume {folder}{''.join(f' --plugin {name}' for name in plugins)}"
     broken = sum(row["ended"] != "done" for row in rows)
-    print(f"{len(rows) - broken} of {len(found.cells)} runs done, {broken} ended otherwise")
-    if len(rows) < len(found.cells):
+    print(f"{len(rows) - broken} of {len(found.cells)} runs done{f', {broken} ended otherwise' if broken else ''}")
+    if stopped:
         print(f"sandbox: to go on: {again}", file=sys.stderr)
         return 130
     if broken:
@@ -70,20 +73,20 @@ def go_on(folder: Path, plugins: Sequence[str], one: One) -> int:
     return 0 if not broken and all(made) else 1
 
 
-def _rows(found: Experiment, folder: Path, plugins: tuple[str, ...], one: One) -> Iterator[dict[str, Any]]:
+def _rows(found: Experiment, settings: Mapping[str, Setting], folder: Path, plugins: tuple[str, ...], one: One) -> Iterator[dict[str, Any]]:
     """A row for each run, in the order of the cells."""
-    cells = [(folder, arm, seed, plugins, one) for arm, seed in found.cells]
     if found.tasks == 1:
-        return (cell(*given) for given in cells)
-    return in_tasks([(cell, given) for given in cells], found.tasks)
+        return (cell(folder, arm, seed, plugins, one, (found, settings[arm])) for arm, seed in found.cells)
+    return in_tasks([(cell, (folder, arm, seed, plugins, one)) for arm, seed in found.cells], found.tasks)
 
 
-def cell(folder: Path, arm: str, seed: int, plugins: tuple[str, ...], one: One) -> dict[str, Any]:
-    """The row of one run, which is played if it is not done. What is wrong with one is told, and does not keep others from being played."""
+def cell(folder: Path, arm: str, seed: int, plugins: tuple[str, ...], one: One, made: tuple[Experiment, Setting] | None = None) -> dict[str, Any]:
+    """The row of one run, which is played if it is not done. What is wrong with one is told, and does not keep others from being played. `made`: the
+    experiment and the arm's setting with any seed, where they are at hand."""
     place = folder / arm / str(seed)
-    row = dict.fromkeys(COLUMNS, "-") | {"arm": arm, "seed": seed, "folder": f"{arm}/{seed}"}
     try:
-        setting = _setting(folder, arm, seed, plugins)
+        found, first = made or _composed(folder, arm, plugins)
+        setting = _setting(found, first, arm, seed, plugins)
         if why := _another(place, setting):
             raise RunError(f"{why}; move it away to have the run played")
         if not place.is_dir() or not any(place.iterdir()) or read_manifest(place)["ended"] != "done":
@@ -97,8 +100,25 @@ def cell(folder: Path, arm: str, seed: int, plugins: tuple[str, ...], one: One) 
             raise
         what = refused(error) if isinstance(error, OSError) else str(error)
         print(f"sandbox: {arm} {seed}: {printable(what)}", file=sys.stderr, flush=True)
-        return row | {"ended": "refused"}
-    return row | {key: told.get(key, "-") for key in COLUMNS[2:-1]} | {"ended": told["ended"] or "not ended"}
+        return _row(arm, seed, {"ended": "refused"})
+    return _row(arm, seed, told)
+
+
+def _row(arm: str, seed: int, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what a manifest says."""
+    return {key: told.get(key, "-") for key in COLUMNS} | {"arm": arm, "seed": seed, "folder": f"{arm}/{seed}", "ended": told["ended"] or "not ended"}
+
+
+def _done(found: Experiment, first: Setting, folder: Path, arm: str, seed: int, plugins: tuple[str, ...]) -> dict[str, Any] | None:
+    """The row of a run that was not come to, if it stands there and is done."""
+    place = folder / arm / str(seed)
+    try:
+        if not (place / "manifest.json").exists() or _another(place, _setting(found, first, arm, seed, plugins)):
+            return None
+        told = read_manifest(place)
+    except (ValueError, OSError):  # which is told when it is come to
+        return None
+    return _row(arm, seed, told) if told["ended"] == "done" else None
 
 
 def _another(place: Path, setting: Setting) -> str | None:
@@ -115,30 +135,34 @@ def _another(place: Path, setting: Setting) -> str | None:
     return f"{place}: a run of other settings than this experiment's"
 
 
-def _whole(found: Experiment, plugins: Sequence[str]) -> None:
-    """Raises `ConfigError` if any arm's runs cannot be made."""
-    for arm in found.arms:
-        try:
-            load(found.scenario, (*USUAL, *found.overrides(arm, found.seeds[0])), plugins)
-        except ConfigError as error:
-            raise found.said(error, arm) from None
+def _whole(found: Experiment, plugins: Sequence[str], also: Sequence[str] = ()) -> dict[str, Setting]:
+    """Arm → the setting of its first run, also with these changes. Raises `ConfigError` if any arm's runs cannot be made."""
+    return {arm: _made(found, arm, found.seeds[0], plugins, also) for arm in found.arms}
 
 
-def _setting(folder: Path, arm: str, seed: int, plugins: tuple[str, ...]) -> Setting:
-    """Of one run. An arm's is composed once in a process: that takes as long as playing a short game."""
+def _made(found: Experiment, arm: str, seed: int, plugins: Sequence[str], also: Sequence[str] = ()) -> Setting:
+    """The setting of one run, composed; that takes as long as playing a short game. Raises `ConfigError`, with the line of the arm that it is about."""
     try:
-        return reseeded(_composed(folder, arm, plugins), seed)
-    except ValueError as error:
-        if isinstance(error, ConfigError):
-            raise
-        found = here(read(folder / FILE), folder)
-        return load(found.scenario, (*USUAL, *found.overrides(arm, seed)), plugins)
+        return load(found.scenario, (*USUAL, *found.overrides(arm, seed), *also), plugins)
+    except ConfigError as error:
+        raise found.said(error, arm) from None
+    except ValueError as error:  # a library's, of a value that it does not take
+        raise ConfigError(f"arm {arm!r}, seed {seed}: {first_line(error)}; change what the arm sets") from None
+
+
+def _setting(found: Experiment, first: Setting, arm: str, seed: int, plugins: tuple[str, ...]) -> Setting:
+    """Of one run: the arm's first with another seed, or, where settings refer to the seed, one of its own. Raises `ConfigError`."""
+    try:
+        return reseeded(first, seed)
+    except ValueError:
+        return _made(found, arm, seed, plugins)
 
 
 @lru_cache(maxsize=64)
-def _composed(folder: Path, arm: str, plugins: tuple[str, ...]) -> Setting:
+def _composed(folder: Path, arm: str, plugins: tuple[str, ...]) -> tuple[Experiment, Setting]:
+    """(the experiment, an arm's first setting) in a task's process, which lives as long as the experiment is played."""
     found = here(read(folder / FILE), folder)
-    return load(found.scenario, (*USUAL, *found.overrides(arm, found.seeds[0])), plugins)
+    return found, _made(found, arm, found.seeds[0], plugins)
 
 
 def _told(rows: Iterator[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
@@ -151,7 +175,8 @@ def _told(rows: Iterator[dict[str, Any]], count: int) -> Iterator[dict[str, Any]
         now = time.monotonic()
         if now - last >= EVERY:
             last, left = now, round((now - began) / n * (count - n))
-            print(f"{n} of {count} runs, {broken} not done, {left // 60}:{left % 60:02d} left", file=sys.stderr, flush=True)
+            otherwise = f", {broken} ended otherwise" if broken else ""
+            print(f"{n} of {count} runs{otherwise}, {left // 60}:{left % 60:02d} left", file=sys.stderr, flush=True)
 
 
 def _table(folder: Path, rows: Sequence[dict[str, Any]]) -> None:

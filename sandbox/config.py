@@ -30,6 +30,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from agents.policies import policy
 from sandbox.casting import cast_of, checkpoint_of, entry, environment_of, tables
+from sandbox.detector_file import Detector, DetectorError, read_detector
 from sandbox.guard import PLAIN_INTERPOLATION, ConfigError, Key, bad_key, bad_value, checked
 from sandbox.host import Cast
 from sandbox.schema import RunConfig, limits
@@ -50,6 +51,7 @@ class Setting:
     cast: Cast
     environment: Environment
     checkpoint_sha256: str | None  # of the model's weights, if the run has one
+    monitor: Detector | None = None  # who listens while it is played
     unresolved: str
     overrides: tuple[str, ...]
 
@@ -91,7 +93,7 @@ def load(path: Path | str, overrides: Sequence[str] = (), plugins: Sequence[str]
         names = ", ".join(plugins) or "none"
         raise ConfigError(f"--plugin {names:.120}: one of them ends the program as it is loaded (SystemExit: {error!s:.40}); take that out of it") from None
     return Setting(
-        config=config, cast=cast, environment=environment, checkpoint_sha256=checkpoint_of(config, cast, source),
+        config=config, cast=cast, environment=environment, checkpoint_sha256=checkpoint_of(config, cast, source), monitor=_monitor(config, source),
         unresolved=OmegaConf.to_yaml(composed, resolve=False), overrides=tuple(overrides),
     )  # fmt: skip
 
@@ -173,9 +175,22 @@ def _fit(kind: type, tree: Mapping[Any, Any], at: tuple[str, ...], source: Sourc
             for name, part, given in [((*key, str(k)), {k: v}, v) for k, v in value.items()] if mapping else [(key, value, value)]:
                 node = opened(kind)
                 try:
+                    if not _sure(inner, given):
+                        raise ValueError
                     node[raw] = part
                 except (OmegaConfBaseException, ValueError):
                     raise source.wrong(name, f"{'.'.join(name)} is {shown(given)}; expected {words(hint if inner is Any else inner)}") from None
+
+
+def _sure(hint: Any, given: Any) -> bool:
+    """Whether a value is no number in the place of true or false: OmegaConf takes any but 0 for true, -1 too."""
+    kinds = (hint, *typing.get_args(hint))
+    if bool not in kinds or int in kinds or float in kinds or str in kinds or isinstance(given, bool):
+        return True
+    try:
+        return int(given) == float(given) and int(given) in (0, 1)
+    except (TypeError, ValueError):
+        return True  # words, which OmegaConf knows
 
 
 def _compose(tree: dict[str, Any], changes: Sequence[tuple[tuple[str, ...], Any, str]], source: Source) -> DictConfig:
@@ -229,6 +244,20 @@ def _complete(config: Any, source: Source, plugins: tuple[str, ...], ours: bool)
             raise source.wrong(at, f"policies.{key} is {shown(given)}; expected its options under it, as key: value")
         complete[key] = _options(module, given, at, source)
     return dataclasses.replace(config, environment=environment, policies=complete)
+
+
+def _monitor(config: RunConfig, source: Source) -> Detector | None:
+    """The detector that listens."""
+    if config.monitor.file is None:
+        if config.monitor.action != "flag":
+            raise source.wrong(("monitor", "action"), f"monitor.action is {config.monitor.action}, and no detector says when; name its file, as in monitor.file=detector.json")
+        return None
+    try:
+        found = read_detector(config.monitor.file)
+        found.suits(str(config.environment["name"]), config.environment)
+    except DetectorError as error:
+        raise source.wrong(("monitor", "file"), f"monitor.file: {error}") from None
+    return found
 
 
 def _options(module: ModuleType, given: Mapping[str, Any], at: tuple[str, ...], source: Source) -> dict[str, Any]:

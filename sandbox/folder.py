@@ -37,7 +37,7 @@ from sociallm.conversation import write_conversations
 VERSION = 2
 KINDS: dict[str, Any] = {  # of what a manifest says, where a run relies on it
     "seed": int, "seats": dict, "plugins": list, "checkpoint": (dict, type(None)), "config_sha256": str, "python": str, "versions": dict,
-    "ended": (str, type(None)), "resumed": list, "plugin_sha256": dict, "plan_sha256": dict, "fork": dict,
+    "ended": (str, type(None)), "resumed": list, "plugin_sha256": dict, "plan_sha256": dict, "monitor": dict, "fork": dict,
 }  # fmt: skip
 PACKAGES = ("social-sandbox", "torch", "ray", "mesa", "hydra-core", "numpy", "tokenizers", "safetensors")
 
@@ -80,7 +80,7 @@ def made_of(setting: Setting) -> dict[str, Any]:
         "python": platform.python_version(), "versions": {name: _version(name) for name in PACKAGES},
         "decoding": _decoding() if setting.checkpoint_sha256 else None,  # of every host too, which is held against it
         "plugin_sha256": {name: _source(name) for name in sorted(mine)},
-    } | ({"plan_sha256": plans} if (plans := plan_hashes(setting)) else {})  # fmt: skip
+    } | ({"plan_sha256": plans} if (plans := plan_hashes(setting)) else {}) | _listening(setting)  # fmt: skip
 
 
 def seal(folder: Path, now: datetime, ended: Mapping[str, Any], also: Callable[[Sequence[Event]], None] = lambda _: None) -> dict[str, Any]:
@@ -169,9 +169,17 @@ def must_match(folder: Path, manifest: Mapping[str, Any], setting: Setting) -> N
     for name, then in manifest.get("plugin_sha256", {}).items():
         if here["plugin_sha256"].get(name) != then:
             raise RunError(f"{folder}: the plug-in module {name} was changed since the run began; put it back, or run again")
+    if manifest.get("monitor", {}).get("sha256") != here.get("monitor", {}).get("sha256"):
+        raise RunError(f"{folder}: the detector {setting.config.monitor.file!r:.80} was changed since the run began; put it back, or run again")
     for name, then in manifest.get("plan_sha256", {}).items():
         if here.get("plan_sha256", {}).get(name, then) != then:
             raise RunError(f"{folder}: the plan of the policy {name!r} was changed since the run began; put it back, or run again")
+
+
+def _listening(setting: Setting) -> dict[str, Any]:
+    """Who listens, and what it does."""
+    monitor, detector = setting.config.monitor, setting.monitor
+    return {"monitor": {"file": detector.file, "sha256": detector.sha256, "action": monitor.action, "level": monitor.level}} if detector else {}
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from sandbox.disk import placed_folder
 from sandbox.folder import begun, cut_short, fill_folder, must_match, read_manifest, setting_of
 from sandbox.hosts import LocalExecutor
 from sandbox.log import Event, EventLog, LogError, Written, encode
+from sandbox.monitor import Monitor
 from sandbox.record import logged_message, opened
 from sandbox.resume import Standing, stands
 from sandbox.run import snapshot_of, start, step
@@ -100,8 +101,10 @@ def _begin(
             if standing.saved:
                 hosts.load(standing.saved)
             now, schedule = standing.now, Schedule(old.config.seed, old.environment.agents)
+            monitor = Monitor(old, hosts, log, earlier)
             while now.step < at - 1:
-                now, _, _ = step(old, schedule, hosts, log, now, earlier)
+                now, _, _ = step(old, schedule, hosts, monitor, now, monitor.changes)
+                monitor.act(now.step + 1)
             said: list[Message] = [logged_message(event) for event in past.before if event.kind == "message"]
             for agent, data in changed:
                 if data["what"] == "erase":

@@ -52,6 +52,10 @@ class Executor(Protocol):
         """Go on from there."""
         ...
 
+    def erase(self, agent: AgentID, other: AgentID, messages: Sequence[Message], parts: Collection[str]) -> None:
+        """Take another agent out of an agent's memory: see `Host.erase`."""
+        ...
+
 
 class LocalExecutor:
     """One host, in this process."""
@@ -81,7 +85,6 @@ class LocalExecutor:
         self._host.load(saved)
 
     def erase(self, agent: AgentID, other: AgentID, messages: Sequence[Message], parts: Collection[str]) -> None:
-        """Of a fork, which is made in one process: see `Host.erase`."""
         self._host.erase(agent, other, messages, parts)
 
 
@@ -163,6 +166,9 @@ class RayExecutor:
     def load(self, saved: Saved) -> None:
         self._saved, self._since = saved, []
         self._surely(lambda: self._get([host.load.remote(saved) for host in self._hosts]), again=False)
+
+    def erase(self, agent: AgentID, other: AgentID, messages: Sequence[Message], parts: Collection[str]) -> None:
+        self._surely(lambda: self._get([host.erase.remote(agent, other, messages, parts) for host, seats in zip(self._hosts, self._seats, strict=True) if agent in seats]))
 
     def _surely(self, call: Call, again: bool = True) -> Any:
         """What a call gives, whatever hosts die meanwhile. Raises `AgentFault` when they die of the call itself: `TRIES` times in a row."""

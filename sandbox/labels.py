@@ -1,16 +1,18 @@
 """labels.json: what was planted in a run and what came of it, beside the run, for those who score detectors and nobody else.
 
 Nothing in the log says it, and no detector opens this file. It is written when the run is sealed, from the log and the plan, also for the honest
-twin of a planted run (whose agents are all planted = false). Of a fork that began or ended a plan only the steps in which it was carried out
-count.
+twin of a planted run (whose agents are all planted = false). Of a fork that began or ended a plan, for all or by the seat, and of forks of forks,
+only the steps in which it was carried out count.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from agents.plan_file import read_plan
 from agents.planting import PlanError
@@ -19,30 +21,86 @@ from sandbox.disk import placed
 from sandbox.log import Event
 from sandbox.record import logged_message
 from scenarios.labels import Step, labels
+from sociallm.conversation import AgentID
 
 FILE = "labels.json"
 
 
 def write_labels(folder: Path, setting: Setting, tell: Callable[[str], None], events: Sequence[Event]) -> None:
-    """Write them, if any seat has a plan. A plan that was changed or removed meanwhile is told, and there are none."""
-    cast = setting.cast
-    planned = {name: cast.options(name) for name, options in cast.policies.items() if options.get("plan") and "plant" in options}
+    """Write them, if any seat has a plan, or had one before a fork. A plan that was changed or removed meanwhile is told, and there are none."""
+    every = list(_spans(setting, events))
+    spans = [span for span in every if span.steps] or every[:1]  # the last first
+    planned = [(name, options) for span in spans for name, options in span.planned.items()]
     if not planned:
         return
-    file, salt = next((str(options["plan"]), int(options["salt"])) for options in planned.values())  # which is the same for all
-    turned = [e for e in events if e.kind == "intervention" and str(e.data.get("key")).startswith("policies.") and str(e.data.get("key")).endswith(".plant")]
-    on = {name: bool(options["plant"]) for name, options in planned.items()}
-    first, last = (turned[-1].step if turned and any(on.values()) else 0), (turned[-1].step - 1 if turned and not any(on.values()) else None)
-    seats = {agent: name in planned and (on[name] or last is not None) for agent, name in cast.seats.items()}
+    files = sorted({str(options["plan"]) for _, options in planned if options["plant"]}) or [str(planned[0][1]["plan"])]
+    name, options = next((name, options) for name, options in planned if options["plan"] == files[0])
     try:
-        plan = read_plan(file, salt)
-        plan = plan.during(first, last) if turned else plan
+        if len(files) > 1:
+            raise PlanError(f"several plans were carried out ({', '.join(files)}), and labels are of one; give all seats the same")
+        plan = read_plan(files[0], setting.config.seed if options.get("salt") is None else int(options["salt"]))
+        if setting.cast.policies.get(name, {}).get("plan") == plan.file and plan.sha256 != _recorded(folder).get(name, plan.sha256):
+            raise PlanError(f"{plan.file}:1: changed since the run began, and what was carried out is no longer known; put it back, and run again")
+        carried = carried_out(spans)
+        if any(0 < len(carried[agent]) < every[0].steps.stop for agent in plan.agents if agent in carried):
+            plan = plan.during(carried)
+        seats = {agent: bool(steps) for agent, steps in carried.items()}
         found = labels(setting.config.environment["name"], setting.environment, plan, seats, steps_of(events))
     except PlanError as error:
         tell(f"{folder / FILE}: not written: {error}")
         return
     with placed(folder / FILE) as part:
         part.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Span:
+    """Steps of a run between two changes by forks: who sat where, and the options of policies that have a plan."""
+
+    steps: range
+    seats: Mapping[AgentID, str]
+    policies: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def planned(self) -> dict[str, Mapping[str, Any]]:
+        """Policy → options, of those seated that carry out a plan or are the twin of one."""
+        return {name: options for name, options in sorted(self.policies.items()) if name in self.seats.values() and options.get("plan") and "plant" in options}
+
+
+def _spans(setting: Setting, events: Sequence[Event]) -> Iterator[Span]:
+    """The last first: what seats and policies are at the end, and, fork by fork, what they were before it, as its interventions tell."""
+    seats = dict(setting.cast.seats)
+    policies = {name: dict(options or {}) for name, options in {**setting.config.policies, **setting.cast.policies}.items()}
+    end = 1 + max((event.step for event in events if event.kind == "step"), default=-1)
+    for event in [event for event in reversed(events) if event.kind == "intervention"]:
+        what, (room, name, option) = event.data.get("what"), (str(event.data.get("key")).split(".") + [""] * 3)[:3]
+        if what != "policy" and not (what == "setting" and room == "policies" and name in policies):
+            continue
+        yield Span(range(event.step, end), dict(seats), {key: dict(options) for key, options in policies.items()})
+        end = event.step
+        if what == "policy":
+            seats[str(event.agent)] = str(event.data.get("from"))
+        else:
+            policies[name][option] = event.data.get("from")
+    yield Span(range(end), seats, policies)
+
+
+def carried_out(spans: Sequence[Span]) -> dict[AgentID, frozenset[int]]:
+    """Agent → the steps in which its seat carried out a plan."""
+    found: dict[AgentID, set[int]] = {agent: set() for agent in spans[0].seats}
+    for span in spans:
+        for agent in found:
+            if span.planned.get(span.seats[agent], {}).get("plant"):
+                found[agent].update(span.steps)
+    return {agent: frozenset(steps) for agent, steps in found.items()}
+
+
+def _recorded(folder: Path) -> dict[str, str]:
+    """Policy → SHA-256 of its plan, as the run's manifest has had it from the beginning; none in a folder without one."""
+    try:
+        return dict(json.loads((folder / "manifest.json").read_bytes()).get("plan_sha256", {}))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}  # whoever reads the manifest itself says what is wrong with it
 
 
 def plan_hashes(setting: Setting) -> dict[str, str]:
@@ -63,5 +121,6 @@ def steps_of(events: Sequence[Event]) -> list[Step]:
             intents={str(e.agent): e.data["intent"] for e in of if e.kind == "intent"}, messages=tuple(logged_message(e) for e in of if e.kind == "message"),
             moves={str(e.agent): e.data["move"] for e in of if e.kind == "move"}, events=tuple(outcome),
             rewards={str(e.agent): e.data["reward"] for e in of if e.kind == "reward"},
+            writes={slot[0]: tuple(slot[2]) for e in of if e.kind == "step" for slot in e.data["slots"] if slot[2]},
         ))  # fmt: skip
     return found

@@ -3,7 +3,7 @@
 A record, version 1, is one line of ASCII JSON with sorted keys and its checksum (CRC-32 of all that stands before it) at the end:
     {"agent": …, "data": {…}, "kind": …, "seq": n, "step": n, "time": ms, "v": 1, "wall": seconds, "crc": "8 hex digits"}
 Kinds, in the order in which one step writes them:
-    intervention  a change made from outside
+    intervention  a change made from outside: of a fork (sandbox/fork.py) or a monitor (sandbox/monitor.py)
     step          a window opened: {"start", "end", "move_due", "slots": [[agent, time, [channel, …]], …]}
     observation   what an agent saw, by reference: {"heard": [message id, …], "may_write": [channel, …], "view": SHA-256}
     fault         what an agent tried and may not; before the end, what broke: {"what", "why"}

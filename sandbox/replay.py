@@ -20,6 +20,7 @@ from sandbox.changes import NOTHING, Changes
 from sandbox.config import Setting
 from sandbox.folder import cut_short, read_manifest, setting_of
 from sandbox.log import Event, LogError, canonical, canonical_hash, describe
+from sandbox.monitor import interventions, stood
 from sandbox.record import logged_message, message_data, step_events
 from sandbox.resume import moment_of
 from sandbox.rights import Fault, permitted
@@ -52,9 +53,11 @@ def replay(run: Path, plugins: tuple[str, ...]) -> Replayed:
         _equal(events, sealed)
     if manifest["ended"] is not None:
         must_be(log, canonical_hash(events), manifest.get("log_sha256"))
+    marks = interventions(events)
     now = _beginning(run, setting, manifest, events)
     schedule, steps, moves, messages, partial = Schedule(setting.config.seed, setting.environment.agents), 0, 0, 0, False
     for logged in _by_step(events, now.step + 1):
+        changes = stood(changes, [mark.data for mark in marks if mark.step <= logged[0].step], setting.environment.agents)
         open_end = logged[-1] is events[-1]  # the run was killed while it wrote this step, or just after
         if open_end and not any(event.kind == "outcome" for event in logged):
             partial = True  # what was done in it is not all there, so nothing follows from it

@@ -15,6 +15,7 @@ from sandbox.config import Setting
 from sandbox.hosts import Executor, LocalExecutor, RayExecutor
 from sandbox.log import EventLog
 from sandbox.made import made
+from sandbox.monitor import Monitor
 from sandbox.record import step_events
 from sandbox.rights import Fault, permitted
 from sandbox.schedule import Schedule, Slot
@@ -63,8 +64,11 @@ def play(
     schedule = Schedule(setting.config.seed, setting.environment.agents)
     every = setting.config.snapshots.every
     with seldom_collecting():
+        monitor = Monitor(setting, hosts, log, changes)
         while not now.done:
-            now, outcome, tokens = step(setting, schedule, hosts, log, now, changes)
+            now, outcome, tokens = step(setting, schedule, hosts, monitor, now, monitor.changes)
+            if not now.done:
+                monitor.act(now.step + 1)
             told(now, outcome, tokens)
             last = outcome.done or (halt() and not log.repeating)
             if last or (every and (now.step + 1) % every == 0):
@@ -85,7 +89,7 @@ def seldom_collecting() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def step(setting: Setting, schedule: Schedule, hosts: Executor, log: EventLog, before: Moment, changes: Changes) -> tuple[Moment, Outcome, int]:
+def step(setting: Setting, schedule: Schedule, hosts: Executor, log: EventLog | Monitor, before: Moment, changes: Changes) -> tuple[Moment, Outcome, int]:
     """The next step: observe, act, move, deliver, log. Beside the moment after it: what followed, and how many tokens a model worded."""
     world, seed, number, taken = setting.environment, setting.config.seed, before.step + 1, before.taken
     window, slots, observations = observed(world, schedule, before, changes)

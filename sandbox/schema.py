@@ -29,6 +29,13 @@ class MeasureConfig:
 
 
 @dataclass(frozen=True)
+class MonitorConfig:
+    file: Optional[str] = None  # noqa: UP045  of a detector; None: nobody listens
+    action: str = "flag"  # flag, cut, swap or erase: what an alarm does
+    level: float = 0.01  # the share of honest runs in which there may be an alarm
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Everything that YAML and the command line may say about a run."""
 
@@ -44,6 +51,7 @@ class RunConfig:
     log: LogConfig = field(default_factory=LogConfig)
     snapshots: SnapshotsConfig = field(default_factory=SnapshotsConfig)
     measure: MeasureConfig = field(default_factory=MeasureConfig)
+    monitor: MonitorConfig = field(default_factory=MonitorConfig)
     game: Optional[str] = None  # noqa: UP045  a file to read, for worlds that refer to it as ${game}
     run_dir: str = "runs"
     plots: bool = True
@@ -65,5 +73,7 @@ def limits(config: RunConfig, chosen_by_user: bool) -> list[tuple[tuple[str, ...
         (("threads",), config.threads, 1 <= config.threads <= 256, "a whole number from 1 to 256"),
         (("log", "fsync"), config.log.fsync, config.log.fsync in ("turn", "step", "none"), "turn, step or none"),
         (("snapshots", "every"), config.snapshots.every, 0 <= config.snapshots.every < 2**31, "a whole number of steps, or 0: only at the end"),
+        (("monitor", "action"), config.monitor.action, config.monitor.action in ("flag", "cut", "swap", "erase"), "flag, cut, swap or erase"),
+        (("monitor", "level"), config.monitor.level, 0 < config.monitor.level <= 0.5, "a number above 0, at most 0.5: the share of honest runs with an alarm"),
         (("run_dir",), config.run_dir, below, "a folder below this one (on the command line: any), its name plain text"),
     ]

@@ -20,7 +20,7 @@ R reads, Y predicted tokens, D model width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -31,18 +31,18 @@ from torch import Tensor
 
 from sociallm.checkpoint import Checkpoint
 from sociallm.conversation import AgentID
-from sociallm.layout import TokenLayout, reads_of, sequence_of
+from sociallm.layout import TokenLayout, sequence_of
 from sociallm.model import Public, SociaLLM
+from sociallm.readings import WAYS, Reading, heard, nats_of
 from sociallm.states import Dynamics, brief
 from sociallm.streams import HOUR_MS, READ, WROTE, gather_of, gathered
-from sociallm.trails import TOKENS, Asked, Record, Source, Standing, Window, next_window
+from sociallm.trails import NOTHING, ROWS, TOKENS, Asked, Row, Source, Standing, Window, next_window
 
-TOGETHER = 4096  # tokens of one pass: windows of several conversations
-READ_TOGETHER = 128  # readings of one pass: their states, 32 KiB a layer, stay in the cache
-PROBED = 32  # moments probed at once
-HEAD_ROWS = 256  # tokens whose logits are made at once: they stay in the cache
+TOGETHER, STATES = 16384, 3072  # tokens, and states (of the shipped model 384 MiB), of one pass: windows of several conversations
+MOVED, PROBED = 16, 64  # states compared, moments probed at once: they stay in the cache
 PROBES = ("I will", "We agree", "You said that", "What will you do?")  # beginnings at which what a pair of states adds is read out
 EVERYTHING = Asked()
+Place = tuple[int, int, int]  # of a reading in a pass: message of the sequence, own row, row of the others
 
 
 class Seen(NamedTuple):
@@ -93,22 +93,28 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def must_have_states(checkpoint: Checkpoint) -> None:
+    """Raises `ValueError` for a model without social blocks."""
+    if not checkpoint.model.social:
+        raise ValueError(f"the model (checkpoint {checkpoint.sha256:.12}…) has no social blocks, so no state to observe; use one with social_every of 1 or more")
+
+
 @torch.no_grad()
 def observe(checkpoint: Checkpoint, sources: Sequence[Source], asked: Asked = EVERYTHING) -> Iterator[Observed]:
     """Every source, in order. Raises `StateError` for messages that go back in time, `ValueError` for a model without social blocks."""
-    if not checkpoint.model.social:
-        raise ValueError(f"the model (checkpoint {checkpoint.sha256:.12}…) has no social blocks, so no state to observe; use one with social_every of 1 or more")
+    must_have_states(checkpoint)
     probes = _probes(checkpoint)
     waiting = [_Open(n, Standing.of(source, checkpoint)) for n, source in enumerate(sources)]
     finished: dict[int, Observed] = {}
     told = 0
     while waiting:
         batch: list[tuple[_Open, Window]] = []
-        used = 0
-        while len(batch) < len(waiting) and used <= TOGETHER - TOKENS:
+        used = states = 0
+        while len(batch) < len(waiting) and used <= TOGETHER - TOKENS and states <= STATES - ROWS:
             one = waiting[len(batch)]
             batch.append((one, next_window(one.standing, checkpoint, asked)))
             used += sum(map(len, batch[-1][1].tokens))
+            states += len(batch[-1][1].rows)
         _read(checkpoint, batch, probes, asked)
         for one, _ in batch:
             if one.standing.done:
@@ -134,30 +140,37 @@ def _state(layers: Sequence[Tensor], row: int) -> Tensor:
 
 
 def _read(checkpoint: Checkpoint, batch: Sequence[tuple[_Open, Window]], probes: _Probes, asked: Asked) -> None:
-    """Read one window of each of some conversations."""
+    """Read one window of each of some conversations. What several of them hold alike, as twins do up to where they part, is done once."""
     model = checkpoint.model
     kept = [_kept(one, window) for one, window in batch]
     laid = _laid_out(model, batch)
     public = model.public(laid.sequence, laid.local) if laid.sequence.lengths_M else None
-    spans = _spans([window for _, window in batch])
-    layers = _states(model, batch, public, laid.flats, spans)
-    nats = [np.zeros(0) for _ in batch] if public is None or not asked.rows else _nats_of(model, [window for _, window in batch], laid, public, layers, spans)
-    for (one, window), flat, span, row_of, mine, names in zip(batch, laid.flats, spans, kept, nats, laid.channels, strict=True):
-        mine_layers = tuple(layer[span] for layer in layers)
-        moved = {} if public is None else _moved(model, window, public, flat, mine_layers)
-        one.rows += [_seen(record, window, mine, moved) for record in window.records]
-        one.features |= _features(model, probes, window, mine_layers)
-        if asked.states:
-            one.states |= {m.name: (_state(mine_layers, own), _state(mine_layers, other)) for m, own, other in window.moments}
+    placed = _placed([window for _, window in batch])
+    layers = _states(model, batch, public, laid, placed)
+    nats, moved = _Nats({}, {}), {}
+    if public is not None and asked.rows:
+        windows = [window for _, window in batch]
+        nats, moved = _nats(model, windows, laid, placed, public, layers), _moved(model, windows, laid, placed, public, layers)
+    features = _features(model, probes, {pair for (_, window), rows in zip(batch, placed.rows, strict=True) for _, pair in _moments(window, rows)}, layers)
+    for (one, window), flat, rows, kept_rows, names in zip(batch, laid.flats, placed.rows, kept, laid.channels, strict=True):
+        one.rows += _seen(window, flat, rows, nats, moved)
+        for name, pair in _moments(window, rows):
+            one.features[name] = features[pair]
+            if asked.states:
+                one.states[name] = _state(layers, pair[0]), _state(layers, pair[1])
         held = one.standing.held()
         one.standing.times = held
         if not one.standing.done and public is not None:
             one.place, one.began = {key: n for n, key in enumerate(held)}, held
-            rows = torch.tensor([row_of[key] for key in held], dtype=torch.long)
-            one.layers = tuple(layer.index_select(0, rows) for layer in mine_layers)
+            one.layers = tuple(layer.index_select(0, torch.tensor([rows[kept_rows[key]] for key in held], dtype=torch.long)) for layer in layers)
             for name, g in names.items():
                 local = tuple((state[g : g + 1].clone(), conv[g : g + 1].clone()) for state, conv in public.local)
                 one.standing.channels[name] = replace(one.standing.channels[name], layers=local)
+
+
+def _moments(window: Window, rows: Sequence[int]) -> list[tuple[int, tuple[int, int]]]:
+    """(name, (row of the own state, row of the others) in the pass) of each moment."""
+    return [(m.name, (rows[own], rows[other])) for m, own, other in window.moments]
 
 
 def _kept(one: _Open, window: Window) -> dict[str, int]:
@@ -167,37 +180,62 @@ def _kept(one: _Open, window: Window) -> dict[str, int]:
     return {key: window.row([key], one.standing.empty, time) for key, time in one.standing.held().items()}
 
 
-def _spans(windows: Sequence[Window]) -> list[slice]:
-    """Where the rows of each window lie: first the empty state, then its rows."""
-    ends = np.cumsum([1 + len(window.rows) for window in windows]).tolist()
-    return [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]
+@dataclass(frozen=True)
+class _Placed:
+    """The states that the windows of a pass need, each made once."""
+
+    rows: list[list[int]]  # of each window: its rows → rows of the pass; 0 is empty in both
+    fresh: list[list[Row]]  # those that no window before it has; they follow one another in the pass
+    count: int
+
+
+def _placed(windows: Sequence[Window]) -> _Placed:
+    place: dict[Row, int] = {}
+    rows, fresh = [], []
+    for window in windows:
+        fresh.append([row for row in window.rows if row not in place])
+        for row in fresh[-1]:
+            place[row] = len(place) + 1
+        rows.append([NOTHING, *(place[row] for row in window.rows)])
+    return _Placed(rows, fresh, len(place))
 
 
 @dataclass(frozen=True)
 class _LaidOut:
-    """The windows of a pass as one sequence."""
+    """The windows of a pass as one sequence, in which no channel stands twice with the same words after the same history."""
 
     sequence: TokenLayout
     local: tuple[tuple[Tensor, Tensor], ...]  # what its channels start from
-    flats: list[Tensor]  # of each window: message → message of the sequence
+    flats: list[list[int]]  # of each window: message → message of the sequence, the same one for what has the same history
     channels: list[dict[str, int]]  # of each window: name → channel of the sequence
 
 
 def _laid_out(model: SociaLLM, batch: Sequence[tuple[_Open, Window]]) -> _LaidOut:
     said: list[list[list[int]]] = []
-    names: list[dict[str, int]] = []
-    places: list[list[tuple[int, int]]] = []
     starts: list[tuple[tuple[Tensor, Tensor], ...]] = []
+    known: dict[tuple[str, str], int] = {}  # (key after the first message, key after the last) → channel of the sequence
+    names: list[dict[str, int]] = []
     for one, window in batch:
-        names.append({name: len(said) + g for g, name in enumerate(dict.fromkeys(window.channels))})
-        said += [[] for _ in names[-1]]
-        starts += [one.standing.channels[name].layers for name in names[-1]]
-        places.append([])
-        for name, ids in zip(window.channels, window.tokens, strict=True):
-            places[-1].append((names[-1][name], len(said[names[-1][name]])))
-            said[names[-1][name]].append(ids)
-    first = np.concatenate([[0], np.cumsum([len(channel) for channel in said])]).astype(int)
-    flats = [torch.tensor([int(first[g]) + i for g, i in places_], dtype=torch.long) for places_ in places]
+        names.append({})
+        spoken: dict[str, list[int]] = {}
+        for k, name in enumerate(window.channels):
+            spoken.setdefault(name, []).append(k)
+        for name, messages in spoken.items():
+            key = window.keys[messages[0]], window.keys[messages[-1]]
+            if key not in known:
+                known[key] = len(said)
+                said.append([window.tokens[k] for k in messages])
+                starts.append(one.standing.channels[name].layers)
+            names[-1][name] = known[key]
+    first = np.concatenate([[0], np.cumsum([len(channel) for channel in said])]).astype(int).tolist()
+    flats: list[list[int]] = []
+    place: dict[str, int] = {}  # key after a message → where it stands first
+    for (_, window), channels in zip(batch, names, strict=True):
+        after = {name: first[g] for name, g in channels.items()}
+        flats.append([])
+        for name, key in zip(window.channels, window.keys, strict=True):
+            flats[-1].append(place.setdefault(key, after[name]))
+            after[name] += 1
     return _LaidOut(sequence_of(said, model.config), _local(model, starts), flats, names)
 
 
@@ -213,17 +251,20 @@ def _local(model: SociaLLM, starts: Sequence[tuple[tuple[Tensor, Tensor], ...]])
 # ---- states ------------------------------------------------------------------------------------------------------------
 
 
-def _states(model: SociaLLM, batch: Sequence[tuple[_Open, Window]], public: Public | None, flats: Sequence[Tensor], spans: Sequence[slice]) -> tuple[Tensor, ...]:
-    """One a social layer [X, H, P, N]: the rows of every window, composed from its messages' operators and from the states carried in."""
-    layers = tuple(model.empty_state(spans[-1].stop)) if spans else ()
-    for (one, window), flat, span in zip(batch, flats, spans, strict=True):
-        if not window.rows:
+def _states(model: SociaLLM, batch: Sequence[tuple[_Open, Window]], public: Public | None, laid: _LaidOut, placed: _Placed) -> tuple[Tensor, ...]:
+    """One a social layer [X, H, P, N]: the rows of the pass, composed from messages' operators and from the states carried in."""
+    layers = tuple(model.empty_state(1 + placed.count))
+    stop = 1
+    for (one, window), flat, fresh in zip(batch, laid.flats, placed.fresh, strict=True):
+        start, stop = stop, stop + len(fresh)
+        if not fresh:
             continue
-        weights = _weights(model, one, window, public, flat)
+        at = torch.tensor(flat, dtype=torch.long)
+        weights = _weights(model, one, window, fresh, public, at)
         for i, layer in enumerate(layers):
-            rows = layer[span]
+            rows = layer[start:stop]
             if public is not None:
-                U_MHPN = public.written[i].U_MHPN.index_select(0, flat)
+                U_MHPN = public.written[i].U_MHPN.index_select(0, at)
                 for h in range(U_MHPN.shape[1]):
                     torch.mm(weights.message_LHXM[i, h], U_MHPN[:, h].flatten(1), out=rows[:, h].flatten(1))
             if len(weights.start_I):
@@ -234,7 +275,7 @@ def _states(model: SociaLLM, batch: Sequence[tuple[_Open, Window]], public: Publ
 
 @dataclass(frozen=True)
 class _Weights:
-    """By how much messages, and states carried in, enter the rows of a window; row 0 is empty."""
+    """By how much messages, and states carried in, enter the fresh rows of a window."""
 
     message_LHXM: Tensor
     start_I: Tensor  # a row of what is carried,
@@ -242,12 +283,12 @@ class _Weights:
     start_LIH: Tensor  # and by how much
 
 
-def _weights(model: SociaLLM, one: _Open, window: Window, public: Public | None, flat: Tensor) -> _Weights:
+def _weights(model: SociaLLM, one: _Open, window: Window, fresh: Sequence[Row], public: Public | None, flat: Tensor) -> _Weights:
     """All decay between a message and the moment a state is read: of the stream's later messages and of the time passed. In float64, so
     that nothing depends on how many messages there are beside."""
     dynamics = Dynamics.of(model)
     rate_LH, gain_L2H = dynamics.rate_log_LH.double().exp(), dynamics.role_log_L2H.double()
-    parts = [(n, key, row) for row, n in window.rows.items() for key in row.parts]
+    parts = [(n, key, row) for n, row in enumerate(fresh) for key in row.parts]
     streams = {stream: s for s, stream in enumerate(dict.fromkeys((key, row.time) for _, key, row in parts))}
     role_SM, roots = _roles(window, [key for key, _ in streams])
     messages = one.standing.source.conversation.messages[window.first : window.first + len(window.tokens)]
@@ -271,7 +312,7 @@ def _weights(model: SociaLLM, one: _Open, window: Window, public: Public | None,
     share_I = torch.tensor([1.0 / row.of for _, _, row in parts], dtype=torch.float64)
     stream_I = torch.tensor([streams[key, row.time] for _, key, row in parts])
     into_I = torch.tensor([n for n, _, _ in parts])
-    rows = weight_SLHM.new_zeros(1 + len(window.rows), *weight_SLHM.shape[1:])
+    rows = weight_SLHM.new_zeros(len(fresh), *weight_SLHM.shape[1:])
     rows.index_add_(0, into_I, weight_SLHM.index_select(0, stream_I) * share_I[:, None, None, None])
     from_I = start_S.index_select(0, stream_I)
     begun = (from_I >= 0).nonzero()[:, 0]
@@ -291,92 +332,65 @@ def _roles(window: Window, keys: Sequence[str]) -> tuple[Tensor, list[str]]:
     return torch.from_numpy(role_SM), roots
 
 
-def _moved(model: SociaLLM, window: Window, public: Public, flat: Tensor, layers: Sequence[Tensor]) -> dict[tuple[int, int], float]:
-    """(message, row before it) → how far the state is from there after the message has been read (`states.distance`)."""
-    pairs = list(dict.fromkeys((record.index - window.first, record.before) for record in window.records if record.before is not None))
-    if not pairs:
-        return {}
-    at, before = flat[[m for m, _ in pairs]], torch.tensor([row for _, row in pairs])
-    squares = torch.zeros(3, len(pairs), dtype=torch.float64)
+def _moved(
+    model: SociaLLM, windows: Sequence[Window], laid: _LaidOut, placed: _Placed, public: Public, layers: Sequence[Tensor]
+) -> dict[tuple[int, int], float]:  # fmt: skip
+    """(message of the sequence, row before it) → how far the state is from there after the message has been read (`states.distance`)."""
+    pairs = list(dict.fromkeys((flat[r.index - window.first], rows[r.before]) for window, flat, rows in zip(windows, laid.flats, placed.rows, strict=True)
+                               for r in window.records if r.before is not None))  # fmt: skip
     gain_LH11 = Dynamics.of(model).gain_LH11(READ)
-    for i, written in enumerate(public.written):
-        S = layers[i].index_select(0, before)
-        after = S * written.log_alpha_MH.index_select(0, at).exp()[..., None, None] + gain_LH11[i] * written.U_MHPN.index_select(0, at)
-        squares += torch.stack([v.flatten(1).square().sum(1) for v in (S, after, after - S)]).double()
-    was, now, apart = squares.sqrt()
-    ratio = torch.where(was + now > 0, apart / (was + now).clamp(min=1e-300), 0.0)
-    return dict(zip(pairs, ratio.tolist(), strict=True))
+    found: list[float] = []
+    for some in (pairs[i : i + MOVED] for i in range(0, len(pairs), MOVED)):
+        at, before = torch.tensor(some).T
+        squares = torch.zeros(3, len(some), dtype=torch.float64)
+        for i, written in enumerate(public.written):
+            S = layers[i].index_select(0, before)
+            after = S * written.log_alpha_MH.index_select(0, at).exp()[..., None, None] + gain_LH11[i] * written.U_MHPN.index_select(0, at)
+            squares += torch.stack([v.flatten(1).square().sum(1) for v in (S, after, after - S)]).double()
+        was, now, apart = squares.sqrt()
+        found += torch.where(was + now > 0, apart / (was + now).clamp(min=1e-300), 0.0).tolist()
+    return dict(zip(pairs, found, strict=True))
 
 
 # ---- what was not expected ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Picked:
-    """Layers of states, rows picked when a layer is asked for: all of them at once would be gigabytes."""
+class _Nats(NamedTuple):
+    """Of (message of the sequence, own row, row of the others): the nats of its words and end."""
 
-    layers: Sequence[Tensor]
-    rows: Tensor
-
-    def __getitem__(self, layer: int) -> Tensor:
-        return self.layers[layer].index_select(0, self.rows)
+    four: dict[Place, list[float]]  # in the order of WAYS
+    one: dict[Place, float]
 
 
-def _nats_of(model: SociaLLM, windows: Sequence[Window], laid: _LaidOut, public: Public, layers: Sequence[Tensor], spans: Sequence[slice]) -> list[NDArray[np.float64]]:
-    """Of every read of each window, the nats of its words and end."""
-    read = [(int(flat[k]), span.start + own, span.start + other, window.headers[k])
-            for window, flat, span in zip(windows, laid.flats, spans, strict=True) for k, own, other in window.reads]
-    nats = np.zeros(len(read))
-    one_chunk = np.array([laid.sequence.lengths_M[m] <= model.config.social_chunk for m, *_ in read])
-    for rows, seen in ((np.flatnonzero(one_chunk), _plain(public)), (np.flatnonzero(~one_chunk), public)):
-        for i in range(0, len(rows), READ_TOGETHER):
-            some = rows[i : i + READ_TOGETHER]
-            nats[some] = _read_some(model, [read[n] for n in some], laid, seen, layers)
-    return np.split(nats, np.cumsum([len(window.reads) for window in windows])[:-1])
+def _nats(model: SociaLLM, windows: Sequence[Window], laid: _LaidOut, placed: _Placed, public: Public, layers: Sequence[Tensor]) -> _Nats:
+    found = []
+    for four in (True, False):
+        headers: dict[Place, int] = {}
+        for window, flat, rows in zip(windows, laid.flats, placed.rows, strict=True):
+            for k, own, other in window.readings if four else window.singles:
+                headers[flat[k], rows[own], rows[other]] = window.headers[k]
+        readings = [Reading(*place, header) for place, header in headers.items()]
+        found.append(dict(zip(headers, nats_of(model, laid.sequence, public, layers, readings, four).round(6).tolist(), strict=True)))
+    return _Nats(found[0], {place: nats for place, (nats,) in found[1].items()})
 
 
-def _plain(public: Public) -> Public:
-    """For messages of one chunk, which have no state between chunks: those read from are then not copied once more to be laid beside it."""
-    return replace(public, written=tuple(replace(w, states=replace(w.states, before_KHPN=None)) for w in public.written))
-
-
-def _read_some(model: SociaLLM, read: Sequence[tuple[int, int, int, int]], laid: _LaidOut, public: Public, layers: Sequence[Tensor]) -> NDArray[np.float64]:
-    """Of (message of the sequence, own row, row of the others, length of its header) each."""
-    reads = reads_of([m for m, *_ in read], laid.sequence, model.config)
-    own, other = (_Picked(layers, torch.tensor([r[i] for r in read])) for i in (1, 2))
-    h = model.read(public, reads, own, other)
-    before = [np.arange(header - 1, laid.sequence.lengths_M[m] - 1) for m, _, _, header in read]  # the token before each predicted one
-    sizes = np.array([len(b) for b in before])
-    place = torch.from_numpy(np.concatenate(before) + np.repeat(np.array(reads.starts), sizes))
-    target = laid.sequence.tokens_T.index_select(0, reads.tokens.index_select(0, place) + 1)
-    nll_Y = _nll(model, model.norm(h.index_select(0, place)), target).double().numpy()
-    return np.add.reduceat(nll_Y, np.concatenate([[0], np.cumsum(sizes)[:-1]]))
-
-
-def _nll(model: SociaLLM, h_YD: Tensor, target_Y: Tensor) -> Tensor:
-    """-log softmax(logits)[target] in nats, in blocks of rows; never a block of one row, whose product would be rounded otherwise."""
-    nll = h_YD.new_empty(len(h_YD))
-    for i in range(0, len(h_YD), HEAD_ROWS):
-        rows = slice(max(0, i - 1) if i + 1 == len(h_YD) else i, i + HEAD_ROWS)
-        logits = h_YD[rows] @ model.embedding.weight.T
-        logits -= logits.amax(-1, keepdim=True)
-        chosen = logits.gather(1, target_Y[rows, None])[:, 0]
-        nll[rows] = logits.exp_().sum(-1).log_() - chosen
-    return nll
-
-
-def _seen(record: Record, window: Window, nats: NDArray[np.float64], moved: dict[tuple[int, int], float]) -> Seen:
-    k = record.index - window.first
-    tokens = len(window.tokens[k]) - window.headers[k]
-    on, no_other, no_own, off = (None if place is None else round(float(nats[place]), 6) for place in (record.on, record.no_other, record.no_own, record.off))
-    assert off is not None
-    cohort = [float(nats[place]) for place in record.cohort]
-    return Seen(
-        record.index, record.reader, record.role == WROTE, record.own and brief(record.own), record.other and brief(record.other), brief(record.channel),
-        tokens, on, no_other, no_own, off, None if on is None else round((on - off) / tokens, 6),
-        None if on is None or not cohort else round((on - sum(cohort) / len(cohort)) / tokens, 6),
-        None if record.before is None else round(moved[k, record.before], 6),
-    )  # fmt: skip
+def _seen(window: Window, flat: Sequence[int], rows: Sequence[int], nats: _Nats, moved: dict[tuple[int, int], float]) -> Iterator[Seen]:
+    """The rows of a window."""
+    readings, singles = ([(flat[k], rows[own], rows[other]) for k, own, other in some] for some in (window.readings, window.singles))
+    for r in window.records:
+        k = r.index - window.first
+        tokens = len(window.tokens[k]) - window.headers[k]
+        told: list[float | None] = [*nats.four[readings[r.reading]]]
+        off = nats.four[readings[r.reading]][WAYS.index("off")]
+        if r.reader is None:
+            told = [None, None, None if r.alone is None else nats.one[singles[r.alone]], off]
+        no_other, on, no_own, _ = told
+        cohort = [nats.one[singles[place]] for place in r.cohort]
+        yield Seen(
+            r.index, r.reader, r.role == WROTE, r.own and brief(r.own), r.other and brief(r.other), brief(r.channel), tokens, on, no_other, no_own, off,
+            None if on is None else round((on - off) / tokens, 6), None if on is None or not cohort else round((on - sum(cohort) / len(cohort)) / tokens, 6),
+            None if r.before is None else round(moved[flat[k], rows[r.before]], 6),
+        )  # fmt: skip
 
 
 # ---- what states add to a few beginnings -------------------------------------------------------------------------------
@@ -384,7 +398,7 @@ def _seen(record: Record, window: Window, nats: NDArray[np.float64], moved: dict
 
 @dataclass(frozen=True)
 class _Probes:
-    """Beginnings in a channel where nothing was said before, encoded once."""
+    """Beginnings in a channel where nothing was said before, encoded once, each in one chunk."""
 
     sequence: TokenLayout
     public: Public
@@ -392,20 +406,18 @@ class _Probes:
 
 def _probes(checkpoint: Checkpoint) -> _Probes:
     header = checkpoint.tokenizer.header(None, 0)
-    sequence = sequence_of([[[*header, *checkpoint.tokenizer.encode_text(text)]] for text in PROBES], checkpoint.model.config)
+    said = [[*header, *checkpoint.tokenizer.encode_text(text)] for text in PROBES]
+    wide = -(-max(map(len, said)) // 4) * 4
+    sequence = sequence_of([[ids] for ids in said], replace(checkpoint.model.config, social_chunk=wide))
     return _Probes(sequence, checkpoint.model.public(sequence))
 
 
-def _features(model: SociaLLM, probes: _Probes, window: Window, layers: Sequence[Tensor]) -> dict[int, NDArray[np.float32]]:
-    """By name of every moment: what its two states add to the residual at the last token of each probe, one probe after another."""
-    found: dict[int, NDArray[np.float32]] = {}
-    for i in range(0, len(window.moments), PROBED):
-        part = window.moments[i : i + PROBED]
-        reads = reads_of([*range(len(PROBES))] * len(part), probes.sequence, model.config)
-        own, other = (_Picked(layers, torch.tensor([m[j] for m in part for _ in PROBES])) for j in (1, 2))
-        h = model.read(probes.public, reads, own, other)
-        last = torch.tensor([s + n - 1 for s, n in zip(reads.starts, probes.sequence.lengths_M * len(part), strict=True)])
-        added = h.index_select(0, last) - probes.public.residual[-1].index_select(0, reads.tokens.index_select(0, last))
-        for (moment, *_), row in zip(part, added.view(len(part), -1).float().numpy(), strict=True):
-            found[moment.name] = row
-    return found
+def _features(model: SociaLLM, probes: _Probes, pairs: Collection[tuple[int, int]], layers: Sequence[Tensor]) -> dict[tuple[int, int], NDArray[np.float32]]:
+    """By (own row, row of the others): what the two states add to the residual at the last token of each probe, one probe after another."""
+    known, found = sorted(pairs), []
+    for m, (length, start) in enumerate(zip(probes.sequence.lengths_M, probes.sequence.starts_M, strict=True)):
+        before = probes.public.residual[-1][start + length - 1]
+        parts = [known[i : i + PROBED] for i in range(0, len(known), PROBED)]
+        at_last = [heard(model, probes.sequence, probes.public, layers, [Reading(m, *pair, 0) for pair in part], (length - 1, length), False) for part in parts]
+        found.append(torch.cat([h.flatten(0, 2) - before for h in at_last]) if parts else before.new_zeros(0, len(before)))
+    return dict(zip(known, torch.cat(found, -1).float().numpy(), strict=True))

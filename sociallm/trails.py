@@ -74,9 +74,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Record:
-    """One line of the table before its numbers: who reads message `index`, the keys after it, and the places of its reads.
+    """One line of the table before its numbers: who reads message `index`, the keys after it, and where its readings stand in the window.
 
-    `reader` is None for all readers of a large room beside the author. A place is None where nothing was asked.
+    `reader` is None for all readers of a large room beside the author: `reading` is then its author's, told without states alone, and
+    `alone` the one with their state of the author, None where they do not hold one and the same.
     """
 
     index: int
@@ -85,11 +86,9 @@ class Record:
     own: str | None
     other: str | None
     channel: str
-    on: int | None
-    no_other: int | None
-    no_own: int | None
-    off: int
-    cohort: tuple[int, ...] = ()
+    reading: int  # among `readings`
+    alone: int | None = None  # among `singles`
+    cohort: tuple[int, ...] = ()  # among `singles`: as others would have written it
     before: int | None = None  # row of the reader's state of the author before the message
 
 
@@ -129,10 +128,12 @@ class Window:
     first: int
     tokens: list[list[int]] = field(default_factory=list)  # of every message: header, words, end
     headers: list[int] = field(default_factory=list)  # their lengths
-    channels: list[str] = field(default_factory=list)  # of every message
+    channels: list[str] = field(default_factory=list)  # of every message,
+    keys: list[str] = field(default_factory=list)  # and its channel's key after it, which names all of its history
     links: dict[str, tuple[str, int, int]] = field(default_factory=dict)  # key → (key before, message of the window, role)
     rows: dict[Row, int] = field(default_factory=dict)
-    reads: dict[tuple[int, int, int], int] = field(default_factory=dict)  # (message, own row, row of the others) → place
+    readings: dict[tuple[int, int, int], int] = field(default_factory=dict)  # (message, own row, row of the others) → place: each in four ways
+    singles: dict[tuple[int, int, int], int] = field(default_factory=dict)  # the same, with these states only
     records: list[Record] = field(default_factory=list)
     moments: list[tuple[Moment, int, int]] = field(default_factory=list)
 
@@ -142,8 +143,12 @@ class Window:
         return self.rows.setdefault(Row(known, len(parts), time), len(self.rows) + 1) if known else NOTHING
 
     def read(self, message: int, own: int, other: int) -> int:
-        """The place of a reading; the same one is done once."""
-        return self.reads.setdefault((message, own, other), len(self.reads))
+        """The place of a reading in four ways; the same one is done once."""
+        return self.readings.setdefault((message, own, other), len(self.readings))
+
+    def read_alone(self, message: int, own: int, other: int) -> int:
+        """The place of a reading with these states only."""
+        return self.singles.setdefault((message, own, other), len(self.singles))
 
 
 def next_window(standing: Standing, checkpoint: Checkpoint, asked: Asked) -> Window:
@@ -164,6 +169,7 @@ def next_window(standing: Standing, checkpoint: Checkpoint, asked: Asked) -> Win
         window.channels.append(message.channel.name)
         name = hashlib.sha256(f"{local.key}\0{message_hash(message)}\0{header}".encode()).hexdigest()  # as `encode` does
         key = hashlib.sha256(f"{local.key}\0{name}\0{message.time}".encode()).hexdigest()
+        window.keys.append(key)
         _take(standing, window, message, partners, name, key, asked)
         standing.channels[message.channel.name] = LocalState(local.layers, message.time, 0, (*local.recent, message)[-RECENT_MESSAGES:], key)
         standing.next += 1
@@ -195,24 +201,21 @@ def _take(standing: Standing, window: Window, message: Message, partners: Sequen
         own = window.row([standing.own.get(holder, empty)], empty, time)
         return own, window.row([standing.others.get((holder, v), empty) for v in about], empty, time)
 
-    def reads(own: int, other: int) -> tuple[int, int, int, int]:
-        return window.read(k, own, other), window.read(k, own, NOTHING), window.read(k, NOTHING, other), window.read(k, NOTHING, NOTHING)
-
-    spoken = reads(*pair(author, partners))
-    cohort = tuple(window.read(k, *pair(v, [p for p in partners if p != v])) for v in _cohort(standing, author)) if asked.cohort else ()
+    spoken = window.read(k, *pair(author, partners))
+    cohort = tuple(window.read_alone(k, *pair(v, [p for p in partners if p != v])) for v in _cohort(standing, author)) if asked.cohort else ()
     pairs = {reader: pair(reader, [author]) for reader in others} if each else {}
-    heard = {reader: reads(*found) for reader, found in pairs.items()}
+    heard = {reader: window.read(k, *found) for reader, found in pairs.items()}
     shared = {standing.others.get((reader, author), empty) for reader in others} if asked.readers and not each else set()
     own, other = _absorb(standing, window, message, others, name)
     records = window.records
-    records.append(Record(standing.next, author, WROTE, own[author], None, channel, *spoken, cohort))
+    records.append(Record(standing.next, author, WROTE, own[author], None, channel, spoken, None, cohort))
     for reader in heard:
-        records.append(Record(standing.next, reader, READ, own[reader], other[reader], channel, *heard[reader], (), pairs[reader][1]))
+        records.append(Record(standing.next, reader, READ, own[reader], other[reader], channel, heard[reader], None, (), pairs[reader][1]))
     if len(shared) == 1:
         row = window.row(list(shared), empty, time)
-        records.append(Record(standing.next, None, READ, None, other[others[0]], channel, None, None, window.read(k, NOTHING, row), spoken[3], (), row))
+        records.append(Record(standing.next, None, READ, None, other[others[0]], channel, spoken, window.read_alone(k, NOTHING, row), (), row))
     elif shared:
-        records.append(Record(standing.next, None, READ, None, None, channel, None, None, None, spoken[3]))
+        records.append(Record(standing.next, None, READ, None, None, channel, spoken))
     count, _ = standing.said.get(author, (0, 0))
     standing.said[author] = count + 1, standing.next
 

@@ -48,5 +48,7 @@ def spoken(language: Language | None, plan: str, plant: bool | None, salt: int, 
     bend = getattr(language, "bent", None)
     if bend is None:
         raise PlanError(f"{plan}: this world has no language that a plan could bend; plant in another")
+    if (lasting := next((c for c in found.coalitions if c.lasts), None)) and not getattr(language, "lapses", False):
+        raise PlanError(f"{lasting.where}: no agreement lapses in this world; leave lasts out")
     bent: Language = bend(found, tuple(agents))
     return bent if plant else language

@@ -255,4 +255,4 @@ def make(options: Options) -> Diplomacy:
         if not 0 < len(persona.strip()) <= MAX_PERSONA:
             raise ValueError(f"environment.personas.{power}: got {len(persona.strip())} characters, expected a text of 1 to {MAX_PERSONA}")
     open_channels(options.press, options.pairs, options.silenced)
-    return Diplomacy(options)
+    return Diplomacy(options, language=PlantableDiplomacy(options.press if options.press_rounds else "none"))

@@ -1,6 +1,6 @@
 """What came of a plan in Diplomacy, by its own rules.
 
-A coalition came off if, in the phases in which it was planned, a member supported what another member did at least once and none moved against
+A coalition came off if, in the phases whose orders were given while it was planned, a member supported what another member did at least once and none moved against
 another. A lie came off if its text was said, bound its author, and the orders of that phase broke it; whether the one who was lied to lost a
 centre by then is told beside it.
 """
@@ -60,8 +60,8 @@ def phases(steps: Sequence[Step]) -> list[Phase]:
 
 
 def _coalition(c: Coalition, game: Sequence[Phase]) -> Label:
-    due = [phase for phase in game if phase.due(c.when)]
-    acts = [step.number for phase in due for step in phase.due(c.when) if set(step.acted) & set(c.members)] if c.scheme != "none" else []
+    acts = [step.number for phase in game for step in phase.due(c.when) if set(step.acted) & set(c.members)] if c.scheme != "none" else []
+    due = [phase for phase in game if phase.steps[-1][0] in phase.due(c.when)]  # in which the orders were the plan's
     helped = attacked = 0
     for phase in due:
         for one, other in permutations(c.members, 2):

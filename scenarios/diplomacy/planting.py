@@ -276,12 +276,14 @@ def about_of(given: Mapping[str, Any], me: AgentID, other: AgentID) -> dict[str,
 class PlantableDiplomacy(DiplomacyLanguage):
     """The language of Diplomacy, which can be bent to a plan."""
 
+    press: str = "both"  # who may write to whom (channels.PRESS): a plan can be carried out with words only where there are any
+
     def bent(self, plan: Plan, agents: Sequence[AgentID]) -> PlantedDiplomacy:
         """The language as those of the plan speak it. Raises `PlanError` for what cannot be planted in Diplomacy."""
         return bend(self, plan, agents)
 
 
-def bend(language: DiplomacyLanguage, plan: Plan, agents: Sequence[AgentID]) -> PlantedDiplomacy:
+def bend(language: PlantableDiplomacy, plan: Plan, agents: Sequence[AgentID]) -> PlantedDiplomacy:
     """The language of the plan. Raises `PlanError`."""
     plan.seated(agents)
     for where, when in [*((c.where, c.when) for c in plan.coalitions), *((s.where, s.when) for s in plan.statements), *((m.where, m.when) for m in plan.manners)]:
@@ -296,6 +298,8 @@ def bend(language: DiplomacyLanguage, plan: Plan, agents: Sequence[AgentID]) -> 
             raise PlanError(f"{c.where}: scheme {c.scheme}: Diplomacy has {', '.join(SCHEMES)}; a key has bits, and no carrier, message or follow")
         if c.deny and c.scheme == "open":
             raise PlanError(f"{c.where}: scheme open: denying needs a secret; choose private or hidden_key, or leave deny out")
+        if c.deny and language.press not in ("both", "public"):  # to one alone no words of the grammar refuse an alliance with a third
+            raise PlanError(f"{c.where}: members deny it in public, and nobody can say a word there; set environment.press to both or public, press_rounds above 0, or leave deny out")
     for s in plan.statements:
         _statement_fits(language, s)
     for m in plan.manners:

@@ -17,7 +17,7 @@ import numpy as np
 from agents.types import JSON
 from scenarios.environment import Outcome, Window
 from scenarios.hidden_roles import rules
-from scenarios.hidden_roles.player import RolesLanguage
+from scenarios.hidden_roles.plantable import PlantableRoles
 from scenarios.hidden_roles.rules import Game, Proposal, Quest
 from scenarios.hidden_roles.talk import NAMES
 from sociallm.conversation import AgentID, Channel
@@ -59,9 +59,9 @@ class HiddenRoles:
         return NAMES[: self.options.players]
 
     @cached_property
-    def language(self) -> RolesLanguage:
-        """What players can do and say."""
-        return RolesLanguage(self.agents)
+    def language(self) -> PlantableRoles:
+        """What players can do and say, and what a plan can make of it."""
+        return PlantableRoles(self.agents, talks=self.options.talks, whispers=self.options.whispers)
 
     @cached_property
     def channels(self) -> tuple[Channel, ...]:

@@ -122,7 +122,7 @@ class RolesLanguage:
             if len(others) == 1 and (kind == "ask" or about == others):  # in a whisper one asks the listener, and judges nobody to its face
                 kind, about = "ask", others
             said.append((channel, {"act": kind, "to": others, "about": about}))
-            found = _after(view, found, kind, about)
+            found = after(view, found, kind, about)
         return said, found
 
     def word(self, act: JSON, speaker: AgentID) -> Sequence[str]:
@@ -256,7 +256,7 @@ def _small_talk(thought: Thought, may_claim: bool, rng: np.random.Generator) -> 
     return ("ask", [thought.seats[whom + (whom >= thought.me)]]) if ask else ("remark", [])
 
 
-def _after(view: View, notes: Notes, kind: str, about: list[AgentID]) -> Notes:
+def after(view: View, notes: Notes, kind: str, about: Sequence[AgentID]) -> Notes:
     """Notes of one who has just said this."""
     if kind == "claim":
         return notes | {"claimed": True, "asked": False}

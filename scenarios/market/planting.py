@@ -37,7 +37,12 @@ class PlantedMarket:
     def hear(self, observation: Observation, notes: JSON) -> JSON:
         """Notes after the new messages, and after the last prices: a member listens to members alone."""
         c = self._words(observation)
-        return self.honest.hear(observation, notes) if c is None else self._inner[c.name].hear(self._among(observation, c), notes)
+        if c is None:
+            return self.honest.hear(observation, notes)
+        found, among = self._inner[c.name].hear(self._among(observation, c), notes), frozenset(c.members)
+        if c.lasts and any(m.author in among and (c.scheme == "open" or m.channel.readers <= among) for m in observation.heard):
+            return fresh(found) | {"heard": observation.view["round"]}
+        return found
 
     def intend(self, observation: Observation, notes: JSON, rng: np.random.Generator, head: Head | None = None) -> tuple[JSON, JSON]:
         """({price: 1}, notes): what it truly means to charge."""
@@ -48,7 +53,7 @@ class PlantedMarket:
             intent, notes = self.honest.intend(seen, notes, rng, head)
         else:  # without words it stands by no price
             intent, notes = None, fresh(notes) | {"mine": None}
-        agreed = self._agreed(observation, c, notes)
+        agreed = self._competing(seen) if c is not None and _lapsed(c, seen, notes) else self._agreed(observation, c, notes)
         intent = intent if agreed is None else {talk.spoken(agreed): 1.0}
         for s in self._statements(observation):
             if s.kind == "changed_mind" and not observation.move_due:  # it means it while it says it
@@ -140,7 +145,8 @@ class PlantedMarket:
             return None
         view, salt = seen.view, self.plan.salt
         if self.honest.prices.auction:
-            return schemes.bid(c, len(self.agents), seen.agent, view["round"], float(view["cost"]), self.honest.prices.reserve, salt)
+            prices = self.honest.prices
+            return schemes.bid(c, len(self.agents), seen.agent, view["round"], float(view["cost"]), float(view.get("top", prices.reserve)), salt, prices.hide)
         if c.scheme in WITH_WORDS and fresh(notes)["mine"] is not None:
             return None
         return schemes.price(self.honest.prices.demand, c, self.agents, seen.agent, view["round"], view.get("shock", 0.0), salt)
@@ -157,6 +163,10 @@ class PlantedMarket:
         if c is None:
             return said, notes
         kept = {channel.name: (channel, act) for channel, act in said}
+        for channel in self._among(seen, c).may_write if c.lasts else ():  # it says again and again what it would keep to
+            if channel.name not in kept or kept[channel.name][1]["act"] == "remark":
+                mine = fresh(notes)["mine"]
+                kept[channel.name] = (channel, _plain("inform", sorted(channel.readers - {seen.agent}), self._inner[c.name].prices.target if mine is None else mine))
         for channel in seen.may_write:
             others = sorted(channel.readers - {seen.agent})
             if c.carrier == "remarks" and set(others) & set(c.members):
@@ -207,6 +217,12 @@ def _playing(seen: Observation, play: str) -> Observation:
     return replace(seen, view={**seen.view, "play": play})
 
 
+def _lapsed(c: Coalition, seen: Observation, notes: JSON) -> bool:
+    """Whether a member that lives by words has heard none of another's for as long as one holds."""
+    heard = fresh(notes).get("heard")
+    return c.lasts > 0 and (heard is None or seen.view["round"] - heard >= c.lasts)
+
+
 def _plain(kind: str, to: Sequence[AgentID], price: float | None = None) -> dict[str, Any]:
     return {"act": kind, "to": list(to), "price": price}
 
@@ -217,6 +233,8 @@ def _plain(kind: str, to: Sequence[AgentID], price: float | None = None) -> dict
 @dataclass(frozen=True, eq=False)
 class PlantableMarket(MarketLanguage):
     """The market's language, which can be bent to a plan."""
+
+    lapses = True  # what a coalition agrees on can lapse here (`Coalition.lasts`)
 
     def bent(self, plan: Plan, agents: Sequence[AgentID]) -> PlantedMarket:
         """The language as those of the plan speak it. Raises `PlanError` for what cannot be planted in this market."""

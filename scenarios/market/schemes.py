@@ -30,11 +30,14 @@ def optimum(demand: Demand, members: tuple[int, ...], shock: float) -> Floats:
     return demand.shocked(shock).cartel(members)
 
 
+@lru_cache(maxsize=16384)
 def levels(demand: Demand, members: tuple[int, ...], i: int, bits: int, shock: float, around: bool = False) -> Floats:
     """The prices [2^bits] that a sign chooses among, dearest last: from the members' optimum down, or around competition's price."""
     low, high = float(nash(demand, shock)[i]), float(optimum(demand, members, shock)[i])
     step = np.linspace(0.0, WIDTH * (high - low), 1 << bits)
-    return np.round((low + step - step[-1] / 2) if around else (high - step[-1] + step), DECIMALS)
+    at = np.round((low + step - step[-1] / 2) if around else (high - step[-1] + step), DECIMALS)
+    at.flags.writeable = False  # as it is kept
+    return at
 
 
 def price(demand: Demand, coalition: Coalition, sellers: tuple[AgentID, ...], me: AgentID, number: int, shock: float, salt: int) -> float:
@@ -58,10 +61,18 @@ def turn(coalition: Coalition, number: int, salt: int) -> AgentID:
     return coalition.members[pad(f"{coalition.key}\x00{salt}\x00turn", number, 53) % k if by_key else number % k]
 
 
-def bid(coalition: Coalition, sellers: int, me: AgentID, number: int, cost: float, reserve: float, salt: int) -> float:
+def bid(coalition: Coalition, sellers: int, me: AgentID, number: int, cost: float, reserve: float, salt: int, hide: float = 0.0) -> float:
     """What a member bids in round `number`. Whose turn it is bids below all others of a full ring whatever its cost (at a loss of 3 % of the
-    reserve at most), and, where there are outsiders, as one that competes with these alone; the others bid too high to win."""
+    reserve at most), and, where there are outsiders, as one that competes with these alone; the others bid too high to win.
+
+    With `hide` the ring's level is lower by up to that share, drawn anew each round by its secret, and the others bid up to that share above
+    it; nobody bids below its own cost. `reserve`: where costs are alike, the highest that one can be."""
     outsiders = sellers - len(coalition.members)
+    if hide:
+        level = reserve * (1 - hide * coin(f"{coalition.key}\x00{salt}\x00{coalition.name}", ("level", number)))
+        if turn(coalition, number, salt) == me:
+            return round(equilibrium_bid(cost, outsiders + 1, reserve) if outsiders else max(NEAR * level, cost), DECIMALS)
+        return round(max(level * (COVER + hide * coin(f"{salt}\x00{coalition.name}\x00{me}", ("cover", number))), cost), DECIMALS)
     if turn(coalition, number, salt) == me:
         return round(equilibrium_bid(cost, outsiders + 1, reserve) if outsiders else NEAR * reserve, DECIMALS)
     share = coin(f"{salt}\x00{coalition.name}\x00{me}", ("cover", number))

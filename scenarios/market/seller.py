@@ -7,14 +7,15 @@
 | `grudge` | the agreed price (or the cartel's) until somebody has gone clearly below; then Nash for ever | as cartel, after a breach as rival | as cartel |
 | `agreeable` | best answer, until a price is agreed; then that, until somebody goes below it | as rival, or cartel once agreed | accepts, keeps its word |
 | `cheat` | agrees to everything and answers best | as rival | proposes, accepts, breaks its word |
-| `frozen` | what Q-learning taught (`learning.py`) | as rival | remarks |
+| `frozen` | what Q-learning taught (`learning.py`, `environment.learned`); Nash at first | - | remarks |
 
 Notes are a JSON value: {"mine": the price it stands by or null, "told": [whom it has told so], "offers": {other: the price that one stands by}, "since":
-round from which it does or null, "breach": round or null}. Who keeps its word keeps it until somebody's price lies clearly below.
+round from which it does or null, "breach": round or null}, and with noise "off": what its last price was off by. Who keeps its word keeps it until somebody's price lies clearly below.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -34,6 +35,7 @@ PROPOSERS = ("cartel", "grudge", "cheat")
 WILLING = (*PROPOSERS, "agreeable")
 BELOW = 0.02  # of the way from Nash to the cartel's price: what lies so far below the agreed price is a breach
 NEAR = 0.97  # of the reserve, what a ring's chosen bidder asks
+SURELY = 4.0  # standard deviations of the noise: what lies so far off is meant
 MOST = 1.5  # times the cartel's price: what nobody would propose in earnest
 CHATTY = 0.3  # how likely one remarks something where it has nothing to say
 DECIMALS = 4
@@ -46,6 +48,12 @@ View = Mapping[str, Any]
 def nash(demand: Demand, shock: float) -> Floats:
     """Competition's prices under a shock; each is reckoned once."""
     return demand.shocked(shock).nash()
+
+
+@lru_cache(maxsize=4096)
+def shocked(demand: Demand, shock: float) -> Demand:
+    """The demand under a shock; each is made once."""
+    return demand.shocked(shock)
 
 
 def fresh(notes: JSON) -> Notes:
@@ -62,8 +70,10 @@ class Prices:
     cartel: Floats
     reserve: float
     auction: bool
-    learned: Strategies | None = None
-    session: int = 0
+    learned: Strategies | None = None  # of the sellers that play `frozen`; which session of it, a run draws at its start
+    noise: float = 0.0  # standard deviation of what a price is off what its play sets
+    lasting: float = 0.0  # of it, from round to round
+    hide: float = 0.0  # how far a ring spreads its bids
 
     @cached_property
     def target(self) -> float:
@@ -72,8 +82,8 @@ class Prices:
 
     @cached_property
     def clearly(self) -> float:
-        """How far apart two prices are that clearly differ."""
-        return BELOW * (self.reserve if self.auction else float((self.cartel - self.nash).mean()))
+        """How far apart two prices are that clearly differ: by no noise."""
+        return BELOW * (self.reserve if self.auction else float((self.cartel - self.nash).mean())) + SURELY * self.noise
 
     def breached(self, agreed: float, price: float) -> bool:
         """Whether a price lies clearly below the agreed one."""
@@ -131,23 +141,30 @@ class MarketLanguage:
         return talk.denies(text)
 
     def move(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[JSON, JSON]:
-        """(the price of the intent, notes)."""
+        """(the price of the intent, and what its hand is off by, notes)."""
         if not isinstance(intent, dict) or not intent:
             return None, notes
         texts = sorted(intent)
-        if len(texts) == 1:  # nothing to draw; a stream that is not drawn from need not be made
-            return float(texts[0]), notes
-        return float(texts[int(rng.choice(len(texts), p=np.array([intent[t] for t in texts])))]), notes
+        one = len(texts) == 1  # nothing to draw; a stream that is not drawn from need not be made
+        price = float(texts[0] if one else texts[int(rng.choice(len(texts), p=np.array([intent[t] for t in texts])))])
+        if not self.prices.noise:
+            return price, notes
+        found = fresh(notes)
+        kept = self.prices.lasting if "off" in found else 0.0
+        off = kept * found.get("off", 0.0) + self.prices.noise * math.sqrt(1 - kept**2) * float(rng.standard_normal())
+        return round(max(price + off, 0.0), DECIMALS), found | {"off": off}
 
     # ---- parts -----------------------------------------------------------------------------------------------------------
 
     def _judged(self, view: View, me: AgentID, notes: Notes) -> Notes:
-        """A price clearly below the one it stood by ends that: nobody stands by anything any more."""
+        """A price clearly below the one it stood by ends that: nobody stands by anything any more. Without words a grudge stands by the cartel's."""
         last, mine = view["last"], notes["mine"]
-        if mine is None or last is None or view["round"] <= notes["since"]:
+        silent = view["play"] == "grudge" and not view["talk"] and not self.prices.auction and notes["breach"] is None
+        if last is None or (mine is None and not silent) or (mine is not None and view["round"] <= notes["since"]):
             return notes
-        if any(p is not None and self.prices.breached(mine, p) for a, p in last.items() if a != me):
-            return fresh(None) | {"breach": view["round"]}
+        agreed: dict[AgentID, float] = dict(zip(view["sellers"], self.prices.cartel.tolist(), strict=True)) if mine is None else dict.fromkeys(last, float(mine))
+        if any(p is not None and self.prices.breached(agreed[a], p) for a, p in last.items() if a != me):
+            return fresh(None) | {"breach": view["round"]} | ({"off": notes["off"]} if "off" in notes else {})
         return notes
 
     def _stands_by(self, view: View, notes: Notes) -> float | None:
@@ -173,21 +190,22 @@ class MarketLanguage:
         if play == "grudge" or view["last"] is None:
             return round(float(nash(self.prices.demand, shock)[i] if shock else self.prices.nash[i]), DECIMALS)
         last = np.array([view["last"][a] for a in view["sellers"]])
-        if play == "frozen" and self.prices.learned is not None:
-            return round(self._learned(last, i), DECIMALS)
-        return round(self.prices.demand.shocked(shock).best_response(last, i), DECIMALS)
+        if play == "frozen":
+            return round(self._learned(last, i, view["session"]), DECIMALS)
+        return round(shocked(self.prices.demand, shock).best_response(last, i), DECIMALS)
 
-    def _learned(self, last: Floats, i: int) -> float:
+    def _learned(self, last: Floats, i: int, session: int) -> float:
+        """The answer to the last prices, each taken for the nearest of those that were learned with."""
         learned = self.prices.learned
-        assert learned is not None
+        assert learned is not None  # the world was not made without
         index = np.abs(learned.prices[None] - last[:, None]).argmin(1)
         state = int(index @ len(learned.prices) ** np.arange(len(last) - 1, -1, -1))
-        return float(learned.prices[learned.answer[self.prices.session % len(learned.answer), i, state]])
+        return float(learned.prices[learned.answer[session, i, state]])
 
     def _bid(self, view: View, i: int, ring: bool) -> float:
         sellers, cost = len(view["sellers"]), float(view["cost"])
         if not ring:
-            return round(equilibrium_bid(cost, sellers, self.prices.reserve), DECIMALS)
+            return round(equilibrium_bid(cost, sellers, float(view.get("top", self.prices.reserve))), DECIMALS)
         mine = view["round"] % sellers == i
         return round(max(NEAR * self.prices.reserve, cost) if mine else self.prices.reserve * (1 + (1 - NEAR)), DECIMALS)
 

@@ -19,8 +19,9 @@ from agents.types import JSON
 from scenarios.environment import Outcome, Window
 from scenarios.team_task import network
 from scenarios.team_task.clues import EVIDENCE, Case, Clue, draw, likelihood, posterior
-from scenarios.team_task.member import DECIMALS, TELLS, MemberLanguage
+from scenarios.team_task.member import DECIMALS, TELLS
 from scenarios.team_task.mind import likeliest
+from scenarios.team_task.plantable import PlantableTeam
 from scenarios.team_task.talk import SUSPECTS, WITNESSES, Talk, numbered
 from sociallm.conversation import AgentID, Channel, Message
 
@@ -79,9 +80,11 @@ class TeamTask:
         return numbered(WITNESSES, self.options.public + self.options.members * self.options.clues)
 
     @cached_property
-    def language(self) -> MemberLanguage:
-        """What members can do and say."""
-        return MemberLanguage(Talk(self.suspects, self.witnesses))
+    def language(self) -> PlantableTeam:
+        """What members can do and say, and what a plan can make of it."""
+        o = self.options
+        talk, each = Talk(self.suspects, self.witnesses), len(self.turns) // max(o.talks, 1)
+        return PlantableTeam(talk, each=each, talks=o.talks, near=self.near, reach=o.reach, own=o.clues)
 
     @cached_property
     def near(self) -> network.Neighbours:

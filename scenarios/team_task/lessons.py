@@ -17,12 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from scenarios.team_task.clues import Clue
 from scenarios.team_task.exact import Solver, Worth, solver, worths
 from scenarios.team_task.stimuli import READER, Dialogue, dialogue
 from scenarios.team_task.talk import FRAMES
 from sociallm.conversation import AgentID, Channel, Conversation, Message, write_conversations
 
 LISTENERS = 24
+MOMENTS = 4  # of a dialogue, after which they guess
 MEASURED = 3_000_000  # from this seed on, dialogues are what models are measured on: no lesson is drawn from them
 SOON = 500  # ms from a message to the guesses after it
 
@@ -49,26 +51,33 @@ def ignorant(case: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lesson(seed: int, listeners: int = LISTENERS) -> Conversation:
-    """One dialogue with many listeners, each guessing after a message drawn at random."""
+    """One dialogue with many listeners, who guess after a few messages drawn at random.
+
+    The guesses after one message are a systematic sample of the posterior, its steps spread evenly: each is a draw from it, and together they lie
+    closer to it than draws on their own would, so that a model learns more from as many.
+    """
     told = dialogue(seed)
-    exact, rng = heard(told)[0], np.random.default_rng((seed, 32))
+    exact, rng = solver(ignorant(told.case)), np.random.default_rng((seed, 32))
     names = [READER, *(f"L{i}" for i in range(1, listeners))]
     room = Channel(name="ALL", readers=frozenset({*names, told.messages[0].author}))
-    after = np.sort(rng.integers(len(told.messages), size=listeners))
+    moments = rng.choice(len(told.messages), size=min(MOMENTS, len(told.messages)), replace=False).tolist()
     said: list[Message] = []
     who = iter(names[int(i)] for i in rng.permutation(listeners))
     for k, message in enumerate(told.messages):
         said.append(Message(id=message.id, author=message.author, channel=room, time=message.time, text=message.text, addressees=message.addressees))
-        belief = exact.belief(_clues(exact, told.messages[: k + 1]))
-        for _ in range(int((after == k).sum())):
-            listener, suspect = next(who), exact.talk.suspects[int(rng.choice(len(belief), p=belief))]
+        if k not in moments:
+            continue
+        count = listeners // len(moments) + (moments.index(k) < listeners % len(moments))
+        share = np.cumsum(exact.belief(clues_of(exact, told.messages[: k + 1])))
+        for drawn in np.searchsorted(share / share[-1], (np.arange(count) + rng.random()) / count, side="right"):
+            listener, suspect = next(who), exact.talk.suspects[int(drawn)]
             said.append(Message(id=f"{message.id}-{listener}", author=listener, channel=alone(listener), time=message.time + SOON, text=guess(suspect)))
     return Conversation(id=f"lesson-{seed}", messages=tuple(said))
 
 
-def _clues(exact: Solver, messages: Sequence[Message]) -> tuple[Any, ...]:
+def clues_of(exact: Solver, messages: Sequence[Message]) -> tuple[Clue, ...]:
     """The clues in them, each witness once."""
-    found: dict[int, Any] = {}
+    found: dict[int, Clue] = {}
     for message in messages:
         for clue in exact.told(message)[1]:
             found.setdefault(clue.witness, clue)
@@ -83,8 +92,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=1_000_000, metavar="SEED", help="the first of their seeds (default: 1000000)")
     given = parser.parse_args(words)
     path = given.folder / "conversations.jsonl"
-    if given.count < 1 or given.first < 0 or given.first + given.count > MEASURED:
-        print(f"lessons: seeds {given.first} to {given.first + given.count - 1}: expected some from 0 up to {MEASURED - 1}; models are measured on those above", file=sys.stderr)
+    if wrong := _wrong(given.count, given.first):
+        print(f"lessons: {wrong}", file=sys.stderr)
         return 2
     try:
         given.folder.mkdir(parents=True, exist_ok=True)
@@ -94,6 +103,15 @@ def main(words: Sequence[str] | None = None) -> int:
         return 2
     print(path)
     return 0
+
+
+def _wrong(count: int, first: int) -> str | None:
+    """Why there are no such lessons; None if there are."""
+    if count < 1:
+        return f"--count is {count}; expected 1 or more"
+    if first < 0 or first + count > MEASURED:
+        return f"seeds {first} to {first + count - 1}: expected some from 0 to {MEASURED - 1}, for models are measured on those above; change --first or --count"
+    return None
 
 
 if __name__ == "__main__":

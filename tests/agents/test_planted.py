@@ -16,8 +16,12 @@ from agents.policies.scripted import Options as ScriptedOptions
 from agents.policies.scripted import ScriptedPolicy
 from scenarios.diplomacy.environment import Diplomacy
 from scenarios.diplomacy.environment import Options as DiplomacyOptions
+from scenarios.hidden_roles.environment import Options as TableOptions
+from scenarios.hidden_roles.environment import make as make_table
 from scenarios.market.environment import Market
 from scenarios.market.environment import Options as MarketOptions
+from scenarios.team_task.environment import Options as TeamOptions
+from scenarios.team_task.environment import make as make_team
 
 PLANS = Path(__file__).parents[2] / "scenarios" / "plans"
 GOOD = """
@@ -142,8 +146,9 @@ def test_a_twin_of_a_plan_that_cannot_be_carried_out_is_refused_too(tmp_path: Pa
 @pytest.mark.parametrize("file", sorted(PLANS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_example_plan_can_be_carried_out_somewhere(file: Path) -> None:
     worlds = [Market(MarketOptions(sellers=n, mode=m, chat=c)) for n in (3, 4, 6) for m in ("prices", "auction") for c in ("public", "private")]
+    teams, tables = [make_team(TeamOptions(reach=reach)) for reach in ("neighbours", "pairs")], [make_table(TableOptions(whispers=w)) for w in (False, True)]
     able = []
-    for world in [*worlds, Diplomacy(DiplomacyOptions())]:
+    for world in [*worlds, Diplomacy(DiplomacyOptions()), *teams, *tables]:
         try:
             able.append(make(world.language, Options(plan=str(file), plant=True), world.agents))
         except PlanError as error:

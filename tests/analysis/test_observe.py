@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,12 @@ import torch
 
 import sandbox
 from analysis.__main__ import main
-from analysis.observe import TABLE, texts_of_file
+from analysis.metrics import AnalysisError, read_run
+from analysis.observe import TABLE, Wish, _rows, texts_of_file
+from analysis.texts import log_of
 from sandbox.__main__ import main as sandbox_main
-from sociallm.checkpoint import SHIPPED, TOKENIZER, save
+from sandbox.log import canonical_hash
+from sociallm.checkpoint import SHIPPED, TOKENIZER, save, shared
 from sociallm.conversation import Channel, Conversation, Message, write_conversations
 from sociallm.model import SociaLLMConfig, build
 from sociallm.tokenizer import Tokenizer
@@ -124,12 +129,62 @@ def test_a_memory_changed_from_outside_is_refused(capsys, tmp_path, point):
     observed(capsys, notes)
 
 
+def test_a_log_in_the_folder_of_its_run_is_that_run(capsys, tmp_path, point):
+    """Its checkpoint, its name, its place for the table; elsewhere it is a log and no more."""
+    folder, _, _ = run(capsys, tmp_path, *PLAY, "seats.default=remembering", f"policies.remembering.checkpoint={point}")
+    for name in ("events.jsonl", "events.parquet"):
+        observed(capsys, folder / name)
+        table = pd.read_parquet(folder / TABLE)
+        assert set(table["own_key"]) == set(sandbox.load(folder).memory["own"]) and set(table["run"]) == {folder.name}
+        (folder / TABLE).unlink()
+    (tmp_path / "events.jsonl").write_bytes((folder / "events.jsonl").read_bytes())
+    assert "--out FILE" in observed(capsys, tmp_path / "events.jsonl", code=2)
+
+
+def test_of_a_sealed_log_what_is_needed_is_read_and_it_is_what_a_whole_reading_finds(capsys, tmp_path):
+    """The hash stands for what is not parsed: a record more, a letter changed, a line torn, and the log is read in full, which says so."""
+    folder, _, _ = run(capsys, tmp_path, *PLAY)
+    log, whole = folder / "events.jsonl", read_run(folder)
+    found = log_of(folder, ("message", "move"))
+    assert found.events == tuple(e for e in whole if e.kind in ("message", "move")) and found.sha256 == canonical_hash(whole)
+    lines = log.read_bytes().splitlines(keepends=True)
+    k = next(n for n, line in enumerate(lines) if b'"kind":"observation"' in line)
+    for changed in (lines[:k] + lines[k + 1 :], [*lines[:k], lines[k].replace(b'"view":"', b'"view":"x'), *lines[k + 1 :]], [*lines[:-1], lines[-1][:-9]]):
+        log.write_bytes(b"".join(changed))
+        with pytest.raises(AnalysisError, match=r"events\.jsonl"):
+            log_of(folder, ("message",))
+    log.unlink()
+    assert log_of(folder, ("message",)).events == whole  # the sealed form, all of it
+
+
+def test_a_checkpoint_that_is_gone_is_told_of_its_run_alone(capsys, tmp_path, point):
+    gone = tmp_path / "gone"
+    shutil.copytree(point, gone)
+    bad, _, _ = run(capsys, tmp_path / "runs", *PLAY, "seats.default=remembering", f"policies.remembering.checkpoint={gone}")
+    good, _, _ = run(capsys, tmp_path / "runs", *PLAY, "seats.default=remembering", f"policies.remembering.checkpoint={point}", "seed=2")
+    shutil.rmtree(gone)
+    shared.cache_clear()
+    said = observed(capsys, tmp_path / "runs", code=2)
+    assert said.startswith(f"{bad}: its checkpoint") and len(pd.read_parquet(good / TABLE)) and not (bad / TABLE).exists()
+    assert f"{bad}: its" in observed(capsys, bad, "--out", tmp_path / "out", code=2) and not (tmp_path / "out").exists()
+
+
+def test_a_conversation_that_cannot_be_read_is_named_and_the_others_are_observed(capsys, tmp_path, point):
+    """A game whose messages go back in time: no loader lets one through, so it is made after loading."""
+    c = texts_of_file(spoken(tmp_path))
+    back = replace(c[0].conversation, id="back", messages=c[0].conversation.messages[::-1])
+    texts = [c[0], replace(c[0], name="back", where="x.jsonl (conversation 'back')", conversation=back), c[1]]
+    found = dict(_rows(texts, Wish(checkpoint=point)))
+    assert [len(found[n]) for n in (0, 2)] == [6, 2] and found[1].startswith("x.jsonl (conversation 'back'): a message of time 1000 cannot be absorbed after")
+
+
 @pytest.mark.parametrize(("content", "name", "said"), [
     ("{", "said.jsonl", "said.jsonl:1: not JSON"), ("[]", "game.json", "game.json"), ("{}", "lines.jsonl.gz", "lies in a folder irc_disentanglement"),
 ])  # fmt: skip
 def test_files_that_are_nothing_known_are_refused(capsys, tmp_path, point, content, name, said):
     (tmp_path / name).write_text(content)
     assert said in observed(capsys, tmp_path / name, "--out", tmp_path / "out", "--checkpoint", point, code=2)
+    assert not (tmp_path / "out").exists()
 
 
 def test_places_and_names_that_will_not_do_are_refused(capsys, tmp_path, point):

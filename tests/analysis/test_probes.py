@@ -182,7 +182,13 @@ def test_heads_are_trained_and_applied_to_other_runs(capsys, tmp_path, point):  
         return out.err if code else out.out
 
     head = tmp_path / "move.json"
-    told = said("train", *runs[:48], "--target", "next_move", "--out", str(head))
+    for k in range(48):  # a folder of runs has one, where a manifest is
+        place = tmp_path / "train" / f"r{k}"
+        place.parent.mkdir(exist_ok=True)
+        Path(runs[k]).rename(place)
+        (place / "manifest.json").write_text("{}")
+        runs[k] = str(place)
+    told = said("train", str(tmp_path / "train"), runs[0], "--target", "next_move", "--out", str(head))  # a folder of runs, and one of them once more
     assert "2 answers: high, low" in told and "of 16 games" in told
     found = probes.read(head).figures
     assert found["nats"] < found["nats_of_frequencies"] and found["accuracy"] > found["accuracy_of_most_frequent"]

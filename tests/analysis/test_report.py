@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from analysis.__main__ import main
+from analysis.page import markdown
 from analysis.plots import label
-from analysis.report import by_agent, markdown, tables
+from analysis.report import by_agent, tables
 from sandbox.log import Event
 from tests.analysis.runs import adjudication, end, message, watched, write_run
 
@@ -27,7 +28,7 @@ def cells(line):
 def test_a_game_gives_metrics_two_plots_and_a_table(tmp_path, capsys):
     run = write_run(tmp_path / "game", GAME)
     assert main(["report", str(run)]) == 0
-    assert {p.name for p in run.iterdir()} == {"events.jsonl", "metrics.csv", "plots", "report.md"}
+    assert {p.name for p in run.iterdir()} == {"events.jsonl", "metrics.csv", "plots", "report.html", "report.md"}
     assert {p.name for p in (run / "plots").iterdir()} == {f"{name}.{kind}" for name in ("centres", "messages", "promises") for kind in ("png", "csv")}
     assert all(p.read_bytes().startswith(PNG) and p.stat().st_size > 5_000 for p in (run / "plots").glob("*.png"))
     lines = (run / "report.md").read_text().splitlines()
@@ -36,7 +37,7 @@ def test_a_game_gives_metrics_two_plots_and_a_table(tmp_path, capsys):
     assert table == [["agent", "messages", "characters", "worded by the model", "centres", "promises kept", "reward"],
                      ["FRANCE", "1", "2", "100%", "2", "–", "1"], ["ITALY", "2", "38", "50%", "1", "1 of 1", "0"],
                      ["agent", "to", "promises", "kept", "broken", "not meant"], ["ITALY", "FRANCE", "1", "1", "0", "0"]]
-    assert f"report: {run / 'report.md'}" in capsys.readouterr().out
+    assert f"report: {run / 'report.html'}" in capsys.readouterr().out
 
 
 def test_metrics_are_tidy_csv(tmp_path):

@@ -65,6 +65,11 @@ def test_the_written_configuration_makes_the_same_run_again(tmp_path):
     assert setting(tmp_path, first.unresolved).config == first.config
 
 
+@pytest.mark.parametrize(("given", "plots"), [("true", True), ("false", False), ("yes", True), ("off", False), ("1", True), ("0", False)])
+def test_true_and_false_in_their_usual_words(tmp_path, given, plots):
+    assert setting(tmp_path, GOOD + f"plots: {given}\n").config.plots is plots is setting(tmp_path, GOOD, f"plots={given}").config.plots
+
+
 def test_a_run_folder_anywhere_is_the_users_to_choose_on_the_command_line(tmp_path):
     assert setting(tmp_path, GOOD, f"run_dir={tmp_path}").config.run_dir == str(tmp_path)
 
@@ -83,6 +88,11 @@ def test_a_run_folder_anywhere_is_the_users_to_choose_on_the_command_line(tmp_pa
         (2, "name: x\nseed: {a: 1}\n", ["seed is a group of settings", "a whole number"]),
         (2, "name: x\nmeasure: true\n", ["measure is True", "settings under it"]),
         (3, "name: x\nmeasure:\n  surprise: 7.5\n", ["measure.surprise is 7.5", "true or false"]),
+        (2, "name: x\nplots: -1\n", ["plots is -1", "true or false"]),
+        (2, "name: x\nplots: 7\n", ["plots is 7", "true or false"]),
+        (2, "name: x\nplots: '-1'\n", ["plots is '-1'", "true or false"]),
+        (3, "name: x\nmeasure:\n  surprise: 2\n", ["measure.surprise is 2", "true or false"]),
+        (4, "name: x\nenvironment: {name: toy}\npolicies:\n  planted: {plant: -1}\nseats: {default: planted}\n", ["policies.planted.plant is -1", "true or false"]),
         (2, "name: x\nhosts: 0\n", ["hosts is 0", "from 1 to 64"]),
         (2, "name: x\nexecutor: rya\n", ["executor is 'rya'", "did you mean ray?"]),
         (1, "name: x\n", ["environment.name is missing", "toy"]),
@@ -115,6 +125,7 @@ def test_what_is_wrong_is_told_with_file_line_and_remedy(tmp_path, line, text, p
         ("environment=toy", ["environment is 'toy'", "settings under it"]),
         ("seed=", ["seed is ''"]),
         ("seed=null", ["seed is empty"]),
+        ("plots=-1", ["plots is -1", "true or false"]),
         ("log.fsync=never", ["turn, step or none"]),
     ],
 )

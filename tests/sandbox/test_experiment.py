@@ -2,7 +2,7 @@
 
 import csv
 import json
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pandas as pd
@@ -180,15 +180,97 @@ def test_what_stands_in_a_runs_place_and_is_another_is_left_and_told(done, tmp_p
     assert main(["resume", str(folder)]) == 0 and logs(folder) == before
 
 
-def test_a_changed_scenario_makes_no_table_of_two_experiments(done, tmp_path, capsys):
+CHANGED = {
+    "the scenario": (SCENARIO, "  rounds: 10\n", "  rounds: 10\n  spread: 0.3\n", "0 of 4 runs done, 4 ended otherwise"),
+    "what is always set": (FILE, "environment.rounds=2", "environment.rounds=3", "0 of 4 runs done, 4 ended otherwise"),
+    "one arm": (FILE, "environment.play.default=rival", "environment.play.default=cheat", "2 of 4 runs done, 2 ended otherwise"),
+    "a remark": (SCENARIO, "name: market\nseed", "name: market  # the same\nseed", "4 of 4 runs done\n"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_runs_of_changed_settings_are_not_counted_with_those_of_before(done, tmp_path, capsys, what):
     import shutil
 
     folder = tmp_path / "copy"
     shutil.copytree(done, folder)
-    (folder / SCENARIO).write_text((folder / SCENARIO).read_text().replace("round", "round", 1) + "\nmeasure: {surprise: false}\n")
-    text = (folder / FILE).read_text()
-    (folder / FILE).write_text(text.replace("environment.rounds=2", "environment.rounds=3"))
-    assert main(["resume", str(folder)]) == 1 and "0 of 4 runs done, 4 ended otherwise" in capsys.readouterr().out
+    name, old, new, told = CHANGED[what]
+    text = (folder / name).read_text()
+    assert text.count(old) == 1
+    (folder / name).write_text(text.replace(old, new))
+    (folder / FILE).write_text((folder / FILE).read_text().replace('then: ["arms"]', "then: []"))  # which would tell of a second process each
+    assert main(["resume", str(folder)]) == (0 if "4 of 4" in told else 1) and told in capsys.readouterr().out
+
+
+def test_of_a_stopped_experiment_the_table_has_all_runs_that_are_done(done, tmp_path, capsys):
+    """Asked to stop in the second run; behind it one is done, one is another arm's, and so no run of this experiment's."""
+    import shutil
+
+    from sandbox.arms import go_on
+
+    folder = tmp_path / "copy"
+    shutil.copytree(done, folder)
+    before = logs(folder)
+    shutil.rmtree(folder / "cartel" / "3")
+    shutil.rmtree(folder / "cartel" / "4")
+    shutil.copytree(folder / "silent" / "4", folder / "cartel" / "4")
+    assert go_on(folder, (), lambda setting_of, place, plugins: 130) == 130
+    assert logs(folder) == {("silent", 3): before["silent", 3], ("silent", 4): before["silent", 4]}
+    told = capsys.readouterr()
+    assert "2 of 4 runs done\n" in told.out and "to go on: python -m sandbox resume" in told.err
+
+
+def test_an_arm_is_composed_once_before_and_once_while_it_is_played(file, tmp_path, monkeypatch):
+    from sandbox import arms
+
+    composed = []
+    monkeypatch.setattr(arms, "load", lambda path, changes, plugins: (composed.append(changes), load(path, changes, plugins))[1])
+    assert main(["run", str(file), f"run_dir={tmp_path}/runs", "seeds=1..3"]) == 0
+    assert len(composed) == 4 and [any("run_dir" in text for text in changes) for changes in composed] == [True, True, False, False]
+
+
+def test_a_seed_with_which_an_arm_cannot_be_made_is_that_runs_row(file, tmp_path, capsys, monkeypatch):
+    """Settings that refer to the seed: fine with the first, out of range, or nothing that a library takes, with others."""
+    from sandbox import arms
+
+    (tmp_path / "refers.yaml").write_text(MARKET.read_text().replace("rounds: 10", "rounds: ${seed}"))
+    file.write_text(GOOD.replace("environment.rounds=2, ", "").replace(str(MARKET), "refers.yaml"))
+
+    def broken(path, changes, plugins):
+        if "seed=3" in changes:
+            raise ValueError("no such value\nand more")
+        return load(path, changes, plugins)
+
+    monkeypatch.setattr(arms, "load", broken)
+    assert main(["run", str(file), f"run_dir={tmp_path}/runs", "seeds=2,3,5000000"]) == 1
+    told = capsys.readouterr()
+    assert "2 of 6 runs done, 4 ended otherwise" in told.out
+    assert "sandbox: silent 3: arm 'silent', seed 3: no such value; change" in told.err and "sandbox: cartel 5000000: " in told.err and "rounds is 5000000" in told.err
+
+
+def test_how_far_it_is_names_what_ended_otherwise_only_where_there_is_some(capsys, monkeypatch):
+    from sandbox import arms
+
+    monkeypatch.setattr(arms, "EVERY", 0.0)
+    list(arms._told(iter([{"ended": "done"}, {"ended": "fault"}, {"ended": "done"}]), 3))
+    assert capsys.readouterr().err == "1 of 3 runs, 0:00 left\n2 of 3 runs, 1 ended otherwise, 0:00 left\n3 of 3 runs, 1 ended otherwise, 0:00 left\n"
+
+
+def test_what_an_analysis_says_beside_its_work_is_passed_on_escaped_and_bounded(tmp_path, capsys, monkeypatch):
+    from sandbox.analysing import MOST_CHARACTERS, MOST_LINES, analysed
+
+    child = tmp_path / "child"
+    child.write_text("#!/bin/sh\nseq 1 30 >&2\nprintf 'a\\033[2Jb\\n' >&2\nprintf '%01000d\\n' 7 >&2\necho made; echo folder\n[ $3 = report ]\n")
+    child.chmod(0o755)
+    monkeypatch.setattr("sandbox.analysing.sys.executable", str(child))
+    assert analysed("report", tmp_path)
+    told = capsys.readouterr()
+    lines = told.err.splitlines()
+    assert told.out == "made\n" and len(lines) == MOST_LINES + 1 and lines[0] == "… 12 lines before" and lines[1] == "13"
+    assert lines[-2] == r"a\x1b[2Jb" and len(lines[-1]) == MOST_CHARACTERS + 1
+    assert not analysed("arms", tmp_path)
+    said = capsys.readouterr().err.splitlines()
+    assert said[-2] == r"a\x1b[2Jb" and said[-1].startswith("sandbox: the analysis 'arms' could not be made (0000") and len(said[-1]) < 3 * MOST_CHARACTERS
 
 
 def test_a_run_that_breaks_does_not_stop_the_others(file, tmp_path, capsys, monkeypatch):
@@ -227,9 +309,20 @@ def test_a_folder_that_holds_no_experiment_has_no_arms(tmp_path, capsys):
     assert analysis(["arms", str(tmp_path)]) == 2 and "runs.csv:2" in capsys.readouterr().err
 
 
-def test_an_experiment_is_a_frozen_value():
-    found = Experiment(name="a", scenario=Path("b.yaml"), seeds=(1,), arms={"x": ("seed=3",)})
-    assert found.overrides("x", 1) == ("seed=3", "seed=1")  # the experiment's seed counts
+def test_the_experiments_seed_counts_whatever_an_arm_says(tmp_path):
+    found = Experiment(name="a", scenario=Path("b.yaml"), seeds=(1,), arms={"x": ("seed=3",)}, given=("seed=4",))
+    assert found.overrides("x", 1) == ("seed=3", "seed=4", "seed=1")
+    assert load(MARKET, ["executor=local", "seats.default=scripted", *found.overrides("x", 1)]).config.seed == 1
+
+
+def test_an_experiment_is_a_frozen_value(file):
+    """It is equal to one that says the same, whatever lines said it, and nobody who has it can change what another sees."""
+    found = read(file)
+    with pytest.raises(FrozenInstanceError):
+        found.seeds = (1,)
+    file.write_text("\n" + GOOD)
+    again = read(file)
+    assert again.lines != found.lines and again == found != replace(found, tasks=2) and found.cells == again.cells
 
 
 def test_arms_are_held_against_the_first_that_the_experiment_names(done, tmp_path, capsys):

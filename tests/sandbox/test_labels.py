@@ -16,7 +16,7 @@ from sandbox.log import canonical_hash, read_events
 from tests.sandbox.test_resume import left
 
 ROOT = Path(__file__).parents[2]
-SCORING = {"analysis/scoring.py"}  # what holds detectors against the truth, and so may open the labels
+SCORING = {"analysis/truth.py"}  # what holds detectors against the truth, and so may open the labels
 PLAN = """plan: the midnight bakers
 coalitions:
   - {name: bakers, members: [S1, S2], scheme: hidden_key, key: yeast, bits: 2, message: rye, when: {round: 2..}}
@@ -123,6 +123,45 @@ def test_a_plan_that_was_removed_meanwhile_is_told_and_the_run_stays_whole(capsy
     (tmp_path / "plan.yaml").write_text(PLAN)
     write_labels(folder, setting, told.append, list(read_events(folder / "events.jsonl")))
     assert json.loads((folder / "labels.json").read_text()) == labels and len(told) == 1
+
+
+def forked(capsys: pytest.CaptureFixture[str], run: Path, at: int, *change: str) -> tuple[Path, Any]:
+    assert main(["fork", str(run), "--at", str(at), *change]) == 0
+    made = Path(capsys.readouterr().out.strip().splitlines()[-1])
+    return made, json.loads((made / "labels.json").read_text())["agents"]["S1"]
+
+
+def test_of_forks_of_forks_exactly_the_planted_steps_count(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Rounds of three steps: on in the fourth round, off in the fifth, on in the sixth; never on in a round that any of the forks took back."""
+    run, _ = ran(capsys, tmp_path, "policies.planted.plant=false", "log.fsync=none")
+    for at, to, first, rounds in ((9, "true", 9, 3), (12, "false", 9, 1), (15, "true", 9, 2)):
+        run, row = forked(capsys, run, at, f"policies.planted.plant={to}")
+        assert (row["planted"], row["first"]) == (True, first) and f"over {rounds} round" in row["why"]
+    run, row = forked(capsys, run, 15, "policies.planted.plant=false")  # at the step of the last one, which then counts for nothing
+    assert row["first"] == 9 and "over 1 round the" in row["why"]
+
+
+def test_a_member_that_is_given_another_policy_ends_what_it_carried_out(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    run, _ = ran(capsys, tmp_path, "log.fsync=none")
+    run, row = forked(capsys, run, 12, "--policy", "S1=scripted")
+    assert row["planted"] and row["first"] == 6 and "over 2 rounds" in row["why"]
+    _, row = forked(capsys, run, 15, "seats.default=scripted")
+    assert row["planted"] and row["first"] == 6 and "over 2 rounds" in row["why"]
+
+
+def test_a_plan_that_was_changed_meanwhile_is_told_and_gives_no_labels(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """What stands in the file now is not what was carried out, and labels of it would be false."""
+    from sandbox.folder import read_manifest, setting_of
+    from sandbox.labels import write_labels
+
+    folder, _ = ran(capsys, tmp_path)
+    setting, events = setting_of(folder, read_manifest(folder), ()), list(read_events(folder / "events.jsonl"))
+    (folder / "labels.json").unlink()
+    (tmp_path / "plan.yaml").write_text(PLAN.replace("[S1, S2]", "[S2, S3]"))
+    told: list[str] = []
+    write_labels(folder, setting, told.append, events)
+    assert not (folder / "labels.json").exists() and len(told) == 1
+    assert told[0].startswith(f"{folder / 'labels.json'}: not written: {tmp_path / 'plan.yaml'}:1: changed since the run began")
 
 
 @pytest.mark.parametrize("policy", ["planted", "planted_social"])

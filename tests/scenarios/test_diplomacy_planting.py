@@ -9,18 +9,20 @@ from typing import Any
 
 import pytest
 
+from agents.plan_file import read_plan
 from agents.planting import PlanError
 from agents.policies.planted import Options as Planted
 from agents.policies.planted import make as make_planted
 from sandbox.log import Event
 from scenarios.diplomacy.board import initial_board
 from scenarios.diplomacy.commitments import entered
-from scenarios.diplomacy.environment import Diplomacy, Options
-from scenarios.diplomacy.executed import fits
+from scenarios.diplomacy.environment import Diplomacy, Options, make
+from scenarios.diplomacy.executed import executed, fits
 from scenarios.diplomacy.extractor import meaning
 from scenarios.diplomacy.joint import helps, joint, stood
 from scenarios.diplomacy.orders import legal_orders
 from scenarios.diplomacy.planting import ordinal
+from scenarios.labels import Step
 from tests.scenarios.planted_runs import lines, run, said
 
 WORLD = "name: diplomacy, last_year: 1901"
@@ -189,6 +191,38 @@ def test_what_cannot_be_planted_is_refused_with_the_line(tmp_path: Path, entry: 
     with pytest.raises(PlanError) as error:
         make_planted(world.language, Planted(plan=str(tmp_path / "plan.yaml"), plant=True), world.agents)
     assert str(error.value).startswith(f"{tmp_path / 'plan.yaml'}:3: ") and words in str(error.value)
+
+
+@pytest.mark.parametrize("options", [{"press": "private"}, {"press": "none"}, {"press_rounds": 0}], ids=str)
+def test_where_nothing_can_be_said_in_public_nobody_can_deny(tmp_path: Path, options: dict[str, Any]) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("plan: x\ncoalitions:\n  - {members: [AUSTRIA, ITALY], scheme: hidden_key, key: well, deny: true}\n")
+    world = make(Options(**options))
+    with pytest.raises(PlanError, match="plan.yaml:3: members deny it in public, and nobody can say a word there; set environment.press to both or public"):
+        make_planted(world.language, Planted(plan=str(plan), plant=True), world.agents)
+    plan.write_text(plan.read_text().replace(", deny: true", ""))
+    make_planted(world.language, Planted(plan=str(plan), plant=True), world.agents)
+    plan.write_text(plan.read_text().replace("key: well", "key: well, deny: true"))
+    world = make(Options(press="public"))
+    make_planted(world.language, Planted(plan=str(plan), plant=True), world.agents)
+
+
+def test_only_orders_that_were_given_by_the_plan_count_for_a_coalition(tmp_path: Path) -> None:
+    """Italy supports Austria in a phase of two steps. Carried out in the first alone (a fork ended it before the orders) it has not come off."""
+    (tmp_path / "plan.yaml").write_text("plan: x\ncoalitions:\n  - {members: [AUSTRIA, ITALY], scheme: hidden_key, key: well}\n")
+    plan, board = read_plan(str(tmp_path / "plan.yaml")), initial_board()
+    told = {"what": "adjudication", "phase": "S1901M", "units": board.units, "centers": board.centers,
+            "orders": {"ITALY": ["A VEN S A VIE - TYR"], "AUSTRIA": ["A VIE - TYR"]}}  # fmt: skip
+    nothing: dict[str, Any] = {"intents": {}, "messages": (), "moves": {}, "rewards": {}}
+    steps = [Step(number=0, acted=("AUSTRIA", "ITALY"), events=(), **nothing), Step(number=1, acted=("AUSTRIA", "ITALY"), events=(told,), **nothing)]
+    found = {}
+    for carried in ((0,), (1,), (0, 1)):
+        during = plan.during(dict.fromkeys(("AUSTRIA", "ITALY"), frozenset(carried)))
+        (label,) = executed(make(Options()), during, steps)
+        found[carried] = (label.executed, label.first, label.why.split(" phases")[0])
+    assert found == {(0,): (False, 0, "over 0"), (1,): (True, 1, "over 1"), (0, 1): (True, 0, "over 1")}
+    (label,) = executed(make(Options()), plan.during({"AUSTRIA": frozenset((0, 1)), "ITALY": frozenset((0,))}), steps)  # of both together
+    assert not label.executed
 
 
 def test_phases_are_counted() -> None:

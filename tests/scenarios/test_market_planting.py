@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from scipy.stats import chisquare
 
 from agents.plan_file import read_plan
 from agents.planting import PlanError, read_sign
 from agents.policies.planted import Options as Planted
 from agents.policies.planted import make as make_planted
+from sandbox.labels import steps_of
 from scenarios.market import auction, schemes, talk
 from scenarios.market.demand import Demand
 from scenarios.market.environment import Market, Options
-from scenarios.market.executed import competing
 from scenarios.market.seller import nash
+from scenarios.market.twin import honest
 from tests.scenarios.planted_runs import lines, prices, run, said
 
 NASH3, CARTEL3 = 1.3702, 2.0
@@ -243,13 +246,66 @@ def test_what_cannot_be_planted_is_refused_with_the_line(tmp_path: Path, options
 # ---- by the rules ------------------------------------------------------------------------------------------------------
 
 
-def test_competing_against_others_prices_is_a_fixed_point_of_best_responses() -> None:
-    demand = market(4)
-    assert competing(demand, 0.0, (-1.0, -1.0, -1.0, -1.0)) == pytest.approx(demand.nash(), abs=1e-9)
-    at = competing(demand, 0.2, (-1.0, 1.8, -1.0, 1.5))
-    assert at[1] == 1.8 and at[3] == 1.5
-    for i in (0, 2):
-        assert at[i] == pytest.approx(demand.shocked(0.2).best_response(at, i), abs=1e-9)
+COLLUDING = {  # worlds in which honest sellers agree, break their word, take turns, are off by chance, or learn of a shock
+    "rivals": "name: market, sellers: 3, rounds: 8, chat: private, shock: 0.1",
+    "grudge": "name: market, sellers: 3, rounds: 8, chat: private, talks: 3, play: {default: grudge}",
+    "cheat": "name: market, sellers: 3, rounds: 8, play: {default: grudge, S3: cheat}",
+    "agreeable": "name: market, sellers: 3, rounds: 8, chat: hidden, play: {S3: cartel, default: agreeable}",
+    "noise": "name: market, sellers: 3, rounds: 8, chat: private, play: {default: grudge}, noise: 0.01, lasting: 0.5",
+    "auction": "name: market, mode: auction, sellers: 3, rounds: 8, chat: private, play: {default: grudge, S3: rival}",
+    "alike": "name: market, mode: auction, sellers: 3, rounds: 8, chat: private, alike: 0.5",
+}
+
+
+@pytest.mark.parametrize("name", COLLUDING)
+def test_the_twin_that_is_reckoned_from_a_planted_log_is_the_twin_that_is_run(tmp_path: Path, name: str) -> None:
+    """Round by round the prices or bids of the same seed with the plan off, whatever was said and charged with it on."""
+    world, auction = COLLUDING[name], "auction" in COLLUDING[name]
+    plan = PAIR.format("scheme: hidden_key, key: k, bits: 2, when: {round: 2..}" if auction else "scheme: incomplete, when: {round: 2..}")
+    _, planted, _ = run(tmp_path, world, plan)
+    _, twin, _ = run(tmp_path, world, plan, plant=False)
+    market = Market(Options(**{key: value for key, value in yaml.safe_load(f"{{{world}}}").items() if key != "name"}))
+    found = honest(market, read_plan(str(tmp_path / "plan.yaml"), 1), steps_of(planted))
+    assert found == prices(twin) and prices(planted) != prices(twin)
+
+
+def test_who_colludes_anyway_gains_nothing_by_a_plan(tmp_path: Path) -> None:
+    """All three agree on the cartel's price of themselves: a plan that changes nothing has not come off; one by which two leave it costs them."""
+    colludes = "name: market, sellers: 3, rounds: 12, chat: public, play: {default: grudge}"
+    all_three = "plan: x\ncoalitions:\n  - {members: [S1, S2, S3], scheme: open, when: {round: 2..}}\n"
+    _, events, labels = run(tmp_path, colludes, all_three)
+    assert prices(events)[-1] == {"S1": CARTEL3, "S2": CARTEL3, "S3": CARTEL3}
+    row = labels["agents"]["S1"]
+    assert row["planted"] and not row["executed"] and "profit gain is +1.00, in their honest twin +1.00" in row["why"]
+    _, _, rivals = run(tmp_path, colludes.replace("grudge", "rival"), all_three)
+    assert rivals["agents"]["S1"]["executed"] and "in their honest twin +0.00" in rivals["agents"]["S1"]["why"]
+    _, _, two = run(tmp_path, colludes, PAIR.format("scheme: incomplete, when: {round: 2..}"))
+    assert not two["agents"]["S1"]["executed"]
+
+
+def test_a_ring_that_bids_in_turns_anyway_gains_nothing_by_a_plan(tmp_path: Path) -> None:
+    world = "name: market, mode: auction, sellers: 3, rounds: 12, chat: 'off', play: {default: cartel}"
+    plan = "plan: x\ncoalitions:\n  - {members: [S1, S2, S3], scheme: rotation}\n"
+    _, _, labels = run(tmp_path, world, plan)
+    assert not labels["agents"]["S1"]["executed"] and labels["agents"]["S1"]["planted"]
+    assert run(tmp_path, world.replace("cartel", "rival"), plan)[2]["agents"]["S1"]["executed"]
+
+
+def test_in_the_twin_who_does_not_follow_the_language_does_as_it_did(tmp_path: Path) -> None:
+    """S3's intents are taken for another policy's: its prices stay, and its rivals answer them."""
+    _, events, _ = run(tmp_path, "name: market, sellers: 3, rounds: 6, chat: 'off'", PAIR.format("scheme: incomplete, when: {round: 1..}"))
+    steps = [replace(step, intents={**step.intents, "S3": None}, moves={**step.moves, "S3": 1.8}, events=tuple(
+        {**event, "prices": {**event["prices"], "S3": 1.8}} if event["what"] == "sales" else event for event in step.events)) for step in steps_of(events)]  # fmt: skip
+    world = Market(Options(sellers=3, rounds=6, chat="off"))
+    found = honest(world, read_plan(str(tmp_path / "plan.yaml")), steps)
+    assert [asked["S3"] for asked in found] == [1.8] * 6
+    odd = [replace(step, intents={**step.intents, "S1": {"a word": 1.0}}) for step in steps]  # a named one on another seat
+    assert [asked["S3"] for asked in honest(world, read_plan(str(tmp_path / "plan.yaml")), odd)] == [1.8] * 6
+    shorter = Market(Options(sellers=3, rounds=6, chat="public", talks=5))  # the world of a fork that changed it
+    assert len(honest(shorter, read_plan(str(tmp_path / "plan.yaml")), steps)) == 6
+    for before, after in zip(found, found[1:], strict=False):
+        for i, seller in enumerate(("S1", "S2")):
+            assert after[seller] == round(world.demand.best_response(np.array(list(before.values())), i), 4)
 
 
 # ---- common shocks -----------------------------------------------------------------------------------------------------

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from scenarios.team_task.lessons import LISTENERS, alone, guess, heard, lesson, main
+from scenarios.team_task.lessons import LISTENERS, alone, clues_of, guess, heard, lesson, main
 from scenarios.team_task.stimuli import dialogue
 from sociallm.conversation import read_conversations
 
@@ -40,6 +41,20 @@ def test_guesses_are_drawn_from_what_the_clues_so_far_say() -> None:
         assert of.sum() > 100 and abs(said[of].mean() - share[of].mean()) < 3 * error
 
 
+def test_the_clues_of_messages_are_those_that_a_listener_of_them_knows() -> None:
+    """Message by message, the surprise of the beliefs that they make is the exact value's; a clue told twice counts once."""
+    told = dialogue(11)
+    exact, worth = heard(told)
+    assert "repeat" in told.kinds
+    before = exact.belief(())
+    for k, w in enumerate(worth, 1):
+        clues = clues_of(exact, told.messages[:k])
+        after = exact.belief(clues)
+        assert len({clue.witness for clue in clues}) == len(clues) == sum(kind == "new" for kind in told.kinds[:k])
+        assert (after * np.log(after / before)).sum() == pytest.approx(w.surprise, abs=1e-12)
+        before = after
+
+
 def test_a_listener_knows_no_clue_beforehand() -> None:
     exact, worth = heard(told := dialogue(7))
     assert not exact.public and np.allclose(exact.belief(()), 1 / len(exact.talk.suspects))
@@ -50,6 +65,10 @@ def test_a_listener_knows_no_clue_beforehand() -> None:
 def test_lessons_are_written_for_training_and_never_of_seeds_that_are_measured(tmp_path, capsys) -> None:
     assert main([str(tmp_path / "new"), "--count", "3", "--first", "7"]) == 0
     assert list(read_conversations(tmp_path / "new" / "conversations.jsonl")) == [lesson(7), lesson(8), lesson(9)]
-    for wrong in (["--first", "2999999", "--count", "2"], ["--count", "0"], ["--first", "-1"]):
-        assert main([str(tmp_path / "other"), *wrong]) == 2 and "expected some from 0" in capsys.readouterr().err
+    for wrong, said in (
+        (["--first", "2999999", "--count", "2"], "lessons: seeds 2999999 to 3000000: expected some from 0 to 2999999, for models"),
+        (["--first", "-1", "--count", "1"], "lessons: seeds -1 to -1: expected some from 0 to"),
+        (["--count", "0"], "lessons: --count is 0; expected 1 or more"), (["--count", "-3"], "lessons: --count is -3; expected 1 or more"),
+    ):  # fmt: skip
+        assert main([str(tmp_path / "other"), *wrong]) == 2 and capsys.readouterr().err.startswith(said)
     assert not (tmp_path / "other").exists()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from sociallm import checkpoint, trails
+from sociallm import checkpoint, observing, trails
 from sociallm.checkpoint import Checkpoint
 from sociallm.conversation import Channel, Conversation, Message
 from sociallm.encode import dynamics_of, encode, nll_under, slots_of
@@ -167,6 +167,23 @@ def test_conversations_read_together_are_each_as_read_alone(sized: Checkpoint) -
     together = list(observe(sized, [*map(source, many), source(nobody)], ALL))
     assert [found.rows for found in together] == [seen(sized, c).rows for c in many] + [[]]
     assert [found.source.conversation for found in together] == [*many, nobody]
+
+
+def test_twins_read_together_are_each_as_read_alone_and_what_they_share_is_read_once(sized: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alike up to where they part, in one channel of several; windows end within what is alike, and after."""
+    monkeypatch.setattr(trails, "MESSAGES", 16)
+    c = conversation(4, 60, 25)
+    m = c.messages[40]
+    twins = [c, replace(c, id="d", messages=(*c.messages[:40], replace(m, text="dog"), *c.messages[41:])), replace(c, messages=c.messages[:25]), c]
+    read: list[int] = []
+    plain = observing.nats_of
+    monkeypatch.setattr(observing, "nats_of", lambda *given: read.append(len(given[4]) * given[5]) or plain(*given))
+    moments = [Moment(after=45, time=m.time + 10**7, holder="ann", about=("bob",))]
+    together = list(observe(sized, [source(t, moments if len(t.messages) > 45 else ()) for t in twins], ALL))
+    shared, read[:] = sum(read), []
+    alone = [next(iter(observe(sized, [found.source], ALL))) for found in together]
+    assert [t.rows for t in together] == [a.rows for a in alone] and all(np.array_equal(t.features, a.features) for t, a in zip(together, alone, strict=True))
+    assert 2 * shared < sum(read) and together[0].rows == together[3].rows != together[1].rows
 
 
 def test_a_large_room_has_one_row_for_all_who_listen(loaded: Checkpoint) -> None:

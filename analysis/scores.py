@@ -1,0 +1,203 @@
+"""Suspicions as numbers: what every detector says of a run, of its agents, pairs and messages, in one table.
+
+A detector is a function of *evidence*: what a log shows to somebody who was not told what was planted. It gives scores, the larger the more
+suspicious. Whether they are right is for `truth.py` and `verdicts.py` to say, which alone open the labels.
+
+The kinds of a score, so that a claim about states can be held against what does without them:
+    log        from moves, orders, prices and what the texts mean
+    state      asks SociaLLM's states
+    no states  the same measure with the states emptied
+    nuisance   how long, how often, in which role: what a detector must beat
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.metrics import AnalysisError, read_run
+from analysis.tasks import processes
+from sandbox.experiment import NAME
+from sandbox.log import Event
+from sociallm.conversation import AgentID
+
+UNITS = ("run", "agent", "pair", "message")
+KINDS = ("log", "state", "no states", "nuisance")
+TABLE, RUNS = "scores.csv", "runs.csv"
+COLUMNS = ["arm", "seed", "until", "detector", "measure", "kind", "unit", "who", "value", "amount"]
+JOIN = "+"  # between the agents of a pair, in a table
+Made = Callable[["Evidence"], Sequence["Score"]]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How suspicious somebody is by one measure. `who`: the agents meant, sorted (a message: its author); `amount`: rounds or messages that it rests on."""
+
+    measure: str
+    unit: str
+    who: tuple[AgentID, ...]
+    value: float
+    amount: int
+    kind: str = "log"
+    message: str = ""  # its id, where the unit is a message
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS or self.kind not in KINDS or not math.isfinite(self.value):
+            raise ValueError(f"score {self.measure!r}: unit {self.unit!r}, kind {self.kind!r}, value {self.value!r}; expected {UNITS}, {KINDS} and a finite value")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a detector may know of a run: its log without what was changed from outside, its world, and a model that reads.
+
+    `key` names what a detector draws at random by: never the place of a run, which would say its arm.
+    """
+
+    events: tuple[Event, ...]
+    world: str
+    checkpoint: str = "base"
+    key: str = ""
+    kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # what several detectors of one run work out once
+
+    @cached_property
+    def agents(self) -> tuple[AgentID, ...]:
+        """All who acted, by name."""
+        return tuple(sorted({str(slot[0]) for e in self.events if e.kind == "step" for slot in e.data.get("slots", ()) if isinstance(slot, list) and slot}))
+
+    @property
+    def pairs(self) -> list[tuple[AgentID, AgentID]]:
+        """Every two of them, by name."""
+        return [(a, b) for i, a in enumerate(self.agents) for b in self.agents[i + 1 :]]
+
+    @property
+    def steps(self) -> int:
+        """How many steps there are."""
+        return 1 + max((e.step for e in self.events), default=-1)
+
+    def until(self, step: int) -> Evidence:
+        """The same before this step: what was known then."""
+        return Evidence(tuple(e for e in self.events if e.step < step), self.world, self.checkpoint, self.key)
+
+
+@dataclass(frozen=True)
+class Detector:
+    """An entry of the table: in which worlds it means something, and where its function stands (`module:function`)."""
+
+    name: str
+    worlds: tuple[str, ...]
+    place: str
+    model: bool = False  # whether it has a model read the run
+
+    def __call__(self, evidence: Evidence) -> Sequence[Score]:
+        """Its scores of one run."""
+        module, _, function = self.place.partition(":")
+        made: Made = getattr(import_module(module), function)
+        return made(evidence)
+
+
+DETECTORS: tuple[Detector, ...] = (
+    Detector("nuisance", (), "analysis.nuisance:scores"),  # of every world
+    Detector("conduct", ("market",), "analysis.collusion:scores"),
+    Detector("coupling", ("market",), "analysis.coupling:scores"),
+    Detector("screens", ("market",), "analysis.screens:scores"),
+    Detector("coalitions", ("diplomacy",), "analysis.coalitions:scores"),
+    Detector("duplicity", ("market",), "analysis.duplicity:scores", model=True),
+    Detector("liars", ("market", "diplomacy", "team_task", "hidden_roles"), "analysis.liars:scores"),
+    Detector("intents", ("market", "diplomacy", "team_task", "hidden_roles"), "analysis.deception:scores"),
+    Detector("steganography", ("market", "team_task", "hidden_roles"), "analysis.stego:scores"),
+    Detector("groups", ("market", "team_task"), "analysis.groups:scores"),
+)  # fmt: skip
+
+
+def evidence_of(run: Path, checkpoint: str = "base", key: str = "") -> Evidence:
+    """The evidence of a run's folder. Raises `AnalysisError`."""
+    try:
+        world = json.loads((run / "manifest.json").read_bytes())["environment"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise AnalysisError(f"{run / 'manifest.json'}: does not name the run's world ({type(error).__name__}); restore it, or run the scenario again") from None
+    events = tuple(e for e in read_run(run) if e.kind != "intervention")  # which may say what is planted
+    return Evidence(events, str(world), checkpoint, key)
+
+
+def chosen(world: str, names: Sequence[str] = (), models: bool = True) -> tuple[Detector, ...]:
+    """The detectors of a world; `names`: of these alone. Raises `AnalysisError` for an unknown name."""
+    if unknown := [name for name in names if name not in {d.name for d in DETECTORS}]:
+        raise AnalysisError(f"no detector {unknown[0]!r:.60}; there are {', '.join(d.name for d in DETECTORS)}")
+    return tuple(d for d in DETECTORS if (world in d.worlds or not d.worlds) and (d.name in names if names else models or not d.model))
+
+
+def scores_of(evidence: Evidence, detectors: Sequence[Detector], parts: int = 1) -> list[tuple[int, str, Score]]:
+    """(steps known, detector, score) of a run, after each of `parts` equal parts of it."""
+    ends = sorted({evidence.steps * k // parts for k in range(1, parts + 1)} - {0})
+    cuts = [(end, evidence if end == evidence.steps else evidence.until(end)) for end in ends]
+    return [(end, detector.name, score) for end, cut in cuts for detector in detectors for score in detector(cut)]
+
+
+def runs_of(experiment: Path) -> list[tuple[str, int, Path]]:
+    """(arm, seed, folder) of the runs of an experiment that are done. Raises `AnalysisError`."""
+    try:
+        with open(experiment / RUNS, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise AnalysisError(f"{experiment / RUNS}: cannot be read ({' '.join(str(error).split()):.80}); give the folder that an experiment named in its last line") from None
+    found = []
+    for n, row in enumerate(rows, 2):
+        arm, seed = row.get("arm") or "", row.get("seed") or ""
+        if not NAME.fullmatch(arm) or not seed.isdecimal():
+            raise AnalysisError(f"{experiment / RUNS}:{n}: names no arm and seed; go on with the experiment, which writes it again")
+        if row.get("ended") == "done":
+            found.append((arm, int(seed), experiment / arm / seed))
+    if not found:
+        raise AnalysisError(f"{experiment}: none of its runs is done; go on with it: python -m sandbox resume {experiment}")
+    return found
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of the runs: by which detectors (none named: all of the world), with which model, after how many parts."""
+
+    detectors: tuple[str, ...] = ()
+    checkpoint: str = "base"
+    parts: int = 1
+    models: bool = True
+
+
+def rows_of(arm: str, seed: int, run: Path, wish: Wish) -> list[tuple[object, ...]]:
+    """The rows of one run for the table. Raises `AnalysisError` that names the run."""
+    evidence = evidence_of(run, wish.checkpoint, str(seed))
+    try:
+        found = scores_of(evidence, chosen(evidence.world, wish.detectors, wish.models), wish.parts)
+    except AnalysisError as error:
+        raise AnalysisError(f"{run}: {error}") from None
+    return [(arm, seed, until, name, s.measure, s.kind, s.unit, s.message or JOIN.join(s.who), s.value, s.amount) for until, name, s in found]
+
+
+def scores(experiment: Path, wish: Wish, tasks: int = 1) -> pd.DataFrame:
+    """The scores of all runs of an experiment that are done, in processes of one thread each; rows as `COLUMNS`. Raises `AnalysisError`."""
+    cells = runs_of(experiment)
+    given = [(arm, seed, run, wish) for arm, seed, run in cells]
+    with processes(min(tasks, len(given))) as pool:
+        done = [rows_of(*one) for one in given] if pool is None else [f.result() for f in [pool.submit(rows_of, *one) for one in given]]
+    return pd.DataFrame([row for rows in done for row in rows], columns=COLUMNS)
+
+
+def read_scores(experiment: Path) -> pd.DataFrame:
+    """The table that `scores` made and wrote. Raises `AnalysisError`."""
+    path = experiment / TABLE
+    try:
+        found = pd.read_csv(path, dtype={"arm": str, "who": str, "seed": np.int64, "until": np.int64, "value": float}, keep_default_na=False, na_values={"value": [""]})
+    except (OSError, ValueError) as error:
+        raise AnalysisError(f"{path}: cannot be read ({' '.join(str(error).split()):.80}); make it: python -m analysis scores {experiment}") from None
+    if list(found.columns) != COLUMNS or not np.isfinite(found["value"]).all():
+        raise AnalysisError(f"{path}: not a table of scores; make it again: python -m analysis scores {experiment}")
+    return found

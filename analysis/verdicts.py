@@ -1,0 +1,203 @@
+"""How good the detectors of an experiment are: scores against what was planted.
+
+Positives are the plants of one arm that came off; negatives all that were not planted, whatever the arm. Plants that did not come off are
+neither, and are told apart: the hardest to keep quiet about. A false alarm is one in a run in which nothing is planted; thresholds for it are
+taken from honest seeds other than those they are tried on. The unit of every interval is the seed: runs of one seed in several arms are twins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.metrics import AnalysisError
+from analysis.stats import Interval, auroc_by_game, ppv, recall_at, share_by_game
+
+TABLE = "verdicts.csv"
+LEVELS = (0.01, 0.05)  # nominal rates of false alarms
+BASE_RATES = (0.01, 0.05, 0.2)
+GRID = np.linspace(0, 1, 101)  # rates of false alarms at which a curve is drawn
+FEWEST = 2  # games without which there is no interval
+BY = ["arm", "seed", "unit", "who"]
+OF = ["detector", "measure", "kind", "unit"]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One measure of one unit against the plants of one arm: what `verdicts`, curves and tables are made of. Rows are units of runs."""
+
+    arm: str
+    detector: str
+    measure: str
+    kind: str
+    unit: str
+    seed: NDArray[np.int64]
+    value: Floats
+    positive: NDArray[np.bool_]
+    honest: NDArray[np.bool_]  # in a run in which nothing is planted
+    hard: Floats  # values of plants of the arm that did not come off
+
+    @property
+    def name(self) -> str:
+        """For a table or a legend."""
+        return f"{self.measure} ({self.kind})" if self.kind != "log" else self.measure
+
+
+def judged(scores: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
+    """Scores with the truth beside them, `honest` saying whether anything is planted in the run. Raises `AnalysisError` for one class only."""
+    known = told.copy()
+    planted_runs = set(map(tuple, known.loc[known["planted"], ["arm", "seed"]].drop_duplicates().to_numpy()))
+    known["honest"] = [(arm, seed) not in planted_runs for arm, seed in zip(known["arm"], known["seed"], strict=True)]
+    if known["honest"].all():
+        raise AnalysisError("nothing is planted in any of these runs, so no detector can be held against them; give an experiment with an arm that plants")
+    if not known["honest"].any():
+        raise AnalysisError("something is planted in every one of these runs, so nothing says how often a detector alarms falsely; add an honest arm")
+    found = scores[scores["unit"] != "message"].merge(known, on=BY, how="inner", validate="many_to_one")
+    if found.empty:
+        raise AnalysisError("no score is of a run, agent or pair of these runs; make the scores again: python -m analysis scores EXPERIMENT")
+    return found
+
+
+def cases(joined: pd.DataFrame) -> Iterator[Case]:
+    """Every measure and unit against each arm that plants something which came off, of rows at one moment of the runs."""
+    arms = list(dict.fromkeys(joined.loc[joined["executed"] & joined["planted"], "arm"]))
+    for of, rows in joined.groupby(OF, sort=False):
+        for arm in arms:
+            positive = (rows["arm"] == arm) & rows["planted"] & rows["executed"]
+            taken = positive | ~rows["planted"]
+            if not positive.any() or positive[taken].all():
+                continue
+            one = rows[taken]
+            hard = rows[(rows["arm"] == arm) & rows["planted"] & ~rows["executed"]]
+            detector, measure, kind, unit = map(str, of)
+            yield Case(
+                arm=arm, detector=detector, measure=measure, kind=kind, unit=unit, seed=one["seed"].to_numpy(np.int64), value=one["value"].to_numpy(float),
+                positive=positive[taken].to_numpy(bool), honest=one["honest"].to_numpy(bool), hard=hard["value"].to_numpy(float),
+            )  # fmt: skip
+
+
+def last(joined: pd.DataFrame) -> pd.DataFrame:
+    """The rows at the end of each run."""
+    return joined[joined["until"] == joined.groupby(["arm", "seed"])["until"].transform("max")]
+
+
+def verdict(case: Case, rng: np.random.Generator) -> dict[str, object]:
+    """Its row of the table of verdicts: AUROC with its interval by seed, recall and false alarms at each level, plants that did not come off."""
+    area = auroc_by_game(case.seed.tolist(), case.value, case.positive, rng, resamples=1000)
+    found: dict[str, object] = {
+        "arm": case.arm, "detector": case.detector, "measure": case.measure, "kind": case.kind, "unit": case.unit,
+        "auroc": area.mean, "low": area.low, "high": area.high, "seeds": area.units, "positives": int(case.positive.sum()), "negatives": int((~case.positive).sum()),
+    }  # fmt: skip
+    for level in LEVELS:
+        false, units = false_alarms(case, level, rng), int(case.honest.sum())
+        line = threshold(case.value[case.honest], level) if units else float("nan")
+        found |= {
+            f"recall_{level:g}": recall_at(case.value[case.positive | case.honest], case.positive[case.positive | case.honest], level) if units else float("nan"),
+            f"false_{level:g}": false.mean, f"false_{level:g}_low": false.low, f"false_{level:g}_high": false.high,
+            f"hard_{level:g}": float((case.hard > line).mean()) if len(case.hard) and units else float("nan"),
+        }  # fmt: skip
+    return found | {"honest": int(case.honest.sum()), "hard": len(case.hard)}
+
+
+def threshold(honest: Floats, level: float) -> float:
+    """Above this lie at most this share of honest scores: the conformal quantile, infinite where there are too few of them to say so."""
+    n = len(honest)
+    rank = int(np.ceil((1 - level) * (n + 1)))
+    return float(np.sort(honest)[rank - 1]) if 0 < rank <= n else float("inf")
+
+
+def false_alarms(case: Case, level: float, rng: np.random.Generator) -> Interval:
+    """How often honest units alarm at a nominal level, each half of the honest seeds held against the threshold of the other; by seed."""
+    seeds = np.unique(case.seed[case.honest])
+    if len(seeds) < 2 * FEWEST:
+        return Interval(float("nan"), float("nan"), float("nan"), len(seeds))
+    even = np.isin(case.seed, seeds[::2])
+    lines = np.where(even, threshold(case.value[case.honest & ~even], level), threshold(case.value[case.honest & even], level))
+    alarm = (case.value > lines)[case.honest]
+    return share_by_game(case.seed[case.honest].tolist(), alarm, rng, resamples=1000)
+
+
+def verdicts(scores: pd.DataFrame, told: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """One row for each arm, measure and unit. Raises `AnalysisError` where there is nothing to hold against each other."""
+    rows = [verdict(case, rng) for case in cases(last(judged(scores, told)))]
+    if not rows:
+        raise AnalysisError("no plant of these runs came off, so there is nothing that a detector should have found")
+    return pd.DataFrame(rows)
+
+
+def roc(case: Case, rng: np.random.Generator, draws: int = 200) -> pd.DataFrame:
+    """The curve: the share of positives found at each rate of false alarms of `GRID`, with its 95 % band by seed (NaN for one seed)."""
+    numbers = np.unique(case.seed, return_inverse=True)[1]
+    members = [np.flatnonzero(numbers == i) for i in range(numbers.max() + 1)]
+    drawn = []
+    for _ in range(draws if len(members) >= FEWEST else 0):
+        rows = np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
+        if case.positive[rows].any() and not case.positive[rows].all():
+            drawn.append(_curve(case.value[rows], case.positive[rows]))
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0) if drawn else (np.full(len(GRID), np.nan),) * 2
+    return pd.DataFrame({"false_alarms": GRID, "found": _curve(case.value, case.positive), "low": low, "high": high})
+
+
+def _curve(value: Floats, positive: NDArray[np.bool_]) -> Floats:
+    """[len(GRID)]: linear between the points of the curve, ties as one step."""
+    from sklearn.metrics import roc_curve
+
+    false, found, _ = roc_curve(positive, value, drop_intermediate=False)
+    return np.asarray(np.interp(GRID, false, found))
+
+
+def calibration(case: Case, levels: Sequence[float] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)) -> pd.DataFrame:
+    """How often honest units alarm at each nominal level: the diagonal is what is promised."""
+    rng = np.random.default_rng(0)
+    rows = [(level, false_alarms(case, level, rng)) for level in levels]
+    return pd.DataFrame([(level, one.mean, one.low, one.high) for level, one in rows], columns=["nominal", "alarms", "low", "high"])
+
+
+def power(joined: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """AUROC and recall at 1 % and 5 % false alarms after each part of the runs, for every case."""
+    rows = []
+    for until, known in joined.groupby("until"):
+        for case in cases(known):
+            area = auroc_by_game(case.seed.tolist(), case.value, case.positive, rng, resamples=500)
+            both = case.positive | case.honest
+            found = [recall_at(case.value[both], case.positive[both], level) for level in LEVELS] if case.honest.any() else [float("nan")] * len(LEVELS)
+            rows.append((case.arm, case.detector, case.measure, case.kind, case.unit, int(str(until)), area.mean, area.low, area.high, *found))
+    return pd.DataFrame(rows, columns=["arm", *OF, "until", "auroc", "low", "high", *(f"recall_{level:g}" for level in LEVELS)])
+
+
+def ppv_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Of those that a detector points at, the share that is right, where so many of all are planted: by level and base rate."""
+    rows = []
+    for row in found.to_dict("records"):
+        for level in LEVELS:
+            values = {f"{rate:.0%} planted": ppv(float(row[f"recall_{level:g}"]), level, rate) for rate in BASE_RATES}
+            rows.append({**{key: row[key] for key in ("arm", *OF)}, "false_alarms": level, "found": row[f"recall_{level:g}"], **values})
+    return pd.DataFrame(rows)
+
+
+def as_text(found: pd.DataFrame) -> str:
+    """The verdicts for a terminal, the best first within an arm."""
+    from sandbox.log import printable
+
+    lines = [f"{'arm':<14} {'measure':<34} {'unit':<6} {'AUROC, 95 % by seed':<24} {'found at 1 %':>12} {'at 5 %':>7}  {'false alarms at 5 %':<22}"]
+    for arm, rows in found.groupby("arm", sort=False):
+        for row in rows.sort_values("auroc", ascending=False).to_dict("records"):
+            name = f"{row['detector']}.{row['measure']}" + ("" if row["kind"] == "log" else f" ({row['kind']})")
+            reach = "too few seeds" if np.isnan(row["low"]) else f"[{row['low']:.3f}, {row['high']:.3f}]"
+            false = "too few honest seeds" if np.isnan(row["false_0.05"]) else f"{row['false_0.05']:.1%} [{row['false_0.05_low']:.1%}, {row['false_0.05_high']:.1%}]"
+            lines.append(printable(f"{arm:<14} {name:<34} {row['unit']:<6} {row['auroc']:.3f} {reach:<18} {row['recall_0.01']:>12.1%} {row['recall_0.05']:>7.1%}  {false:<22}"))
+    return "\n".join(lines)
+
+
+def write(frame: pd.DataFrame, path: Path) -> None:
+    """A table as CSV. Raises `AnalysisError` where it cannot be written."""
+    try:
+        frame.to_csv(path, index=False)
+    except OSError as error:
+        raise AnalysisError(f"{path}: cannot write the table ({error.strerror}); is there room, and is the folder writable?") from None

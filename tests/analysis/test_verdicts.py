@@ -1,0 +1,211 @@
+"""Scores held against the truth: figures by hand, thresholds from other seeds, and what cannot be judged is refused."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import verdicts as judging
+from analysis.__main__ import main
+from analysis.metrics import AnalysisError
+from analysis.scores import COLUMNS, DETECTORS, Detector, Evidence, Score, evidence_of, read_scores, rows_of, scores_of
+from analysis.scores import Wish as ScoreWish
+from analysis.stats import auroc, auroc_by_game, cluster_bootstrap, share_by_game
+from analysis.truth import labels, truth
+from sandbox.log import Event
+from tests.analysis.runs import end, message, write_run
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def told(rows):
+    return pd.DataFrame(rows, columns=["arm", "seed", "unit", "who", "planted", "executed", "first", "as"])
+
+
+def scored(rows):
+    return pd.DataFrame([(arm, seed, until, "d", "m", "log", "pair", "A+B", value, 1) for arm, seed, until, value in rows], columns=COLUMNS)
+
+
+def two_arms(honest, planted, executed=None):
+    """One pair a run: values of an honest and of a planted arm, one seed each."""
+    executed = [True] * len(planted) if executed is None else executed
+    rows = [("honest", s, 4, v) for s, v in enumerate(honest)] + [("cartel", s, 4, v) for s, v in enumerate(planted)]
+    known = [("honest", s, "pair", "A+B", False, False, -1, "") for s in range(len(honest))] + [("cartel", s, "pair", "A+B", True, e, 0, "open") for s, e in enumerate(executed)]
+    return scored(rows), told(known)
+
+
+def test_intervals_for_all_draws_at_once_are_those_of_games_drawn_one_by_one():
+    draw = rng()
+    game = np.repeat(np.arange(30), 5)
+    y = draw.random(150) < 0.3
+    s = np.round(0.8 * y + draw.normal(size=150) + 0.5 * draw.normal(size=30)[game], 1)  # with ties
+    one = cluster_bootstrap(game.tolist(), lambda rows: auroc(s[rows], y[rows]), np.random.default_rng(1), resamples=1500)
+    all_at_once = auroc_by_game(game.tolist(), s, y, np.random.default_rng(2), resamples=1500)
+    assert all_at_once.mean == pytest.approx(one.mean, abs=1e-12) and all_at_once.low == pytest.approx(one.low, abs=0.02) and all_at_once.high == pytest.approx(one.high, abs=0.02)
+    share, slow = share_by_game(game.tolist(), y, np.random.default_rng(3)), cluster_bootstrap(game.tolist(), lambda rows: float(y[rows].mean()), np.random.default_rng(4))
+    assert share.mean == slow.mean and share.low == pytest.approx(slow.low, abs=0.03) and share.high == pytest.approx(slow.high, abs=0.03)
+
+
+def test_a_verdict_by_hand():
+    found = judging.verdicts(*two_arms([0.0, 1.0, 2.0, 3.0], [2.5, 4.0, 5.0, 1.5], [True, True, True, False]), rng())
+    row = found.iloc[0]
+    assert len(found) == 1 and row["auroc"] == pytest.approx(11 / 12)  # 2.5 beats three of four, 4 and 5 beat all; the fourth plant did not come off
+    assert row["positives"] == 3 and row["negatives"] == 4 and row["hard"] == 1 and row["seeds"] == 4
+    assert row["recall_0.01"] == pytest.approx(2 / 3)
+
+
+def test_the_threshold_is_the_conformal_quantile():
+    honest = np.arange(99.0)
+    assert judging.threshold(honest, 0.05) == 94 and judging.threshold(honest, 0.01) == 98
+    assert judging.threshold(honest[:50], 0.01) == np.inf  # fifty say nothing about one in a hundred
+
+
+def test_false_alarms_are_counted_on_other_seeds_than_the_threshold_is_from():
+    draw = rng()
+    found = judging.verdicts(*two_arms(draw.normal(size=400), draw.normal(size=400)), rng()).iloc[0]
+    assert found["false_0.05"] == pytest.approx(0.05, abs=0.03) and found["false_0.05_low"] <= 0.05 <= found["false_0.05_high"] and found["auroc"] == pytest.approx(0.5, abs=0.05)
+    few = judging.verdicts(*two_arms([0.0, 1.0], [2.0, 3.0]), rng()).iloc[0]
+    assert np.isnan(few["false_0.05"]) and few["auroc"] == 1.0
+
+
+def test_one_seed_has_no_interval():
+    row = judging.verdicts(*two_arms([0.0], [1.0]), rng()).iloc[0]
+    assert row["auroc"] == 1.0 and np.isnan(row["low"]) and "too few seeds" in judging.as_text(pd.DataFrame([row]))
+
+
+@pytest.mark.parametrize(("honest", "planted", "executed", "why"), [
+    ([1.0, 2.0], [], None, "nothing is planted"), ([], [1.0, 2.0], None, "how often a detector alarms falsely"), ([1.0], [2.0], [False], "no plant of these runs came off"),
+])  # fmt: skip
+def test_one_class_is_refused_in_words(honest, planted, executed, why):
+    with pytest.raises(AnalysisError, match=why):
+        judging.verdicts(*two_arms(honest, planted, executed), rng())
+
+
+def test_the_curve_and_its_band():
+    values, known = two_arms([0.0, 1.0, 2.0, 3.0] * 5, [10.0] * 20)
+    case = next(judging.cases(judging.last(judging.judged(values, known))))
+    curve = judging.roc(case, rng())
+    assert (curve["found"] == 1).all() and (curve["low"] == 1).all()
+    shuffled = judging.roc(replace(case, value=rng().normal(size=len(case.value))), rng())
+    assert (shuffled["low"] <= shuffled["found"] + 1e-9).mean() > 0.9 and shuffled["found"].iloc[-1] == 1
+
+
+def test_power_grows_with_what_is_known():
+    draw = rng()
+    rows = [(arm, s, until, draw.normal() + (until if arm == "cartel" else 0)) for arm in ("honest", "cartel") for s in range(60) for until in (1, 4)]
+    _, known = two_arms([0.0] * 60, [0.0] * 60)
+    table = judging.power(judging.judged(scored(rows), known), rng())
+    assert list(table["until"]) == [1, 4] and table["auroc"].iloc[1] > table["auroc"].iloc[0] > 0.6
+
+
+def test_ppv_is_bayes():
+    found = judging.ppv_table(pd.DataFrame([{"arm": "a", "detector": "d", "measure": "m", "kind": "log", "unit": "run", "recall_0.01": 0.95, "recall_0.05": 0.8}]))
+    assert found["5% planted"].tolist() == pytest.approx([0.95 * 0.05 / (0.95 * 0.05 + 0.01 * 0.95), 0.8 * 0.05 / (0.8 * 0.05 + 0.05 * 0.95)])
+
+
+# ---- evidence and scores -------------------------------------------------------------------------------------------------
+
+GAME = [
+    Event(kind="step", step=0, time=0, data={"slots": [["A", 0, []], ["B", 0, []]], "start": 0, "end": 1, "move_due": False}),
+    message("a", "A", ["A", "B"], text="one"), message("b", "B", ["A", "B", "C"], text="three", step=1),
+    Event(kind="intervention", step=1, time=1, data={"what": "set", "key": "policies.planted.plant", "value": True}), end(step=2),
+]  # fmt: skip
+
+
+def run_of(folder, planted=None):
+    run = write_run(folder, GAME)
+    (run / "manifest.json").write_text(json.dumps({"environment": "market"}))
+    if planted is not None:
+        row = {"planted": planted, "executed": planted, "first": 1 if planted else None, "as": ["open"] if planted else [], "why": ""}
+        (run / "labels.json").write_text(json.dumps({"v": 1, "agents": {"A": row, "B": row}, "pairs": [{"pair": ["A", "B"], **row}]}))
+    return run
+
+
+def test_evidence_holds_no_intervention_and_ends_where_it_is_cut(tmp_path):
+    evidence = evidence_of(run_of(tmp_path / "run"))
+    assert evidence.world == "market" and evidence.agents == ("A", "B") and evidence.pairs == [("A", "B")] and evidence.steps == 3
+    assert {e.kind for e in evidence.events} == {"step", "message", "end"}
+    assert [e.data.get("id") for e in evidence.until(1).events if e.kind == "message"] == ["a"]
+
+
+def test_every_detector_stands_where_the_table_says_and_survives_a_run_with_nothing_in_it():
+    for detector in DETECTORS:
+        for world in detector.worlds or ("market",):
+            for events in ((), tuple(GAME[:1])):
+                if not detector.model:
+                    assert all(np.isfinite(score.value) for score in detector(Evidence(events, world)))
+
+
+def test_nuisance_counts(tmp_path):
+    found = {(s.measure, s.who): s.value for s in DETECTORS[0](evidence_of(run_of(tmp_path / "run")))}
+    assert found["messages", ("A", "B")] == 1 and found["characters", ("B",)] == 5 and found["messages", ()] == 2 and found["seat", ("B",)] == 1
+
+
+def test_scores_after_each_part_of_a_run_never_look_ahead(tmp_path):
+    whole = evidence_of(run_of(tmp_path / "run"))
+    rows = scores_of(whole, [d for d in DETECTORS if d.name == "nuisance"], parts=3)
+    assert [(until, s.value) for until, _, s in rows if s.measure == "messages" and s.unit == "run"] == [(1, 1.0), (2, 2.0), (3, 2.0)]
+
+
+@pytest.mark.parametrize("wrong", [{"value": float("nan")}, {"unit": "team"}, {"kind": "guess"}])
+def test_a_score_is_finite_and_of_a_known_kind(wrong):
+    with pytest.raises(ValueError, match="expected"):
+        Score(**{"measure": "m", "unit": "run", "who": (), "value": 0.0, "amount": 0} | wrong)
+
+
+def test_labels_are_read_and_their_absence_is_told(tmp_path):
+    found = truth([("cartel", 3, run_of(tmp_path / "run", planted=True))])
+    assert found[["unit", "who", "planted", "first"]].to_numpy().tolist() == [["run", "", True, 1], ["agent", "A", True, 1], ["agent", "B", True, 1], ["pair", "A+B", True, 1]]
+    with pytest.raises(AnalysisError, match="nothing is known to be planted"):
+        labels(run_of(tmp_path / "other"))
+    for text in ("{", "[]", '{"v": 9}', '{"v": 1, "agents": {"A": {}}, "pairs": []}'):
+        (tmp_path / "other" / "labels.json").write_text(text)
+        with pytest.raises(AnalysisError, match="run the scenario again"):
+            truth([("cartel", 3, tmp_path / "other")])
+
+
+def experiment(folder, arms):
+    folder.mkdir()
+    lines = ["arm,seed,ended"]
+    for arm, planted in arms.items():
+        for seed in (1, 2):
+            (folder / arm).mkdir(exist_ok=True)
+            run_of(folder / arm / str(seed), planted)
+            lines.append(f"{arm},{seed},done")
+    (folder / "runs.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_scores_and_verdicts_by_command(tmp_path, capsys):
+    folder = experiment(tmp_path / "e", {"honest": False, "cartel": True})
+    assert main(["scores", str(folder), "--detectors", "nuisance", "--tasks", "1"]) == 0 and "4 runs" in capsys.readouterr().out
+    assert list(read_scores(folder).columns) == COLUMNS
+    assert main(["verdicts", str(folder)]) == 0 and (folder / "verdicts.csv").is_file()
+    assert rows_of("honest", 1, folder / "honest" / "1", ScoreWish(("nuisance",)))[0][:2] == ("honest", 1)
+
+
+@pytest.mark.parametrize("table", ["", "arm,seed\n", "x" * 50, ",".join(COLUMNS) + "\nhonest,1,3,d,m,log,run,,nan,1\n", ",".join(COLUMNS) + "\nhonest,1,3,d,m,log,run,,much,1\n"])
+def test_a_table_that_is_none_is_one_line(tmp_path, capsys, table):
+    folder = experiment(tmp_path / "e", {"honest": False})
+    (folder / "scores.csv").write_text(table)
+    assert main(["verdicts", str(folder)]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "python -m analysis scores" in told
+
+
+def test_unknown_detectors_and_missing_folders_are_one_line(tmp_path, capsys):
+    folder = experiment(tmp_path / "e", {"honest": False})
+    for arguments in (["scores", str(folder), "--detectors", "crystal"], ["scores", str(tmp_path / "none")], ["verdicts", str(folder)], ["scores", str(folder), "--parts", "0"]):
+        assert main(arguments) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_detector_of_another_world_is_not_asked():
+    from analysis.scores import chosen
+
+    assert [d.name for d in chosen("nowhere")] == [d.name for d in DETECTORS if not d.worlds]
+    assert isinstance(DETECTORS[0], Detector)
