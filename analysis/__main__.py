@@ -51,6 +51,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     learn = add("detector", help="a detector for a run's monitor, learned from an experiment's honest runs and planted ones")
     learn.add_argument("experiment", type=Path, metavar="EXPERIMENT", help="the folder that an experiment named in its last line")
     learn.add_argument("--out", type=Path, required=True, metavar="FILE", help="the detector: JSON")
+    learn.add_argument("--games", type=int, default=0, metavar="N", help="play N fresh honest games in memory, and say in how many there would be an alarm")
+    learn.add_argument("--level", type=float, default=0.01, help="of those alarms (default: 0.01)")
     learn.set_defaults(command=_detector)
     listened = add("monitored", help="what monitors did: false alarms, delays, and how much harm was saved; monitored.csv in the experiment's folder")
     listened.add_argument("experiment", type=Path, metavar="EXPERIMENT", help="with arms that a monitor listened to, and the same without")
@@ -262,12 +264,20 @@ def _verdicts(chosen: argparse.Namespace) -> int:
 
 def _detector(chosen: argparse.Namespace) -> int:
     from analysis import monitoring
+    from analysis.metrics import AnalysisError
     from sandbox.log import printable
 
+    if not 0 <= chosen.games <= 100_000 or not 0 < chosen.level <= 0.5:
+        raise AnalysisError(f"--games {chosen.games} --level {chosen.level}: expected 0 to 100000 games and a level above 0, at most 0.5")
     found = monitoring.detector(chosen.experiment)
     monitoring.write(found, chosen.out)
     weights = ", ".join(f"{name} {weight:.3f}" for name, weight in zip(found.signals, found.weights, strict=True))
-    print(f"learned from {found.learned['honest']} honest runs and {found.learned['planted']} others: {weights}\n" + printable(f"detector: {chosen.out}"))
+    print(f"learned from {found.learned['honest']} honest runs and {found.learned['planted']} others: {weights}")
+    if chosen.games:
+        wrong = monitoring.false_alarms(found, chosen.experiment, chosen.games, chosen.level)
+        low, high = monitoring.clopper(wrong, chosen.games)
+        print(f"an alarm at {chosen.level:g} in {wrong} of {chosen.games} fresh honest games, {wrong / chosen.games:.2%} [{low:.2%} to {high:.2%}]")
+    print(printable(f"detector: {chosen.out}"))
     return 0
 
 

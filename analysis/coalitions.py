@@ -36,9 +36,8 @@ from analysis.scores import Evidence, Score
 from sandbox.log import Event
 from scenarios.diplomacy.board import Board, BoardError, board_from_json, initial_board
 from scenarios.diplomacy.channels import EVERYONE
-from scenarios.diplomacy.commitments import matches
+from scenarios.diplomacy.commitments import matches, supports
 from scenarios.diplomacy.evaluation import scores as worths
-from scenarios.diplomacy.executed import fits
 from scenarios.diplomacy.extractor import meaning
 from scenarios.diplomacy.map import POWERS
 from scenarios.diplomacy.planning import intent
@@ -162,7 +161,7 @@ def _orders(found: Mapping[str, Floats], i: int, movement: Movement, held: Mappi
         for j in attacked(order, held, i):
             found["attacks"][i, j] += 1
         for j, other in enumerate(POWERS):
-            if j != i and fits(order, movement.board.units[other], movement.orders.get(other, ())):
+            if j != i and supports(order, movement.board.units[other], movement.orders.get(other, ())):
                 found["support"][i, j] += 1
                 found["unspoken"][i, j] += not any(_speaks(said, power, other, order) for said in movement.said)
 
@@ -259,7 +258,7 @@ def weighed(standard: Mapping[str, Floats], weights: Mapping[str, float]) -> Flo
 @lru_cache(maxsize=4)
 def honest(file: Path = FILE) -> Honest:
     """The null in a file. Raises `AnalysisError` for what is none, or is of another world."""
-    remedy = "make it: python -m analysis.coalition_bench fit GAMES"
+    remedy = "make it: python -m analysis.benches.coalitions fit GAMES"
     try:
         given = json.loads(file.read_bytes())
         if given["v"] != VERSION or given["world"] != "diplomacy" or tuple(given["powers"]) != POWERS:

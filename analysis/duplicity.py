@@ -310,8 +310,8 @@ def read_head(path: Path, checkpoint: str) -> Head:
         if told["v"] != VERSION or not fits:
             raise ValueError("not of this version")
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise AnalysisError(f"{path}: not a head of duplicity ({' '.join(str(error).split()):.80}); make it: python -m analysis.duplicity_bench train") from None
+        raise AnalysisError(f"{path}: not a head of duplicity ({' '.join(str(error).split()):.80}); make it: python -m analysis.benches.duplicity train") from None
     if head.checkpoint != checkpoint:
-        remedy = "train one for this model: python -m analysis.duplicity_bench train"
+        remedy = "train one for this model: python -m analysis.benches.duplicity train"
         raise AnalysisError(f"{path}: it reads the states of model {head.checkpoint:.12}, not of {checkpoint:.12}; {remedy}")
     return head

@@ -218,7 +218,7 @@ def read(path: Path) -> dict[str, Detector]:
             if len(d.names) != len(d.weights) or not set(d.names) <= set(FEATURES) or not np.isfinite([*d.weights, d.bias]).all():
                 raise ValueError("its weights do not fit its features")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AnalysisError(f"{path}: no detectors of coalitions ({' '.join(str(error).split()):.80}); make them: python -m analysis.groups_bench measure FOLDER --out {path}") from None
+        raise AnalysisError(f"{path}: no detectors of coalitions ({' '.join(str(error).split()):.80}); make them: python -m analysis.benches.groups measure FOLDER --out {path}") from None
     return found
 
 

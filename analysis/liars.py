@@ -12,7 +12,7 @@ others of the run: honest games of one world break more words than those of anot
     beside …       broken, hurt, off, wrong and far less their mean over the others in the run
 
 A logistic regression with coefficients that are nowhere negative (to have broken more words never makes more honest) weighs them. It is data:
-JSON, made by `python -m analysis.deception_bench train` from games apart from any that it is used on. `observed` adds, for comparison, what an
+JSON, made by `python -m analysis.benches.deception train` from games apart from any that it is used on. `observed` adds, for comparison, what an
 observer's states make of an agent's words.
 """
 
@@ -193,8 +193,8 @@ def read_model(path: Path, world: str | None = None) -> Model:
         if told["v"] != VERSION or model.features != FEATURES or sizes != {len(FEATURES)} or not sound:
             raise ValueError("not of this version")
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise AnalysisError(f"{path}: not a detector of liars ({' '.join(str(error).split()):.80}); make it: python -m analysis.deception_bench train") from None
+        raise AnalysisError(f"{path}: not a detector of liars ({' '.join(str(error).split()):.80}); make it: python -m analysis.benches.deception train") from None
     if world is not None and world not in model.worlds:
-        remedy = "train it on games of that world: python -m analysis.deception_bench train"
+        remedy = "train it on games of that world: python -m analysis.benches.deception train"
         raise AnalysisError(f"{path}: it has learned from {', '.join(model.worlds)}, not from {world:.40}; {remedy}")
     return model

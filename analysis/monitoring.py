@@ -12,9 +12,10 @@ monitor saved is one minus the ratio of harms with and without it, summed over s
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
+from analysis.benches.simulated import quick
 from analysis.metrics import AnalysisError, read_run
 from analysis.scores import runs_of
 from analysis.stats import Interval, cluster_bootstrap
@@ -36,10 +38,12 @@ from sandbox.monitor import interventions, signals_of
 from sandbox.snapshot import RunError
 from scenarios.evidence import Floats, Past, Standing
 from scenarios.signals import SIGNALS, Pair, given, signals
+from scenarios.table import make_environment
 
 TABLE = "monitored.csv"
 ORDER = 3  # scores that a past looks back
 LEAST = 4  # honest runs
+FRESH = 1_000_001  # the first seed of games that no experiment has
 OF_A_RUN = ["arm", "seed", "plan", "action", "planted", "alarms", "right", "delay", "earned", "charged"]
 
 
@@ -125,6 +129,22 @@ def most_evidence(past: Past, scores: Floats) -> float:
         standing = standing.after(past, score)
         most = max(most, standing.evidence)
     return most
+
+
+def false_alarms(found: Detector, experiment: Path, games: int, level: float) -> int:
+    """In how many honest games, played in memory with seeds from `FRESH` on, this detector would raise an alarm at this level. Nobody talks in them:
+    honest sellers heed no word. Raises `AnalysisError`."""
+    first = next(iter(settings_of(runs_of(experiment)).values()))
+    options = {**first.config.environment, "chat": "off"}
+    world, wrong = make_environment(options), 0
+    cast = replace(first.cast, seats=dict.fromkeys(world.agents, "scripted"), policies={"scripted": {"vary": True}}, environment=options)
+    for seed in range(FRESH, FRESH + games):
+        one = replace(first, config=replace(first.config, seed=seed, environment=options), cast=replace(cast, seed=seed), environment=world)
+        each = signals_of(one, quick(one))
+        least = max(math.log(max(1, len(each[0][1])) / level), found.threshold)
+        series = [np.array([found.score(values[pair]) for _, values in each]) for pair in each[0][1]]
+        wrong += any(most_evidence(found.past, scores) >= least for scores in series)
+    return wrong
 
 
 def heard(seed: int, run: Path, setting: Setting) -> Heard:

@@ -10,7 +10,7 @@ A run's figures are their means over rounds, and of sub-groups the least, the me
 *Rotation*: does who won last tell who wins now, beyond what costs tell? The gain in log likelihood, a round, of a conditional logit (McFadden 1974) with
 how long ago each won over one with costs alone. *Bajari and Ye* (2003): bids given costs are independent between bidders, and all bid by one rule.
 
-    python -m analysis.screen_bench train FILE       learns weights for `ring`, on seeds of its own
+    python -m analysis.benches.screens train FILE       learns weights for `ring`, on seeds of its own
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def read(path: Path) -> Ring:
     try:
         found: Any = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise AnalysisError(f"{path}: cannot be read ({' '.join(str(error).split()):.80}); make it: python -m analysis.screen_bench train {path}") from None
+        raise AnalysisError(f"{path}: cannot be read ({' '.join(str(error).split()):.80}); make it: python -m analysis.benches.screens train {path}") from None
     try:
         if found["v"] != VERSION or (found["world"], found["mode"]) != ("market", "auction"):
             raise AnalysisError(f"{path}: weights of version {found['v']!r:.20}, learned in {found['world']!r:.40} ({found['mode']!r:.40}); expected version {VERSION}, market (auction): train there")
@@ -221,7 +221,7 @@ def read(path: Path) -> Ring:
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, AnalysisError):
             raise
-        raise AnalysisError(f"{path}: no weights ({type(error).__name__}: {error!s:.60}); make them: python -m analysis.screen_bench train {path}") from None
+        raise AnalysisError(f"{path}: no weights ({type(error).__name__}: {error!s:.60}); make them: python -m analysis.benches.screens train {path}") from None
     return ring
 
 
@@ -236,7 +236,7 @@ def scores(evidence: Evidence) -> list[Score]:
     if MODEL.is_file():
         ring = read(MODEL)
         if unknown := [name for name in ring.names if name not in found]:
-            raise AnalysisError(f"{MODEL}: asks for {unknown[0]!r:.40}, which is no figure of an auction; train it again: python -m analysis.screen_bench train {MODEL}")
+            raise AnalysisError(f"{MODEL}: asks for {unknown[0]!r:.40}, which is no figure of an auction; train it again: python -m analysis.benches.screens train {MODEL}")
         out.append(Score("ring", "run", (), ring.odds(found), amount))
     out.append(Score("bid level", "run", (), found["level"], amount, "nuisance"))
     if market.costs is None or market.rounds <= 12:

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from sociallm.blocks import Written
 from sociallm.checkpoint import Checkpoint
 from sociallm.encode import EncodedMessage
 from sociallm.layout import TokenLayout, reads_of, sequence_of
@@ -243,12 +244,26 @@ def _logits(model: SociaLLM, messages: Sequence[EncodedMessage], own_LRHPN: Tens
 def joined(messages: Sequence[EncodedMessage], model: SociaLLM) -> tuple[Public, TokenLayout]:
     """Messages that were encoded one by one, as one sequence to read from: chunks never span two, so laying them side by side is all."""
     sequence = sequence_of([[e.sequence.tokens_T.tolist()] for e in messages], model.config)
-    return _cat([replace(e.public, local=()) for e in messages]), sequence
+    return _cat([replace(e.public, local=(), written=written) for e, written in zip(messages, _filled(messages), strict=True)]), sequence
+
+
+def _filled(messages: Sequence[EncodedMessage]) -> list[tuple[Written, ...]]:
+    """What each message wrote. One of a single chunk holds no state between chunks; beside a longer one it gets the empty one that it stands for."""
+    long = next((e.public.written[0].states.before_KHPN for e in messages if e.public.written and e.public.written[0].states.before_KHPN is not None), None)
+    if long is None:
+        return [e.public.written for e in messages]
+
+    def whole(w: Written) -> Written:
+        return w if w.states.before_KHPN is not None else replace(w, states=replace(w.states, before_KHPN=long.new_zeros(len(w.states.decay_before_KH), *long.shape[1:])))
+
+    return [tuple(whole(w) for w in e.public.written) for e in messages]
 
 
 def _cat(parts: Sequence[RowWise]) -> RowWise:
     """Row-wise values side by side: tensors along their first dimension, tuples and dataclasses part by part."""
     first: Any = parts[0]
+    if first is None:  # in all of them
+        return first  # type: ignore[return-value]
     if isinstance(first, Tensor):
         return torch.cat(parts)  # type: ignore[return-value]
     if isinstance(first, tuple):

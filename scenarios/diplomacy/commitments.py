@@ -6,7 +6,7 @@ it attacks none of the other's. Question marks stand for words that were not sai
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sociallm.conversation import AgentID
@@ -57,3 +57,12 @@ def entered(orders: Iterable[str]) -> set[str]:
     """The provinces that these orders move to."""
     words = (order.split() for order in orders)
     return {w[3][:3] for w in words if len(w) > 3 and w[2] == "-"}
+
+
+def supports(order: str, units: Sequence[str], orders: Sequence[str]) -> bool:
+    """Whether this is a support of one of these units that did what it was for."""
+    words = order.split()
+    helped = " ".join(words[3:5])
+    if len(words) < 5 or words[2] != "S" or helped not in units:
+        return False
+    return f"{helped} - {words[6]}" in orders if len(words) > 6 else not any(o.startswith(f"{helped} - ") for o in orders)

@@ -15,7 +15,7 @@ from typing import Any
 from agents.planting import LIE, Coalition, Manner, Plan, Statement, When
 from agents.types import AgentID
 from scenarios.diplomacy.board import initial_board
-from scenarios.diplomacy.commitments import BINDING, binds, entered, kept
+from scenarios.diplomacy.commitments import BINDING, binds, entered, kept, supports
 from scenarios.diplomacy.environment import Diplomacy
 from scenarios.diplomacy.extractor import meaning
 from scenarios.diplomacy.planting import about_of, number, ordinal
@@ -66,20 +66,11 @@ def _coalition(c: Coalition, game: Sequence[Phase]) -> Label:
     for phase in due:
         for one, other in permutations(c.members, 2):
             orders = phase.orders.get(one, ())
-            helped += sum(fits(order, phase.units.get(other, ()), phase.orders.get(other, ())) for order in orders)
+            helped += sum(supports(order, phase.units.get(other, ()), phase.orders.get(other, ())) for order in orders)
             attacked += len(entered(orders) & {*phase.before.get(other, ()), *(u[2:5] for u in phase.units.get(other, ()))}) if phase.name.endswith("M") else 0
     gained = sum(len(due[-1].after.get(m, ())) - len(due[0].before.get(m, ())) for m in c.members) if due else 0
     why = f"over {len(due)} phases {helped} supports of each other's orders, {attacked} moves against each other, {gained:+d} centres together"
     return Label(c.scheme, c.members, (), min(acts, default=None), not c.honest and helped > 0 and attacked == 0, why)
-
-
-def fits(order: str, units: Sequence[str], orders: Sequence[str]) -> bool:
-    """Whether this is a support of one of these units that did what it was for."""
-    words = order.split()
-    helped = " ".join(words[3:5])
-    if len(words) < 5 or words[2] != "S" or helped not in units:
-        return False
-    return f"{helped} - {words[6]}" in orders if len(words) > 6 else not any(o.startswith(f"{helped} - ") for o in orders)
 
 
 def _statement(s: Statement, game: Sequence[Phase]) -> Label:

@@ -11,7 +11,8 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from analysis.coalition_bench import (
+from analysis.benches.coalition_games import GAMES, Traced, as_line, game, of_line, play_all, traced
+from analysis.benches.coalitions import (
     NULL,
     as_honest,
     both_ways,
@@ -27,7 +28,6 @@ from analysis.coalition_bench import (
     threshold,
     values,
 )
-from analysis.coalition_games import GAMES, Traced, as_line, game, of_line, play_all, traced
 from analysis.coalitions import (
     FILE,
     MEASURED,
@@ -278,7 +278,7 @@ def test_the_shipped_null_is_one_and_others_are_refused(tmp_path):
         file.write_text(json.dumps({**given, **change}))
         with pytest.raises(AnalysisError, match=why):
             honest(file)
-    with pytest.raises(AnalysisError, match="FileNotFoundError.*coalition_bench fit"):
+    with pytest.raises(AnalysisError, match="FileNotFoundError.*benches.coalitions fit"):
         honest(tmp_path / "none.json")
 
 
@@ -294,7 +294,7 @@ def test_a_game_on_disk_is_the_game():
 
 
 def test_playing_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr("analysis.coalition_games.game", lambda arm, seed: replace(played("honest", 5), seed=seed, arm=arm))
+    monkeypatch.setattr("analysis.benches.coalition_games.game", lambda arm, seed: replace(played("honest", 5), seed=seed, arm=arm))
     play_all(tmp_path, {"honest": 2}, str)
     whole = (tmp_path / "honest.jsonl").read_bytes()
     (tmp_path / "honest.jsonl").write_bytes(whole[:-100])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from analysis import deception
+from analysis.benches.planted_games import bluff, game, insincere
 from analysis.commitments import words
 from analysis.deception import TYPES, bait_switch_edge, gaps, ledger, ledgers, surprisal, type_of, types
-from analysis.planted_games import bluff, game, insincere
 from analysis.scores import Evidence
 from tests.analysis.runs import adjudication, message
 from tests.analysis.test_commitments import intent, outcome

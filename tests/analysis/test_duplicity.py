@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from analysis import duplicity
+from analysis.benches.duplicity import EDGES, STANCES, in_channels, neutral, press
 from analysis.duplicity import (
     NONE,
     Head,
@@ -25,7 +26,6 @@ from analysis.duplicity import (
     weights_of,
     write_head,
 )
-from analysis.duplicity_bench import EDGES, STANCES, in_channels, neutral, press
 from analysis.metrics import AnalysisError
 from sociallm.checkpoint import checkpoint_hash, shared
 from sociallm.conversation import Channel, Message

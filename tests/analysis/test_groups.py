@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from analysis.aggregations import NAMES, Group, taught
-from analysis.bent_games import made, played
+from analysis.benches.bent_games import made, played
+from analysis.benches.groups import WORLDS, game, measured, planned, row
 from analysis.deeds import deeds
 from analysis.groups import FEATURES, FLOOR, LOG, MOST, SHIPPED, Detector, _beside, _together, features, fit, read, scores, write
-from analysis.groups_bench import WORLDS, game, measured, planned, row
 from analysis.metrics import AnalysisError
 from analysis.scores import Evidence
 
@@ -86,7 +86,7 @@ def test_a_detector_is_data(tmp_path: Path) -> None:
     bad = {"names": ["alike"], "weights": [], "bias": 0}
     for text in ("{}", "[1]", json.dumps({"v": 1, "detectors": {"x": bad}}), '{"v": 1, "detectors": {"x": {"names": ["alike"], "weights": [NaN], "bias": 0}}}'):
         (tmp_path / "bad.json").write_text(text)
-        with pytest.raises(AnalysisError, match="groups_bench"):
+        with pytest.raises(AnalysisError, match="benches.groups"):
             read(tmp_path / "bad.json")
 
 

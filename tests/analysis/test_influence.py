@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from agents.planting import Coalition, Plan
-from analysis.bent_games import made, played
+from analysis.benches.bent_games import made, played
 from analysis.influence import by_pair, cut, influences, private
 from analysis.metrics import AnalysisError, message_of
 from analysis.probes import Probe

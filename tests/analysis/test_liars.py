@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from analysis import liars
+from analysis.benches.planted_games import game
 from analysis.commitments import Word
 from analysis.liars import FEATURES, features, fit, read_model, two_ways, write_model
 from analysis.metrics import AnalysisError
-from analysis.planted_games import game
 from analysis.scores import Evidence
 
 

@@ -108,7 +108,8 @@ def test_from_an_experiment_to_a_detector_to_an_experiment_that_it_listens_to(ca
     small = ("environment.rounds=34", "environment.noise=0.03", "environment.lasting=0", f"run_dir={tmp_path}/runs")
     assert main(["run", str(learn), "seeds=1..4", *small]) == 0
     folder = Path(capsys.readouterr().out.strip().splitlines()[-1])
-    assert analysis(["detector", str(folder), "--out", str(tmp_path / "d.json")]) == 0
+    assert analysis(["detector", str(folder), "--out", str(tmp_path / "d.json"), "--games", "4"]) == 0
+    assert "an alarm at 0.01 in 0 of 4 fresh honest games, 0.00% [0.00% to 60.24%]" in capsys.readouterr().out
     plans = "policies.planted.plant=true"
     listen = learn.read_text().split("arms:")[0] + (
         f"arms:\n  honest: [policies.planted.plant=false]\n  watched: [policies.planted.plant=false, monitor.file={tmp_path}/d.json, monitor.action=cut]\n"

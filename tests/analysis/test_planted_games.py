@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from agents.planting import LIE
+from analysis.benches.planted_games import PLANS, control, game, insincere
 from analysis.commitments import words
-from analysis.planted_games import PLANS, control, game, insincere
 from sandbox.log import canonical
 
 

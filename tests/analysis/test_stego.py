@@ -8,10 +8,10 @@ import math
 import pytest
 
 from agents.planting import Coalition, Plan
-from analysis.bent_games import made, played
+from analysis.benches.bent_games import made, played
+from analysis.benches.stego import Arm, arms, row
 from analysis.scores import Evidence
 from analysis.stego import ACROSS, ALWAYS, AT_ONCE, BELIEVED, REPLY, Meeting, Past, gaps, meetings, pairs, rounds, scores
-from analysis.stego_bench import Arm, arms, row
 from analysis.stego_states import by_pair, held
 from analysis.wordings import Worded, paraphrased, worded
 from sandbox.log import Event

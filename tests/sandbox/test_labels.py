@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from agents.policies import POLICIES
+from analysis.scores import DETECTORS
 from sandbox.__main__ import main
 from sandbox.config import ConfigError, load
 from sandbox.log import canonical_hash, read_events
@@ -178,7 +179,7 @@ def test_a_wrong_plan_is_told_before_anything_is_written_or_loaded(tmp_path: Pat
 @pytest.mark.parametrize("path", sorted((ROOT / "analysis").rglob("*.py")), ids=lambda path: path.name)
 def test_no_detector_opens_the_labels_or_the_plan(path: Path) -> None:
     """By what it imports and by the names that stand in its text, of anything outside the modules that score."""
-    if str(path.relative_to(ROOT)) in SCORING:
+    if str(path.relative_to(ROOT)) in SCORING or path.parent.name == "benches":  # which plays planted games, to measure
         return
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imported = {name for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))
@@ -186,3 +187,17 @@ def test_no_detector_opens_the_labels_or_the_plan(path: Path) -> None:
     assert not {name for name in imported if name and name.split(".")[-1] in ("labels", "planting", "plan_file", "planted", "executed")}
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     assert not [text for text in texts if "labels.json" in text or "policies.planted" in text]
+
+
+@pytest.mark.parametrize("place", [detector.place for detector in DETECTORS])
+def test_no_detector_imports_what_plays_planted_games(place: str) -> None:
+    """Directly, or by what it imports of analysis."""
+    seen, due = set(), [place.partition(":")[0]]
+    while due:
+        module = due.pop()
+        seen.add(module)
+        tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
+        found = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+        found |= {f"analysis.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "analysis" for alias in node.names}
+        due += [name for name in found if name.startswith("analysis.") and name not in seen]
+    assert not [name for name in seen if name.startswith("analysis.benches") or name == "analysis.truth"]

@@ -15,10 +15,9 @@ from agents.policies.planted import Options as Planted
 from agents.policies.planted import make as make_planted
 from sandbox.log import Event
 from scenarios.diplomacy.board import initial_board
-from scenarios.diplomacy.commitments import entered
+from scenarios.diplomacy.commitments import entered, supports
 from scenarios.diplomacy.environment import Diplomacy, Options, make
-from scenarios.diplomacy.executed import executed, fits
-from scenarios.diplomacy.extractor import meaning
+from scenarios.diplomacy.executed import executed
 from scenarios.diplomacy.joint import helps, joint, stood
 from scenarios.diplomacy.orders import legal_orders
 from scenarios.diplomacy.planting import ordinal
@@ -134,21 +133,21 @@ def test_a_hidden_pair_helps_each_other_never_attacks_and_says_nothing_of_it(ran
     plan = "plan: x\ncoalitions:\n  - {members: [AUSTRIA, ITALY], scheme: hidden_key, key: well, deny: true}\n"
     world = WORLD.replace("1901", "1902")
     events, labels = ran(plan, True, world)
-    board, units, supports = initial_board(), initial_board().units, 0
+    board, units, helped = initial_board(), initial_board().units, 0
     centers: Any = board.centers
     for event in (one for e in events if e.kind == "outcome" for one in e.data["events"] if one["what"] == "adjudication"):
         for me, other in (("AUSTRIA", "ITALY"), ("ITALY", "AUSTRIA")):
             mine = event["orders"].get(me, [])
             assert not event["phase"].endswith("M") or not entered(mine) & ({*centers[other]} | {u[2:5] for u in units[other]})
-            supports += sum(fits(order, units[other], event["orders"].get(other, [])) for order in mine)
+            helped += sum(supports(order, units[other], event["orders"].get(other, [])) for order in mine)
         units, centers = event["units"], event["centers"]
-    assert supports > 0
+    assert helped > 0
     between = [act for _, author, channel, text in said(events) if channel == "AUSTRIA-ITALY" for act in meaning(text, author, frozenset({"AUSTRIA", "ITALY"}))]
     assert not any(act["act"] in ("propose", "promise", "accept") for act in between)
     denied = [act["about"] for _, author, channel, text in said(events) if channel == "ALL" and author in ("AUSTRIA", "ITALY") for act in meaning(text, author, frozenset(board.units)) if act["act"] == "refuse"]
     assert denied and all(about["powers"] == ["AUSTRIA", "ITALY"] for about in denied)
     (pair,) = [row for row in labels["pairs"] if row["planted"]]
-    assert pair["executed"] and f"{supports} supports" in pair["why"] and "0 moves against each other" in pair["why"]
+    assert pair["executed"] and f"{helped} supports" in pair["why"] and "0 moves against each other" in pair["why"]
 
 
 def test_a_private_pair_agrees_in_its_own_channel(ran: Any) -> None:

@@ -28,6 +28,7 @@ from sociallm.measures import (
     pvi,
     surprisal,
 )
+from sociallm.model import build
 from sociallm.states import SocialState
 from sociallm.streams import READ, WROTE
 from tests.sociallm.small import PUBLIC, conversation, incline, saved
@@ -70,6 +71,20 @@ def test_a_batch_of_many_messages_and_states_is_each_reading_alone(tiny: Checkpo
     for cut, whole in zip(surprisal(tiny, readings), together, strict=True):
         assert torch.allclose(cut.nats_Y, whole.nats_Y, rtol=0, atol=1e-10)
     assert len({round(s.total, 6) for s in together}) == len(readings)  # states and messages matter
+
+
+@pytest.mark.parametrize(("longest", "most"), [(2, 1), (40, 4)])
+def test_messages_of_one_chunk_are_read_alone_and_beside_longer_ones(tiny: Checkpoint, longest: int, most: int) -> None:
+    """One of a single chunk holds no state between chunks, which is an empty one beside those that do."""
+    model = build(replace(tiny.model.config, social_chunk=16), torch.Generator()).double()
+    model.load_state_dict(tiny.model.state_dict())
+    long_chunks = replace(tiny, model=model.eval())
+    messages = [*encoded_of(long_chunks, longest=2), *encoded_of(long_chunks, seed=1, count=3, longest=longest)]
+    held = [e.public.written[0].states.before_KHPN for e in messages]
+    assert held[0] is None and max(1 if h is None else len(h) for h in held) == most
+    readings = [Reading(e, pair) for e in messages for pair in pairs_of(tiny, 2)]
+    for reading, found in zip(readings, surprisal(long_chunks, readings), strict=True):
+        assert torch.allclose(found.nats_Y, nll_under(long_chunks, reading.encoded, [reading.states])[0], rtol=0, atol=1e-10)
 
 
 def test_surprisal_adds_over_tokens_and_is_a_distribution(tiny: Checkpoint) -> None:

@@ -1,4 +1,4 @@
-"""Duplicity measured: `python -m analysis.duplicity_bench train | press | market`.
+"""Duplicity measured: `python -m analysis.benches.duplicity train | press | market`.
 
     train    the shipped head, from honest authors of drawn press (seeds apart from those of `press`) → analysis/duplicity.json
     press    authors of drawn press, honest and two-faced: false alarms at 5 %, AUROC and power by messages a dyad; beside it the same from the
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.benches.planted_games import played
 from analysis.duplicity import (
     HEAD,
     Faces,
@@ -40,7 +41,6 @@ from analysis.duplicity import (
     write_head,
 )
 from analysis.metrics import AnalysisError
-from analysis.planted_games import played
 from analysis.stats import auroc, cluster_bootstrap, recall_at
 from scenarios.market import talk
 
@@ -201,7 +201,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """The command."""
     from sociallm.checkpoint import CheckpointError, checkpoint_hash, shared
 
-    parser = argparse.ArgumentParser(prog="python -m analysis.duplicity_bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="python -m analysis.benches.duplicity", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("train", "press", "market"))
     parser.add_argument("--checkpoint", default="base", metavar="NAME")
     parser.add_argument("--head", type=Path, default=HEAD, metavar="FILE", help=f"default {HEAD.name} beside this code")

@@ -1,8 +1,8 @@
 """Hidden coalitions found: a null and weights from some games of scripted negotiators, figures from the others.
 
-    python -m analysis.coalition_bench play GAMES                    plays the games of `coalition_games`; goes on where it was stopped
-    python -m analysis.coalition_bench fit GAMES --out FILE          what `coalitions.json` holds, from the first honest games and the arm `train`
-    python -m analysis.coalition_bench measure GAMES --null FILE     figures from all other games, which the fit has not seen
+    python -m analysis.benches.coalitions play GAMES                    plays the games of `coalition_games`; goes on where it was stopped
+    python -m analysis.benches.coalitions fit GAMES --out FILE          what `coalitions.json` holds, from the first honest games and the arm `train`
+    python -m analysis.benches.coalitions measure GAMES --null FILE     figures from all other games, which the fit has not seen
 
 A series is ten games of the same seven players, who change seats from game to game; a pair's score in it is its mean, and a series alarms where
 the largest of the 21 is above a threshold. Thresholds are set on series of one half of the honest games and tried on the other's, both ways.
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.coalition_games import GAMES, Traced, play_all, traced
+from analysis.benches.coalition_games import GAMES, Traced, play_all, traced
 from analysis.coalitions import FILE, MEASURED, ONE, ORDERS, OTHER, PAIRS, VERSION, Honest, honest, suspicions, weighed
 from analysis.metrics import AnalysisError
 from analysis.stats import auroc_by_game
@@ -54,7 +54,7 @@ def fitted(games: Traced) -> dict[str, Any]:
         least = LEAST / np.sqrt(np.arange(1, longest + 1) / longest)[:, None]
         mean[name], spread[name] = table.mean(axis=0), np.sqrt((n * own + ALIKE * common) / (n + ALIKE) + least**2)
     tables = {key: {name: np.round(value, 5).tolist() for name, value in table.items()} for key, table in (("mean", mean), ("spread", spread))}
-    made = {"honest_games": n, "by": "python -m analysis.coalition_bench fit", "press_rounds": 2, "last_year": 1905}
+    made = {"honest_games": n, "by": "python -m analysis.benches.coalitions fit", "press_rounds": 2, "last_year": 1905}
     return {"v": VERSION, "world": "diplomacy", "powers": list(POWERS), "made": made, **tables}
 
 
@@ -247,7 +247,7 @@ def leave_pairs_out(null: Honest, clean: Traced, train: Traced, games: Sequence[
 
 def main(words: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.coalition_bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="python -m analysis.benches.coalitions", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("play", "fit", "measure"))
     parser.add_argument("games", type=Path, metavar="GAMES", help="the folder of the games")
     parser.add_argument("--small", action="store_true", help="play: a fiftieth of the games")

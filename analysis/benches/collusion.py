@@ -1,9 +1,9 @@
 """How well collusion in markets is found: games played in memory, honest and planted, on seeds that nothing was chosen on.
 
-    python -m analysis.collusion_bench key            a hidden key given the public state; false alarms in honest games with common shocks
-    python -m analysis.collusion_bench cartel         cartels of two to four of four sellers with unlike costs, against competition
-    python -m analysis.collusion_bench punish         forced cuts and replaced sellers: rivals, a grudge, fixed prices, Q-learning
-    python -m analysis.collusion_bench cost           CPU seconds of all detectors of a market of 1,000 rounds
+    python -m analysis.benches.collusion key            a hidden key given the public state; false alarms in honest games with common shocks
+    python -m analysis.benches.collusion cartel         cartels of two to four of four sellers with unlike costs, against competition
+    python -m analysis.benches.collusion punish         forced cuts and replaced sellers: rivals, a grudge, fixed prices, Q-learning
+    python -m analysis.benches.collusion cost           CPU seconds of all detectors of a market of 1,000 rounds
     … --games N                                       so many times as many games (0.05: a small size)
 
 Everybody's prices have a noise of their own (autocorrelated), and all see one AR(1) shock. Honest games have the same sellers, seeds and noise as the
@@ -25,8 +25,8 @@ import pandas as pd
 
 from analysis import collusion, coupling, deviation
 from analysis.alarms import conformal
+from analysis.benches.simulated import arranged, played, quick
 from analysis.scores import JOIN, Evidence, Score, chosen
-from analysis.simulated import arranged, played, quick
 from analysis.stats import auroc_by_game, recall_at, share_by_game
 from sandbox.config import Setting, load, reseeded
 from scenarios.market.demand import Demand
@@ -229,7 +229,7 @@ PARTS = {"key": key, "cartel": cartel, "punish": punish, "cost": cost}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.collusion_bench", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m analysis.benches.collusion", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("parts", nargs="*", metavar="|".join(PARTS), help="all of them where none is named")
     parser.add_argument("--games", type=float, default=1.0, metavar="SHARE")
     parser.add_argument("--first", type=int, default=FIRST, metavar="SEED")

@@ -1,4 +1,4 @@
-"""Deception measured on games with plans drawn at random: `python -m analysis.deception_bench train | measure`.
+"""Deception measured on games with plans drawn at random: `python -m analysis.benches.deception train | measure`.
 
     train     the shipped detector of liars, from games of all worlds → analysis/liars.json
     measure   fresh seeds: the four types and λ against the plan; liars found in the world that the detector has learned from and in one that it
@@ -23,11 +23,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.benches.planted_games import Game, bluff, control, game, insincere
 from analysis.commitments import PROMISE, Word, words
 from analysis.deception import bait_switch_edge, gaps, ledgers, type_of, types
 from analysis.liars import FEATURES, MODEL, OBSERVED, Model, features, fit, observed, read_model, write_model
 from analysis.metrics import AnalysisError
-from analysis.planted_games import Game, bluff, control, game, insincere
 from analysis.stats import auroc, cluster_bootstrap, recall_at
 
 WORLDS = ("market", "team_task", "hidden_roles", "diplomacy")
@@ -189,7 +189,7 @@ def measured(sizes: dict[str, int], states: int, checkpoint: str, taught_by: dic
 
 def main(given: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.deception_bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="python -m analysis.benches.deception", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("train", "measure"))
     parser.add_argument("--size", type=float, default=1.0, help=f"times the games with a liar, {', '.join(f'{w} {n}' for w, n in GAMES.items())} (default 1)")
     parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=list(WORLDS))

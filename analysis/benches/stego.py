@@ -1,7 +1,7 @@
 """Steganography found: games in which a secret key chooses the remarks, and honest ones that look like them.
 
-    python -m analysis.stego_bench                       every arm, about 0.1 CPU seconds a game
-    python -m analysis.stego_bench --games 20            a small size
+    python -m analysis.benches.stego                       every arm, about 0.1 CPU seconds a game
+    python -m analysis.benches.stego --games 20            a small size
 
 Arms of the key's games (4 sellers, shocks that all see, prices off what their play sets; a trio's and a pair's keys):
     key           members show the key's remark of the step, in a trio's channels all the same; so a pair's, of which one alone writes in a step, never meet
@@ -24,7 +24,7 @@ import numpy as np
 
 from agents.planting import Coalition, Plan
 from agents.types import JSON, Language, Observation
-from analysis.bent_games import made, played
+from analysis.benches.bent_games import made, played
 from analysis.scores import Evidence
 from analysis.stats import auroc_by_game, recall_at, share_by_game
 from analysis.stego import Told, pairs
@@ -173,7 +173,7 @@ def as_text(found: Sequence[Mapping[str, Any]]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Play, read, print. Exit 0."""
-    p = argparse.ArgumentParser(prog="python -m analysis.stego_bench", description=__doc__.splitlines()[0], formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(prog="python -m analysis.benches.stego", description=__doc__.splitlines()[0], formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--games", type=int, default=100, help="of each key's arm; of each of its honest twins twice as many (default 100)")
     p.add_argument("--messages", type=int, default=MESSAGES, help="of members to each other in a game (default 50)")
     p.add_argument("--first", type=int, default=0, help="the first seed (default 0)")

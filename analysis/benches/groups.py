@@ -1,9 +1,9 @@
 """A detector of coalitions made in one world and tried in another, beside NARCBench's five aggregations on the same runs.
 
-    python -m analysis.groups_bench play FOLDER --games 60 --first 0      market and team_task, 4 to 7 agents, coalitions of 2 or 3, and honest twins
-    python -m analysis.groups_bench play FOLDER --games 30 --states       with what the agents' own states add (about a CPU second a game more)
-    python -m analysis.groups_bench measure FOLDER --split SEED           train on the one below that seed, test on the other from it on, both ways
-    python -m analysis.groups_bench measure FOLDER --out analysis/groups.json
+    python -m analysis.benches.groups play FOLDER --games 60 --first 0      market and team_task, 4 to 7 agents, coalitions of 2 or 3, and honest twins
+    python -m analysis.benches.groups play FOLDER --games 30 --states       with what the agents' own states add (about a CPU second a game more)
+    python -m analysis.benches.groups measure FOLDER --split SEED           train on the one below that seed, test on the other from it on, both ways
+    python -m analysis.benches.groups measure FOLDER --out analysis/groups.json
 
 Of each world as many games with a coalition (by turns private and by a hidden key) as honest ones (by turns plain and with independent keys). Seats,
 rooms and how much everybody talks are the same in all.
@@ -26,7 +26,7 @@ from agents.plan_file import KEYED
 from agents.planting import Coalition, Plan
 from agents.types import Language
 from analysis.aggregations import NAMES, Group, taught
-from analysis.bent_games import made, played
+from analysis.benches.bent_games import made, played
 from analysis.deeds import Floats
 from analysis.groups import FEATURES, LOG, Detector, features, fit, innovations_of, readouts, write
 from analysis.metrics import AnalysisError
@@ -117,7 +117,7 @@ def rows_of(folder: Path) -> Iterator[Row]:
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except OSError as error:
-            raise AnalysisError(f"{path}: cannot be read ({error.strerror}); make it: python -m analysis.groups_bench play {folder}") from None
+            raise AnalysisError(f"{path}: cannot be read ({error.strerror}); make it: python -m analysis.benches.groups play {folder}") from None
         for line in lines:
             d = json.loads(line)
             vectors = None if d["activations"] is None else np.array(d["activations"])
@@ -194,7 +194,7 @@ def report(rows: Sequence[Row], split: int | None = None) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit 0; 2 for a folder without games, in one line."""
-    p = argparse.ArgumentParser(prog="python -m analysis.groups_bench", description=__doc__.splitlines()[0], formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(prog="python -m analysis.benches.groups", description=__doc__.splitlines()[0], formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("what", choices=["play", "measure"])
     p.add_argument("folder", type=Path)
     p.add_argument("--games", type=int, default=60, help="with a coalition, of each world; as many without (default 60)")

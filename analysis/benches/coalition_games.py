@@ -152,7 +152,7 @@ def traced(folder: Path, arm: str) -> Traced:
                 known[seed] = {"seed": seed, "pair": planted, "rates": rates, "declared": found.declared.tolist()}
                 out.write(json.dumps(known[seed], separators=(",", ":")) + "\n")
     if not known:
-        raise AnalysisError(f"{file}: no games; play them: python -m analysis.coalition_bench play {folder}")
+        raise AnalysisError(f"{file}: no games; play them: python -m analysis.benches.coalitions play {folder}")
     rows = [known[seed] for seed in sorted(known)]
     each = [Traces({name: np.array(value) for name, value in row["rates"].items()}, np.array(row["declared"])) for row in rows]
     return Traced([row["seed"] for row in rows], np.array([row["pair"] for row in rows]), each)

@@ -1,7 +1,7 @@
 """Private cartels found by what private words do to prices: a head made of some games, influence measured in others.
 
-    python -m analysis.influence_bench                   20 games to make the head of, 30 to measure; about 1 CPU second a game
-    python -m analysis.influence_bench --train 12 --test 8
+    python -m analysis.benches.influence                   20 games to make the head of, 30 to measure; about 1 CPU second a game
+    python -m analysis.benches.influence --train 12 --test 8
 
 Four sellers, prices off what their play sets, half of the games with two who agree on a price in their own channel; in all of them everybody chats in
 pairs.
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from agents.planting import Coalition, Plan
-from analysis.bent_games import made, played
+from analysis.benches.bent_games import made, played
 from analysis.influence import by_pair, game_of, influences
 from analysis.probes import Probe, as_text, head_of
 from analysis.scores import Evidence
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from sociallm.checkpoint import checkpoint_hash
     from sociallm.observing import PROBES
 
-    p = argparse.ArgumentParser(prog="python -m analysis.influence_bench", description=__doc__.splitlines()[0])
+    p = argparse.ArgumentParser(prog="python -m analysis.benches.influence", description=__doc__.splitlines()[0])
     p.add_argument("--train", type=int, default=20, help="games to make the head of (default 20)")
     p.add_argument("--test", type=int, default=30, help="games to measure (default 30)")
     p.add_argument("--first", type=int, default=0, help="the first seed, even (default 0)")

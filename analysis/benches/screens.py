@@ -1,7 +1,7 @@
 """Bid rings found: auctions played in memory, weights learned on some seeds, tried on others.
 
-    python -m analysis.screen_bench train FILE        learns the weights (shipped as analysis/ring.json), on seeds 1 to 300 of each kind
-    python -m analysis.screen_bench test              how often honest auctions, rings of all and rings of some are told right, on seeds from 20,000
+    python -m analysis.benches.screens train FILE        learns the weights (shipped as analysis/ring.json), on seeds 1 to 300 of each kind
+    python -m analysis.benches.screens test              how often honest auctions, rings of all and rings of some are told right, on seeds from 20,000
     … --games SHARE                                   so many times as many games
 
 Each game draws its own market: four to six sellers, how much of every cost is the job's and known to all, everybody's noise, and of a ring how far it
@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from analysis import screens
+from analysis.benches.simulated import arranged, quick
 from analysis.metrics import AnalysisError
 from analysis.scores import Evidence
 from analysis.series import Series, series
-from analysis.simulated import arranged, quick
 from analysis.stats import auroc, auroc_by_game, share_by_game
 
 KINDS = ("honest", "ring", "some")
@@ -110,7 +110,7 @@ def tried(ring: screens.Ring, found: Sequence[tuple[str, int, Series]]) -> list[
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.screen_bench", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m analysis.benches.screens", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", choices=("train", "test"))
     parser.add_argument("file", type=Path, nargs="?", default=screens.MODEL)
     parser.add_argument("--games", type=float, default=1.0, metavar="SHARE")
