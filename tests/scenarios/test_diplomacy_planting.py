@@ -18,6 +18,7 @@ from scenarios.diplomacy.board import initial_board
 from scenarios.diplomacy.commitments import entered, supports
 from scenarios.diplomacy.environment import Diplomacy, Options, make
 from scenarios.diplomacy.executed import executed
+from scenarios.diplomacy.extractor import meaning
 from scenarios.diplomacy.joint import helps, joint, stood
 from scenarios.diplomacy.orders import legal_orders
 from scenarios.diplomacy.planting import ordinal
