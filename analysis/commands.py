@@ -1,0 +1,285 @@
+"""What each command of `python -m analysis` does: calls what works it out, writes its table, prints. The exit code.
+
+Everything is imported where it is used: pandas takes a second, and `--help` does without.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def report(chosen: argparse.Namespace) -> int:
+    """`report`."""
+    from analysis import experiment_report, report
+    from analysis.scores import RUNS
+    from sandbox.log import printable
+
+    path, lines = experiment_report.report(chosen.run) if (chosen.run / RUNS).is_file() else report.report(chosen.run)
+    print("\n".join([*lines, printable(f"report: {path}")]))
+    return 0
+
+
+def watch(chosen: argparse.Namespace) -> int:
+    """`watch`."""
+    import numpy as np
+
+    from analysis import watch
+    from analysis.metrics import AnalysisError
+    from sandbox.log import printable
+
+    card = chosen.held_out or watch.MODEL_CARD
+    table = watch.games(chosen.runs, watch.held_out_games(card), lambda what: print(what, file=sys.stderr))
+    try:
+        table.to_csv(chosen.out, index=False)
+    except OSError as error:
+        raise AnalysisError(f"{chosen.out}: cannot write the table ({error.strerror}); name another file with --out") from None
+    print(watch.as_text(table, watch.intervals(table, np.random.default_rng(chosen.seed))))
+    print("\n" + printable(f"table: {chosen.out}"))
+    return 0
+
+
+def lies_fit(chosen: argparse.Namespace) -> int:
+    """`lies fit`."""
+    from analysis import lie_saved, lies
+    from analysis.metrics import AnalysisError
+    from sandbox.log import printable
+
+    if chosen.seed < 0:
+        raise AnalysisError(f"--seed {chosen.seed}: expected 0 or more")
+    model = lies.fit(chosen.data, chosen.checkpoint, chosen.keep, chosen.seed, lambda what: print(what, file=sys.stderr, flush=True))
+    lie_saved.write(model, chosen.out)
+    for name, arm in model.arms.items():
+        print(f"{name}: mixed {', '.join(f'{member} {weight:g}' for member, weight in arm.mix.items())}; earlier scores {arm.share:g}; a lie from {arm.threshold:.3f}")
+    print(f"fitted on {len(model.games)} games\n" + printable(f"detector: {chosen.out}"))
+    return 0
+
+
+def lies_score(chosen: argparse.Namespace) -> int:
+    """`lies score`."""
+    import json
+
+    from analysis import lie_saved, lies
+    from sandbox.log import printable
+
+    found = lies.score(lie_saved.read(chosen.model), chosen.data, chosen.checkpoint, chosen.keep, lambda what: print(what, file=sys.stderr, flush=True))
+    if found["fitted_on"]:
+        print(printable(f"{chosen.data}: the detector was fitted on {', '.join(found['fitted_on'])} of its games; their scores are no evidence"), file=sys.stderr)
+    print(json.dumps(found, allow_nan=False) if chosen.json else lies.scores_as_text(found))
+    return 0
+
+
+def lies_evaluate(chosen: argparse.Namespace) -> int:
+    """`lies evaluate`."""
+    import json
+
+    from analysis import lies
+    from analysis.metrics import AnalysisError
+
+    if not 1 <= chosen.seeds <= 100:
+        raise AnalysisError(f"--seeds {chosen.seeds}: expected 1 to 100")
+    found = lies.evaluate(chosen.data, chosen.checkpoint, chosen.keep, chosen.seeds, chosen.test, lambda what: print(what, file=sys.stderr, flush=True))
+    print(json.dumps(found, allow_nan=False) if chosen.json else lies.as_text(found))
+    return 0
+
+
+def arms(chosen: argparse.Namespace) -> int:
+    """`arms`."""
+    import numpy as np
+
+    from analysis import arms
+    from analysis.metrics import AnalysisError
+    from sandbox.log import printable
+
+    runs, path = arms.table(chosen.experiment), chosen.experiment / arms.TABLE
+    try:
+        runs.to_csv(path, index=False)
+    except OSError as error:
+        raise AnalysisError(f"{path}: cannot write the table ({error.strerror}); is there room, and is the folder writable?") from None
+    print(arms.as_text(runs, arms.against_first(runs, np.random.default_rng(chosen.seed))))
+    print("\n" + printable(f"table: {path}"))
+    return 0
+
+
+def scores(chosen: argparse.Namespace) -> int:
+    """`scores`."""
+    from analysis import scores, verdicts
+    from analysis.metrics import AnalysisError
+    from sandbox.log import printable
+
+    if not 1 <= chosen.parts <= 100 or not 1 <= chosen.tasks <= 64:
+        raise AnalysisError(f"--parts {chosen.parts} --tasks {chosen.tasks}: expected 1 to 100 parts and 1 to 64 processes")
+    wish = scores.Wish(tuple(name for name in chosen.detectors.split(",") if name), chosen.checkpoint, chosen.parts, not chosen.no_models)
+    found, path = scores.scores(chosen.experiment, wish, chosen.tasks), chosen.experiment / scores.TABLE
+    verdicts.write(found, path)
+    print(f"{len(found)} scores of {len(found[['arm', 'seed']].drop_duplicates())} runs\n" + printable(f"table: {path}"))
+    return 0
+
+
+def verdicts(chosen: argparse.Namespace) -> int:
+    """`verdicts`."""
+    import numpy as np
+
+    from analysis import scores, truth, verdicts
+    from sandbox.log import printable
+
+    found = verdicts.verdicts(scores.read_scores(chosen.experiment), truth.truth(scores.runs_of(chosen.experiment)), np.random.default_rng(chosen.seed))
+    path = chosen.experiment / verdicts.TABLE
+    verdicts.write(found, path)
+    print(verdicts.as_text(found) + "\n\n" + printable(f"table: {path}"))
+    return 0
+
+
+def detector(chosen: argparse.Namespace) -> int:
+    """`detector`."""
+    from analysis import monitoring
+    from analysis.metrics import AnalysisError
+    from sandbox.log import printable
+
+    if not 0 <= chosen.games <= 100_000 or not 0 < chosen.level <= 0.5:
+        raise AnalysisError(f"--games {chosen.games} --level {chosen.level}: expected 0 to 100000 games and a level above 0, at most 0.5")
+    found = monitoring.detector(chosen.experiment)
+    monitoring.write(found, chosen.out)
+    weights = ", ".join(f"{name} {weight:.3f}" for name, weight in zip(found.signals, found.weights, strict=True))
+    print(f"learned from {found.learned['honest']} honest runs and {found.learned['planted']} others: {weights}")
+    if chosen.games:
+        wrong = monitoring.false_alarms(found, chosen.experiment, chosen.games, chosen.level)
+        low, high = monitoring.clopper(wrong, chosen.games)
+        print(f"an alarm at {chosen.level:g} in {wrong} of {chosen.games} fresh honest games, {wrong / chosen.games:.2%} [{low:.2%} to {high:.2%}]")
+    print(printable(f"detector: {chosen.out}"))
+    return 0
+
+
+def monitored(chosen: argparse.Namespace) -> int:
+    """`monitored`."""
+    import numpy as np
+
+    from analysis import monitoring, verdicts
+    from analysis.metrics import AnalysisError
+    from sandbox.log import printable
+
+    if chosen.seed < 0:
+        raise AnalysisError(f"--seed {chosen.seed}: expected 0 or more")
+    found, path = monitoring.monitored(chosen.experiment), chosen.experiment / monitoring.TABLE
+    verdicts.write(found, path)
+    print("\n".join(monitoring.figures(found, np.random.default_rng(chosen.seed))) + "\n\n" + printable(f"table: {path}"))
+    return 0
+
+
+def export(chosen: argparse.Namespace) -> int:
+    """`export`."""
+    from analysis.export import export
+    from sandbox.log import printable
+
+    game = export(chosen.run, chosen.file)
+    print(printable(f"{len(game.phases)} phases, {sum(len(phase.messages) for phase in game.phases)} messages: {chosen.file}"))
+    return 0
+
+
+def observe(chosen: argparse.Namespace) -> int:
+    """`observe`."""
+    from analysis import observe
+    from sandbox.log import printable
+
+    wish = observe.Wish(checkpoint=chosen.checkpoint, authors=chosen.authors, measures=chosen.measures)
+    found = observe.observe(chosen.sources, wish, chosen.out, max(1, chosen.tasks))
+    for why in found.refused:
+        print(printable(why), file=sys.stderr)
+    if found.texts:
+        print("\n".join([*found.lines(), printable(f"table: {chosen.out or f'{observe.TABLE} in the folder of each run'}")]))
+    return 2 if found.refused else 0
+
+
+def collusion(chosen: argparse.Namespace) -> int:
+    """`collusion`."""
+    from analysis import collusion_report
+    from sandbox.log import printable
+
+    wish = collusion_report.Wish(chosen.impulse, chosen.seller, chosen.at, chosen.horizon, chosen.discount)
+    print("\n".join(printable(line) for line in collusion_report.lines(chosen.run, wish)))
+    return 0
+
+
+def teams(chosen: argparse.Namespace) -> int:
+    """`teams`."""
+    import numpy as np
+
+    from analysis import teams
+    from analysis.metrics import AnalysisError
+    from scenarios.team_task import alerts
+
+    if chosen.data is None and not chosen.alerts:
+        raise AnalysisError("teams: nothing to do; give the folder with teams.jsonl, or --alerts 200 for simulated teams")
+    if not 0 <= chosen.alerts <= 100_000 or chosen.alerts == 1 or chosen.seed < 0:
+        raise AnalysisError(f"--alerts {chosen.alerts} --seed {chosen.seed}: expected 2 to 100000 teams and a seed of 0 or more")
+    rng = np.random.default_rng(chosen.seed)
+    if chosen.data is not None:
+        found = teams.teams(chosen.data)
+        print(teams.as_text(teams.table(found, rng, normalised=chosen.normalised), len(found)), flush=True)
+    if chosen.alerts:
+        print(teams.alert_text([alerts.compare(network, chosen.alerts, chosen.seed) for network in alerts.NETWORKS], rng))
+    return 0
+
+
+def information(chosen: argparse.Namespace) -> int:
+    """`information`."""
+    import numpy as np
+
+    from analysis import information
+    from analysis.metrics import AnalysisError
+    from sandbox.log import printable
+    from scenarios.team_task.lessons import MEASURED
+    from sociallm.checkpoint import CheckpointError, load
+
+    if not 2 <= chosen.dialogues <= 100_000:
+        raise AnalysisError(f"--dialogues {chosen.dialogues}: expected 2 to 100000")
+    try:
+        checkpoint = load(chosen.checkpoint)
+    except CheckpointError as error:
+        raise AnalysisError(str(error)) from None
+    if not len(checkpoint.model.social):
+        raise AnalysisError(f"{chosen.checkpoint}: a model without social blocks has no states to ask; name another")
+    seeds = range(MEASURED, MEASURED + chosen.dialogues)
+    found = information.measured(checkpoint, seeds, chosen.forget, lambda what: print(what, file=sys.stderr, flush=True))
+    try:
+        found.to_csv(chosen.out, index=False)
+    except OSError as error:
+        raise AnalysisError(f"{chosen.out}: cannot write the table ({error.strerror}); name another file with --out") from None
+    print(information.as_text(information.figures(found, np.random.default_rng(0))))
+    print("\n" + printable(f"table: {chosen.out}"))
+    return 0
+
+
+def probes_train(chosen: argparse.Namespace) -> int:
+    """`probes train`."""
+    from analysis import probes
+    from analysis.metrics import AnalysisError
+    from sandbox.log import printable
+
+    if (chosen.target == "fact") != bool(chosen.fact):
+        raise AnalysisError("--fact WHAT.FIELD goes with --target fact, and --target fact needs it; as in --target fact --fact award.winner")
+    probe = probes.train(chosen.sources, chosen.target, chosen.fact, chosen.checkpoint)
+    probes.write(probe, chosen.out)
+    print(f"{len(probe.classes)} answers: {printable(', '.join(probe.classes))}\nheld-out games: {probes.as_text(probe.figures)}\n" + printable(f"head: {chosen.out}"))
+    return 0
+
+
+def probes_apply(chosen: argparse.Namespace) -> int:
+    """`probes apply`."""
+    import pandas as pd
+
+    from analysis import probes
+    from analysis.metrics import AnalysisError
+    from sandbox.log import printable
+
+    probe = probes.read(chosen.probe)
+    found = probes.apply(probe, chosen.sources, chosen.checkpoint)
+    try:
+        pd.concat([probes.table(probe, game, p) for _, game, p in found]).to_csv(chosen.out, index=False)
+    except OSError as error:
+        raise AnalysisError(f"{chosen.out}: cannot write the table ({error.strerror}); name another file with --out") from None
+    print(probes.as_text(probes.figures(probe, [game for _, game, _ in found])))
+    print(printable(f"table: {chosen.out}"))
+    return 0
+
+
