@@ -82,9 +82,9 @@ def scores(evidence: Evidence) -> list[Score]:
     found = []
     for agent, of in typed.groupby("agent"):
         who, n = (str(agent),), len(of)
-        found += [Score("lambda", "agent", who, float(of["lambda"].mean()), n), Score("lies", "agent", who, float((of["type"] == LIE).mean()), n)]
+        found += [Score("lambda", "agent", who, float(of["lambda"].mean()), n, "intent"), Score("lies", "agent", who, float((of["type"] == LIE).mean()), n, "intent")]
     for (message, agent), of in typed.groupby(["message", "agent"], sort=False):
-        found.append(Score("lambda", "message", (str(agent),), float(of["lambda"].max()), len(of), message=str(message)))
+        found.append(Score("lambda", "message", (str(agent),), float(of["lambda"].max()), len(of), "intent", str(message)))
     return found
 
 

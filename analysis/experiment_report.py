@@ -57,7 +57,7 @@ def _beginning(experiment: Path, runs: Sequence[tuple[str, int, Path]], told: pd
     return [
         Head(experiment.parent.name, 1), Text(f"{len(runs)} runs in {len(counts)} arms. Everything here is held against what was planted, which no detector is told."), Table(counts),
         Head("Verdicts"), Text("AUROC with its 95 % interval by seed; found: the share of plants at 1 % and 5 % false alarms; false alarms: of honest units at a threshold from other honest seeds; "
-                               "did not come off: of plants without effect, the share that alarms at 5 %."), Table(_shown(table)),
+                               "did not come off: of plants without effect, the share that alarms at 5 %; no score: plants of which a detector says nothing; intent: what agents meant by their own word, which no outsider has."), Table(_shown(table)),
         Head("Of those that alarm, how many are guilty?"), Text("By how many of all are planted; a detector that is right on the bench may still point at the innocent most of the time."),
         Table(_ppv(judging.ppv_table(table))),
     ]  # fmt: skip
@@ -70,21 +70,26 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
 
     rows = [{
         "arm": r["arm"], "measure": f"{r['detector']}.{r['measure']}", "kind": r["kind"], "unit": r["unit"], "AUROC": f"{r['auroc']:.3f}", "95 %": reach(r, "", ".3f"),
-        "found at 1 %": f"{r['recall_0.01']:.0%}", "at 5 %": f"{r['recall_0.05']:.0%}",
+        "found at 1 %": _share(r["recall_0.01"]), "at 5 %": _share(r["recall_0.05"]),
         "false alarms at 5 %": "too few" if np.isnan(r["false_0.05"]) else f"{r['false_0.05']:.1%} ({reach(r, 'false_0.05_', '.1%')})",
-        "did not come off": "–" if not r["hard"] else f"{r['hard_0.05']:.0%} of {r['hard']}", "units": f"{r['positives']} / {r['negatives']}",
+        "did not come off": "–" if not r["hard"] else f"{_share(r['hard_0.05'])} of {r['hard']}", "units": f"{r['positives']} / {r['negatives']}", "no score": r["unscored"],
     } for _, rows in table.groupby("arm", sort=False) for r in rows.sort_values("auroc", ascending=False).to_dict("records")]  # fmt: skip
     return pd.DataFrame(rows)
 
 
+def _share(value: float) -> str:
+    return "too few" if np.isnan(value) else f"{value:.0%}"
+
+
 def _ppv(table: pd.DataFrame) -> pd.DataFrame:
-    best = table.loc[table.groupby(["arm", "unit", "false_alarms"], sort=False)["found"].idxmax()]
+    spoken = table[table["found"].notna() & ~table["kind"].isin(["intent", "nuisance"])]
+    best = spoken.loc[spoken.groupby(["arm", "unit", "false_alarms"], sort=False)["found"].idxmax()]
     return best.map(lambda cell: f"{cell:.2f}" if isinstance(cell, float) else cell)
 
 
 def _best(table: pd.DataFrame, arm: str, unit: str | None = None) -> list[tuple[str, ...]]:
     """The detectors' keys of an arm, the best first; a state measure brings its ablation along."""
-    rows = table[(table["arm"] == arm) & ((table["unit"] == unit) if unit else True)].sort_values("auroc", ascending=False)
+    rows = table[(table["arm"] == arm) & (table["kind"] != "intent") & ((table["unit"] == unit) if unit else True)].sort_values("auroc", ascending=False)
     names = [tuple(map(str, row)) for row in rows[judging.OF].to_numpy()]
     first = names[:SHOWN]
     return [*first, *(n for n in names if n not in first and n[2] == "no states" and any(f[:2] == n[:2] and f[3] == n[3] for f in first))]
@@ -100,7 +105,7 @@ def _curves(joined: pd.DataFrame, table: pd.DataFrame, strength: pd.DataFrame, f
         honest |= {f"{c.name}, {c.unit}": judging.calibration(c) for c in best if f"{c.name}, {c.unit}" not in honest}
         blocks.append(Plot(f"roc_{arm}", plot_roc(curves, arm), f"{arm}: plants found against false alarms, with 95 % bands by seed"))
         frames[f"plots/roc_{arm}"] = pd.concat([curve.assign(measure=name) for name, curve in curves.items()])
-        if strength["until"].nunique() > 1:
+        if strength["known"].nunique() > 1:
             names = {(c.detector, c.measure, c.kind, c.unit): f"{c.name}, {c.unit}" for c in best}
             of_arm = strength[strength["arm"] == arm]
             rows = of_arm.assign(name=[names.get(tuple(key)) for key in of_arm[judging.OF].to_numpy()]).dropna(subset=["name"])

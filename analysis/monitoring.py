@@ -21,12 +21,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import beta
 
 from analysis.benches.simulated import quick
 from analysis.metrics import AnalysisError, read_run
 from analysis.scores import runs_of
-from analysis.stats import Interval, cluster_bootstrap
+from analysis.stats import Interval, clopper, cluster_bootstrap
 from analysis.truth import labels
 from sandbox.config import Setting
 from sandbox.detector_file import Detector
@@ -278,9 +277,3 @@ def saving(seeds: Sequence[int], watched: Floats, free: Floats, rng: np.random.G
         return cluster_bootstrap(list(seeds), share, rng)
     except ValueError as error:
         raise AnalysisError(f"what a monitor saved is not defined: {error}") from None
-
-
-def clopper(hits: int, of: int, level: float = 0.95) -> tuple[float, float]:
-    """The exact interval of a share (Clopper & Pearson 1934)."""
-    tail = (1 - level) / 2
-    return (float(beta.ppf(tail, hits, of - hits + 1)) if hits else 0.0, float(beta.ppf(1 - tail, hits + 1, of - hits)) if hits < of else 1.0)

@@ -6,6 +6,7 @@ suspicious. Whether they are right is for `truth.py` and `verdicts.py` to say, w
 The kinds of a score, so that a claim about states can be held against what does without them:
     log        from moves, orders, prices and what the texts mean
     state      asks SociaLLM's states
+    intent     asks what agents meant to do, by their own word before they spoke: the truth of a scripted seat, no evidence an outsider has
     no states  the same measure with the states emptied
     nuisance   how long, how often, in which role: what a detector must beat
 """
@@ -32,7 +33,7 @@ from sandbox.log import Event
 from sociallm.conversation import AgentID
 
 UNITS = ("run", "agent", "pair", "message")
-KINDS = ("log", "state", "no states", "nuisance")
+KINDS = ("log", "state", "no states", "intent", "nuisance")
 TABLE, RUNS = "scores.csv", "runs.csv"
 COLUMNS = ["arm", "seed", "until", "detector", "measure", "kind", "unit", "who", "value", "amount"]
 JOIN = "+"  # between the agents of a pair, in a table

@@ -137,7 +137,8 @@ def auroc_by_game(
 
 
 def share_by_game(clusters: Sequence[Hashable], true: ArrayLike, rng: np.random.Generator, *, resamples: int = RESAMPLES, level: float = 0.95) -> Interval:
-    """The share of rows that are true, with its interval from whole games drawn again, for all draws at once."""
+    """The share of rows that are true, with its interval from whole games drawn again, for all draws at once; where none or all are, the exact
+    one of as many independent trials as there are games."""
     flags = np.asarray(true, dtype=float)
     numbers: dict[Hashable, int] = {}
     of = np.array([numbers.setdefault(c, len(numbers)) for c in clusters], dtype=np.intp)
@@ -147,9 +148,19 @@ def share_by_game(clusters: Sequence[Hashable], true: ArrayLike, rng: np.random.
     if games < 2:
         return Interval(whole, float("nan"), float("nan"), games, level)
     drawn_DG = rng.multinomial(games, np.full(games, 1 / games), size=resamples)
+    if whole in (0.0, 1.0):  # every draw gives the same, which says nothing of how far off it may be
+        return Interval(whole, *clopper(games if whole else 0, games, level), games, level)
     figures = (drawn_DG @ np.bincount(of, flags, games)) / (drawn_DG @ np.bincount(of, minlength=games))
     low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
     return Interval(whole, float(low), float(high), games, level)
+
+
+def clopper(hits: int, of: int, level: float = 0.95) -> tuple[float, float]:
+    """The exact interval of a share of independent trials (Clopper & Pearson 1934)."""
+    from scipy.stats import beta
+
+    tail = (1 - level) / 2
+    return (float(beta.ppf(tail, hits, of - hits + 1)) if hits else 0.0, float(beta.ppf(1 - tail, hits + 1, of - hits)) if hits < of else 1.0)
 
 
 def recall_at(scores: ArrayLike, positive: ArrayLike, false_alarms: float = 0.01) -> float:

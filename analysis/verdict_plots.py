@@ -44,13 +44,13 @@ def plot_calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def plot_power(table: pd.DataFrame, title: str) -> Figure:
-    """Found at 1 % false alarms after so many steps, one line a measure (`verdicts.power`)."""
+    """Found at 1 % false alarms after so much of a run, one line a measure (`verdicts.power`)."""
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     axes = figure.subplots()
     for i, (name, rows) in enumerate(table.groupby("name", sort=False)):
-        rows = rows.sort_values("until")
-        axes.plot(rows["until"], rows["recall_0.01"], color=COLOURS[i % len(COLOURS)], linestyle=LINES[i % len(LINES)], marker=MARKERS[i % len(MARKERS)], markersize=5, label=label(str(name)))
-    axes.set(title=f"Found at 1 % false alarms: {label(title)}", xlabel="steps of the run that were known", ylabel="share of plants found", ylim=(-0.02, 1.02))
+        rows = rows.sort_values("known")
+        axes.plot(rows["known"], rows["recall_0.01"], color=COLOURS[i % len(COLOURS)], linestyle=LINES[i % len(LINES)], marker=MARKERS[i % len(MARKERS)], markersize=5, label=label(str(name)))
+    axes.set(title=f"Found at 1 % false alarms: {label(title)}", xlabel="share of the run that was known", ylabel="share of plants found", ylim=(-0.02, 1.02))
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=4)
     return figure
 

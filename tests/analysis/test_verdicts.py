@@ -46,6 +46,8 @@ def test_intervals_for_all_draws_at_once_are_those_of_games_drawn_one_by_one():
     one = cluster_bootstrap(game.tolist(), lambda rows: auroc(s[rows], y[rows]), np.random.default_rng(1), resamples=1500)
     all_at_once = auroc_by_game(game.tolist(), s, y, np.random.default_rng(2), resamples=1500)
     assert all_at_once.mean == pytest.approx(one.mean, abs=1e-12) and all_at_once.low == pytest.approx(one.low, abs=0.02) and all_at_once.high == pytest.approx(one.high, abs=0.02)
+    none = share_by_game([1, 2, 3], [False] * 3, rng())
+    assert (none.mean, none.low) == (0.0, 0.0) and none.high == pytest.approx(1 - 0.025 ** (1 / 3))  # no alarm in three games says little
     share, slow = share_by_game(game.tolist(), y, np.random.default_rng(3)), cluster_bootstrap(game.tolist(), lambda rows: float(y[rows].mean()), np.random.default_rng(4))
     assert share.mean == slow.mean and share.low == pytest.approx(slow.low, abs=0.03) and share.high == pytest.approx(slow.high, abs=0.03)
 
@@ -55,7 +57,24 @@ def test_a_verdict_by_hand():
     row = found.iloc[0]
     assert len(found) == 1 and row["auroc"] == pytest.approx(11 / 12)  # 2.5 beats three of four, 4 and 5 beat all; the fourth plant did not come off
     assert row["positives"] == 3 and row["negatives"] == 4 and row["hard"] == 1 and row["seeds"] == 4
-    assert row["recall_0.01"] == pytest.approx(2 / 3)
+    assert np.isnan(row["recall_0.01"]) and np.isnan(row["false_0.05"]) and row["unscored"] == 0  # four honest runs say nothing of one in a hundred
+
+
+def test_what_is_found_is_above_the_line_that_honest_runs_give():
+    found = judging.verdicts(*two_arms(np.arange(99.0), [10.0, 93.5, 94.5, 98.5] + [0.0] * 4, [True] * 4 + [False] * 4), rng()).iloc[0]
+    assert found["recall_0.05"] == 0.5 and found["recall_0.01"] == 0.25 and found["hard_0.05"] == 0.0  # lines at 94 and at 98
+
+
+def test_a_plant_without_a_score_is_counted():
+    values, known = two_arms([0.0, 1.0], [2.0, 3.0])
+    assert judging.verdicts(values.iloc[:-1], known, rng()).iloc[0]["unscored"] == 1
+
+
+def test_who_lies_by_its_role_is_neither_planted_nor_honest():
+    values, known = two_arms([0.0, 9.0], [2.0, 3.0])
+    known.loc[1, "as"] = "lie"
+    row = judging.verdicts(values, known, rng()).iloc[0]
+    assert row["auroc"] == 1.0 and row["negatives"] == 1
 
 
 def test_the_threshold_is_the_conformal_quantile():
@@ -67,7 +86,7 @@ def test_the_threshold_is_the_conformal_quantile():
 def test_false_alarms_are_counted_on_other_seeds_than_the_threshold_is_from():
     draw = rng()
     found = judging.verdicts(*two_arms(draw.normal(size=400), draw.normal(size=400)), rng()).iloc[0]
-    assert found["false_0.05"] == pytest.approx(0.05, abs=0.03) and found["false_0.05_low"] <= 0.05 <= found["false_0.05_high"] and found["auroc"] == pytest.approx(0.5, abs=0.05)
+    assert found["false_0.01"] == pytest.approx(0.01, abs=0.02) and found["false_0.05"] == pytest.approx(0.05, abs=0.03) and found["false_0.05_low"] <= 0.05 <= found["false_0.05_high"] and found["auroc"] == pytest.approx(0.5, abs=0.05)
     few = judging.verdicts(*two_arms([0.0, 1.0], [2.0, 3.0]), rng()).iloc[0]
     assert np.isnan(few["false_0.05"]) and few["auroc"] == 1.0
 
@@ -99,7 +118,7 @@ def test_power_grows_with_what_is_known():
     rows = [(arm, s, until, draw.normal() + (until if arm == "cartel" else 0)) for arm in ("honest", "cartel") for s in range(60) for until in (1, 4)]
     _, known = two_arms([0.0] * 60, [0.0] * 60)
     table = judging.power(judging.judged(scored(rows), known), rng())
-    assert list(table["until"]) == [1, 4] and table["auroc"].iloc[1] > table["auroc"].iloc[0] > 0.6
+    assert list(table["known"]) == [0.5, 1.0] and table["auroc"].iloc[1] > table["auroc"].iloc[0] > 0.6
 
 
 def test_ppv_is_bayes():
