@@ -62,7 +62,7 @@ def _of_a_run(add: Adding) -> None:
     watch.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     watch.add_argument("--held-out", type=Path, metavar="FILE", help="a text naming the games never trained on (default: the shipped model card)")
     watch.add_argument("--out", type=Path, default=Path("watch.csv"), metavar="FILE", help="the table by game (default: watch.csv)")
-    watch.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    watch.add_argument("--seed", type=_seed, default=0, help="of the bootstrap (default: 0)")
     watch.set_defaults(command=commands.watch)
     export = add("export", help="a game of Diplomacy as a saved game, as the diplomacy package, Cicero and AI_Diplomacy read it")
     export.add_argument("run", type=Path, metavar="RUN")
@@ -82,7 +82,7 @@ def _of_an_experiment(add: Adding) -> None:
     """Arms and seeds, and what was planted in them."""
     arms = add("arms", help="an experiment's arms side by side, each against the first: printed, and as arms.csv in its folder")
     arms.add_argument("experiment", type=Path, metavar="EXPERIMENT", help="the folder that an experiment named in its last line")
-    arms.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    arms.add_argument("--seed", type=_seed, default=0, help="of the bootstrap (default: 0)")
     arms.set_defaults(command=commands.arms)
     scored = add("scores", help="what every detector says of an experiment's runs, their agents and pairs: scores.csv in its folder")
     scored.add_argument("experiment", type=Path, metavar="EXPERIMENT", help="the folder that an experiment named in its last line")
@@ -94,7 +94,7 @@ def _of_an_experiment(add: Adding) -> None:
     scored.set_defaults(command=commands.scores)
     judged = add("verdicts", help="how good those scores are, held against what was planted: verdicts.csv")
     judged.add_argument("experiment", type=Path, metavar="EXPERIMENT", help="with scores.csv")
-    judged.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    judged.add_argument("--seed", type=_seed, default=0, help="of the bootstrap (default: 0)")
     judged.set_defaults(command=commands.verdicts)
     learn = add("detector", help="a detector for a run's monitor, learned from an experiment's honest runs and planted ones")
     learn.add_argument("experiment", type=Path, metavar="EXPERIMENT", help="the folder that an experiment named in its last line")
@@ -104,7 +104,7 @@ def _of_an_experiment(add: Adding) -> None:
     learn.set_defaults(command=commands.detector)
     listened = add("monitored", help="what monitors did: false alarms, delays, and how much harm was saved; monitored.csv in the experiment's folder")
     listened.add_argument("experiment", type=Path, metavar="EXPERIMENT", help="with arms that a monitor listened to, and the same without")
-    listened.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    listened.add_argument("--seed", type=_seed, default=0, help="of the bootstrap (default: 0)")
     listened.set_defaults(command=commands.monitored)
 
 
@@ -147,16 +147,23 @@ def _of_data(add: Adding) -> None:
     teams.add_argument("data", type=Path, nargs="?", metavar="FOLDER", help="with teams.jsonl (or that file)")
     teams.add_argument("--alerts", type=int, default=0, metavar="TEAMS", help="simulate so many teams of each network: targeted against random messages")
     teams.add_argument("--normalised", action="store_true", help="beliefs normalised after each message, not only where they are used, as published")
-    teams.add_argument("--seed", type=int, default=0, help="of the bootstrap, the random agents and the simulated teams (default: 0)")
+    teams.add_argument("--seed", type=_seed, default=0, help="of the bootstrap, the random agents and the simulated teams (default: 0)")
     teams.set_defaults(command=commands.teams)
     lies = add("lies", help="which messages of human Diplomacy were meant as lies: fit a detector, apply it, measure it")
     _lies_commands(lies.add_subparsers(required=True, metavar="fit|score|evaluate"))
+
+def _seed(text: str) -> int:
+    """0 or more."""
+    if not text.isascii() or not text.isdecimal() or len(text) > 18:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is no seed; expected a number, 0 or more")
+    return int(text)
+
 
 def _lies_commands(below: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add = partial(below.add_parser, allow_abbrev=False)
     fit = add("fit", help="fit a detector on the labelled games of a folder")
     fit.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the detector: JSON")
-    fit.add_argument("--seed", type=int, default=0, help="of dealing the games (default: 0)")
+    fit.add_argument("--seed", type=_seed, default=0, help="of dealing the games (default: 0)")
     fit.set_defaults(command=commands.lies_fit)
     score = add("score", help="every message of a file: its score, and whether it is called a lie")
     score.add_argument("--model", type=Path, required=True, metavar="MODEL", help="the detector that fit wrote")

@@ -75,10 +75,11 @@ def lies_evaluate(chosen: argparse.Namespace) -> int:
 
     from analysis import lies
     from analysis.metrics import AnalysisError
+    from sandbox.log import printable
 
     if not 1 <= chosen.seeds <= 100:
         raise AnalysisError(f"--seeds {chosen.seeds}: expected 1 to 100")
-    found = lies.evaluate(chosen.data, chosen.checkpoint, chosen.keep, chosen.seeds, chosen.test, lambda what: print(what, file=sys.stderr, flush=True))
+    found = lies.evaluate(chosen.data, chosen.checkpoint, chosen.keep, chosen.seeds, chosen.test, lambda what: print(printable(what), file=sys.stderr, flush=True))
     print(json.dumps(found, allow_nan=False) if chosen.json else lies.as_text(found))
     return 0
 

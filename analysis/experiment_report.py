@@ -37,11 +37,8 @@ def report(experiment: Path, checkpoint: str = "base", tasks: int = 2, seed: int
     rng = np.random.default_rng(seed)
     runs = scored.runs_of(experiment)
     told = truth(runs)
+    judging.both_kinds(told)  # before scores are made, which may take minutes
     found = scored.read_scores(experiment) if (experiment / scored.TABLE).is_file() else scored.scores(experiment, scored.Wish(checkpoint=checkpoint, parts=PARTS), tasks)
-    missing = set(map(tuple, told[["arm", "seed"]].drop_duplicates().to_numpy())) - set(map(tuple, found[["arm", "seed"]].drop_duplicates().to_numpy()))
-    if missing:
-        arm, number = min(missing)
-        raise AnalysisError(f"{experiment / scored.TABLE}: holds no score of {arm}/{number}; make it again: python -m analysis scores {experiment}")
     joined = judging.judged(found, told)
     table = judging.verdicts(found, told, rng)
     strength = judging.power(joined, rng)

@@ -28,7 +28,7 @@ import pandas as pd
 
 from analysis.metrics import AnalysisError, read_run
 from analysis.tasks import processes
-from sandbox.experiment import NAME
+from sandbox.experiment import NAME, NUMBER
 from sandbox.log import Event
 from sociallm.conversation import AgentID
 
@@ -151,11 +151,11 @@ def runs_of(experiment: Path) -> list[tuple[str, int, Path]]:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise AnalysisError(f"{experiment / RUNS}: cannot be read ({' '.join(str(error).split()):.80}); give the folder that an experiment named in its last line") from None
-    found = []
+    found: list[tuple[str, int, Path]] = []
     for n, row in enumerate(rows, 2):
         arm, seed = row.get("arm") or "", row.get("seed") or ""
-        if not NAME.fullmatch(arm) or not seed.isdecimal():
-            raise AnalysisError(f"{experiment / RUNS}:{n}: names no arm and seed; go on with the experiment, which writes it again")
+        if not NAME.fullmatch(arm) or not NUMBER.fullmatch(seed) or (arm, int(seed)) in {(a, n) for a, n, _ in found}:
+            raise AnalysisError(f"{experiment / RUNS}:{n}: names no arm and seed, or one for the second time; go on with the experiment, which writes it again")
         if row.get("ended") == "done":
             found.append((arm, int(seed), experiment / arm / seed))
     if not found:
@@ -197,8 +197,14 @@ def read_scores(experiment: Path) -> pd.DataFrame:
     path = experiment / TABLE
     try:
         found = pd.read_csv(path, dtype={"arm": str, "who": str, "seed": np.int64, "until": np.int64, "value": float}, keep_default_na=False, na_values={"value": [""]})
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise AnalysisError(f"{path}: cannot be read ({' '.join(str(error).split()):.80}); make it: python -m analysis scores {experiment}") from None
     if list(found.columns) != COLUMNS or not np.isfinite(found["value"]).all():
         raise AnalysisError(f"{path}: not a table of scores; make it again: python -m analysis scores {experiment}")
+    if found.duplicated([c for c in COLUMNS if c not in ("value", "amount")]).any():
+        raise AnalysisError(f"{path}: holds a score twice; make it again: python -m analysis scores {experiment}")
+    made, done = set(zip(found["arm"], found["seed"], strict=True)), {(arm, seed) for arm, seed, _ in runs_of(experiment)}
+    if made != done:
+        arm, number = min(made ^ done)
+        raise AnalysisError(f"{path}: {'holds no score of' if (arm, number) in done else 'holds scores of'} {arm}/{number}{'' if (arm, number) in done else ', no run that is done'}; make it again: python -m analysis scores {experiment}")
     return found

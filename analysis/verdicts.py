@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.metrics import AnalysisError
-from analysis.stats import Interval, auroc_by_game, ppv, share_by_game
+from analysis.stats import Interval, auroc, auroc_by_game, ppv, share_by_game
 
 TABLE = "verdicts.csv"
 LEVELS = (0.01, 0.05)  # nominal rates of false alarms
@@ -51,15 +51,20 @@ class Case:
         return f"{self.measure} ({self.kind})" if self.kind != "log" else self.measure
 
 
-def judged(scores: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
-    """Scores with the truth beside them, `honest` saying whether anything is planted in the run. Raises `AnalysisError` for one class only."""
-    known = told.copy()
-    planted_runs = set(map(tuple, known.loc[known["planted"], ["arm", "seed"]].drop_duplicates().to_numpy()))
-    known["honest"] = [(arm, seed) not in planted_runs for arm, seed in zip(known["arm"], known["seed"], strict=True)]
-    if known["honest"].all():
+def both_kinds(told: pd.DataFrame) -> pd.Series:
+    """Of each row whether nothing is planted in its run. Raises `AnalysisError` where that is so of all runs, or of none."""
+    planted = set(zip(told.loc[told["planted"], "arm"], told.loc[told["planted"], "seed"], strict=True))
+    honest = pd.Series([run not in planted for run in zip(told["arm"], told["seed"], strict=True)], index=told.index, dtype=bool)
+    if honest.all():
         raise AnalysisError("nothing is planted in any of these runs, so no detector can be held against them; give an experiment with an arm that plants")
-    if not known["honest"].any():
+    if not honest.any():
         raise AnalysisError("something is planted in every one of these runs, so nothing says how often a detector alarms falsely; add an honest arm")
+    return honest
+
+
+def judged(scores: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
+    """Scores with the truth beside them, `honest` saying whether nothing is planted in the run. Raises `AnalysisError` for one class only."""
+    known = told.assign(honest=both_kinds(told))
     known = known[known["planted"] | ~known["as"].str.split().map(lambda kinds: LIE in kinds)]  # a lie that no plan asked for is one by role
     found = scores[scores["unit"] != "message"].merge(known, on=BY, how="inner", validate="many_to_one")
     if found.empty:
@@ -92,7 +97,7 @@ def last(joined: pd.DataFrame) -> pd.DataFrame:
 
 def verdict(case: Case, rng: np.random.Generator) -> dict[str, object]:
     """Its row of the table of verdicts: AUROC with its interval by seed, recall and false alarms at each level, plants that did not come off."""
-    area = auroc_by_game(case.seed.tolist(), case.value, case.positive, rng, resamples=1000)
+    area = _area(case, rng, 1000)
     found: dict[str, object] = {
         "arm": case.arm, "detector": case.detector, "measure": case.measure, "kind": case.kind, "unit": case.unit,
         "auroc": area.mean, "low": area.low, "high": area.high, "seeds": area.units, "positives": int(case.positive.sum()), "negatives": int((~case.positive).sum()),
@@ -104,6 +109,14 @@ def verdict(case: Case, rng: np.random.Generator) -> dict[str, object]:
             f"false_{level:g}": false.mean, f"false_{level:g}_low": false.low, f"false_{level:g}_high": false.high,
         }  # fmt: skip
     return found | {"honest": int(case.honest.sum()), "hard": len(case.hard)}
+
+
+def _area(case: Case, rng: np.random.Generator, draws: int) -> Interval:
+    """AUROC with its interval by seed; without one where too few draws of the seeds hold both classes."""
+    try:
+        return auroc_by_game(case.seed.tolist(), case.value, case.positive, rng, resamples=draws)
+    except ValueError:
+        return Interval(auroc(case.value, case.positive), float("nan"), float("nan"), len(np.unique(case.seed)))
 
 
 def threshold(honest: Floats, level: float) -> float:
@@ -177,7 +190,7 @@ def power(joined: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     rows = []
     for until, known in joined.groupby(share):
         for case in cases(known):
-            area = auroc_by_game(case.seed.tolist(), case.value, case.positive, rng, resamples=500)
+            area = _area(case, rng, 500)
             found = [above(case.value[case.positive], case, level) for level in LEVELS]
             rows.append((case.arm, case.detector, case.measure, case.kind, case.unit, float(str(until)), area.mean, area.low, area.high, *found))
     return pd.DataFrame(rows, columns=["arm", *OF, "known", "auroc", "low", "high", *(f"recall_{level:g}" for level in LEVELS)])
@@ -212,8 +225,12 @@ def _share(value: float) -> str:
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
-    """A table as CSV. Raises `AnalysisError` where it cannot be written."""
+    """A table as CSV, whole or not at all, safe for a spreadsheet. Raises `AnalysisError` where it cannot be written."""
+    from analysis.report import csv_of
+    from sandbox.disk import placed
+
     try:
-        frame.to_csv(path, index=False)
+        with placed(path) as part:
+            csv_of(frame, part)
     except OSError as error:
         raise AnalysisError(f"{path}: cannot write the table ({error.strerror}); is there room, and is the folder writable?") from None

@@ -189,6 +189,8 @@ def _sure(hint: Any, given: Any) -> bool:
         return True
     try:
         return int(given) == float(given) and int(given) in (0, 1)
+    except OverflowError:  # infinite
+        return False
     except (TypeError, ValueError):
         return True  # words, which OmegaConf knows
 

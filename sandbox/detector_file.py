@@ -80,6 +80,8 @@ def read_detector(path: str | Path) -> Detector:
             raw = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise DetectorError(f"{path}: cannot be read ({error.strerror}); name a detector file, as python -m analysis detector EXPERIMENT --out FILE writes it") from None
+    except ValueError as error:  # a NUL in the name
+        raise DetectorError(f"{str(path)!r:.200}: no name of a file ({error}); name a detector file, as python -m analysis detector EXPERIMENT --out FILE writes it") from None
     if len(raw) > MOST_BYTES:
         raise wrong(f"more than {MOST_BYTES} bytes, no detector")
     try:

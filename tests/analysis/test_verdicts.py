@@ -228,3 +228,41 @@ def test_a_detector_of_another_world_is_not_asked():
 
     assert [d.name for d in chosen("nowhere")] == [d.name for d in DETECTORS if not d.worlds]
     assert isinstance(DETECTORS[0], Detector)
+
+
+@pytest.mark.parametrize("change", ["cut", "twice", "more"])
+def test_scores_of_other_runs_than_are_done_are_refused(tmp_path, capsys, change):
+    folder = experiment(tmp_path / "e", {"honest": False, "cartel": True})
+    assert main(["scores", str(folder), "--detectors", "nuisance", "--tasks", "1"]) == 0
+    lines = (folder / "scores.csv").read_text().splitlines()
+    lines = {"cut": [line for line in lines if not line.startswith("cartel,2,")], "twice": [*lines, lines[-1]], "more": [*lines, lines[-1].replace("cartel,2,", "cartel,7,")]}[change]
+    (folder / "scores.csv").write_text("\n".join(lines) + "\n")
+    capsys.readouterr()
+    assert main(["verdicts", str(folder)]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and {"cut": "no score of cartel/2", "twice": "a score twice", "more": "scores of cartel/7"}[change] in told
+
+
+@pytest.mark.parametrize("change", [{"planted": "false"}, {"as": "liar"}, {"first": float("inf")}, {"executed": None}])
+def test_labels_that_are_none_are_refused(tmp_path, change):
+    run = run_of(tmp_path / "run", planted=True)
+    told = json.loads((run / "labels.json").read_text())
+    told["agents"]["A"] |= change
+    (run / "labels.json").write_text(json.dumps(told))
+    with pytest.raises(AnalysisError, match="run the scenario again"):
+        truth([("cartel", 3, run)])
+
+
+def test_an_area_without_an_interval_is_still_one():
+    values, known = two_arms([0.0], [])
+    more, also = two_arms([], [1.0])
+    known["seed"], more["seed"], also["seed"] = 1, 2, 2  # two seeds, each of one class: half of the draws hold no pair
+    values["seed"] = 1
+    row = judging.verdicts(pd.concat([values, more]), pd.concat([known, also]), rng()).iloc[0]
+    assert row["auroc"] == 1.0 and row["seeds"] == 2
+
+
+def test_a_seed_is_a_number_from_nought(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["verdicts", str(tmp_path), "--seed", "-1"])
+    assert "no seed" in capsys.readouterr().err
