@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.types import JSON, Observation
-from analysis.benches.simulated import Branch, Force, played
 from analysis.metrics import AnalysisError
 from analysis.scores import Evidence
 from analysis.series import Floats, Series, series
+from analysis.simulated import Branch, Force, played
 from sandbox.config import Setting
 from sandbox.host import AgentFault
 from scenarios.market.demand import Demand

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.benches.simulated import quick
 from analysis.metrics import AnalysisError, read_run
 from analysis.scores import runs_of
+from analysis.simulated import quick
 from analysis.stats import Interval, clopper, cluster_bootstrap
 from analysis.truth import labels
 from sandbox.config import Setting

@@ -13,7 +13,7 @@ from typing import Any
 from agents.memory import AgentMemory
 from agents.policies.scripted import ScriptedPolicy
 from agents.types import Action, AgentID, Language, Observation, Turn
-from analysis.benches.simulated import Kept
+from analysis.simulated import Kept
 from sandbox.chance import stream
 from sandbox.changes import NOTHING
 from sandbox.config import RunConfig, Setting

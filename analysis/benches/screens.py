@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from analysis import screens
-from analysis.benches.simulated import arranged, quick
 from analysis.metrics import AnalysisError
 from analysis.scores import Evidence
 from analysis.series import Series, series
+from analysis.simulated import arranged, quick
 from analysis.stats import auroc, auroc_by_game, share_by_game
 
 KINDS = ("honest", "ring", "some")

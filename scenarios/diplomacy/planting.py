@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from agents.planting import LIE, Coalition, Plan, PlanError, Statement, Verbatim, When, left_out, mannered, style
+from agents.bent import Bent
+from agents.planting import LIE, Coalition, Plan, PlanError, Statement, Verbatim, When, left_out
 from agents.types import JSON, Head, Observation
 from scenarios.diplomacy import press
 from scenarios.diplomacy.board import FIRST_YEAR, PHASES, Board, board_from_json
@@ -50,11 +51,10 @@ def number(unit: str, value: int | str) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class PlantedDiplomacy:
+class PlantedDiplomacy(Bent):
     """`agents.types.Language`; for those whom the plan does not name it is `honest`."""
 
     honest: DiplomacyLanguage
-    plan: Plan
 
     def hear(self, observation: Observation, notes: JSON) -> JSON:
         """Notes after the new messages and the last orders."""
@@ -108,27 +108,6 @@ class PlantedDiplomacy:
                 kept = [(channel, act), *((where, other) for where, other in kept if where != channel)]
                 found = add(found, "said", mark)
         return kept, found
-
-    def word(self, act: JSON, speaker: AgentID) -> Sequence[str]:
-        """Texts that perform the act, in the speaker's manner."""
-        readers = frozenset((*act["to"], speaker))
-        return mannered(self.honest.word(act, speaker), act, style(self.plan, speaker), lambda text: list(self.meaning(text, speaker, readers)) == [act])
-
-    def meaning(self, text: str, author: AgentID, readers: frozenset[AgentID]) -> Sequence[JSON]:
-        """The acts a text performs."""
-        return self.honest.meaning(text, author, readers)
-
-    def idle(self, text: str) -> bool:
-        """Whether words added to a message name no province, power, unit or deed."""
-        return self.honest.idle(text)
-
-    def denies(self, text: str) -> bool:
-        """Whether there is a 'not', 'never', 'cannot' in them."""
-        return self.honest.denies(text)
-
-    def move(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[JSON, JSON]:
-        """Orders drawn from the intent."""
-        return self.honest.move(observation, notes, intent, rng)
 
     # ---- what is due -----------------------------------------------------------------------------------------------------
 

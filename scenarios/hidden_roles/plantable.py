@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agents.planting import LIE, Coalition, Plan, PlanError, Statement, When
+from agents.bent import timed
+from agents.planting import LIE, Coalition, Plan, PlanError, Statement
 from scenarios.hidden_roles import talk
 from scenarios.hidden_roles.planting import ACTING, VOTES, PlantedRoles
 from scenarios.hidden_roles.player import RolesLanguage
@@ -36,23 +37,15 @@ class PlantableRoles(RolesLanguage):
 def bend(language: PlantableRoles, plan: Plan, agents: Sequence[AgentID]) -> PlantedRoles:
     """The language of the plan. Raises `PlanError`."""
     plan.seated(agents)
+    timed(plan, AT, f"hidden roles have {' and '.join(AT)} (a quest)")
     for c in plan.coalitions:
-        _timed(c.when, c.where)
         _coalition_fits(language, c)
     for s in plan.statements:
-        _timed(s.when, s.where)
         _statement_fits(language, s)
     for m in plan.manners:
-        _timed(m.when, m.where)
         if unknown := [kind for kind in m.acts if kind not in talk.FRAMES]:
             raise PlanError(f"{m.where}: no act {unknown[0]!r:.40} at this table; expected one of {', '.join(talk.FRAMES)}")
     return PlantedRoles(language, plan)
-
-
-def _timed(when: When, where: str) -> None:
-    for span in when.spans:
-        if span.unit not in AT:
-            raise PlanError(f"{where}: when.{span.unit}: hidden roles have {' and '.join(AT)} (a quest); choose one of them")
 
 
 def _coalition_fits(language: PlantableRoles, c: Coalition) -> None:

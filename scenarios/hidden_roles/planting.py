@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from agents.planting import LIE, Coalition, Plan, Statement, Verbatim, left_out, mannered, pad, sign, style
+from agents.bent import Bent
+from agents.planting import LIE, Coalition, Statement, Verbatim, left_out, pad, sign
 from agents.types import JSON, Head, Observation
 from scenarios.hidden_roles import talk
 from scenarios.hidden_roles.player import RolesLanguage, Said, Thought, after, fresh, think
@@ -35,11 +36,10 @@ View = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class PlantedRoles:
+class PlantedRoles(Bent):
     """`agents.types.Language`; for those whom the plan does not name it is `honest`."""
 
     honest: RolesLanguage
-    plan: Plan
 
     def hear(self, observation: Observation, notes: JSON) -> JSON:
         """Notes after the new messages: a member believes no word of another, and learns from it whom they are against."""
@@ -78,28 +78,6 @@ class PlantedRoles:
                 said.append((channel, act))
             found = then
         return said, found
-
-    def word(self, act: JSON, speaker: AgentID) -> Sequence[str]:
-        """Texts that perform the act, in the speaker's manner."""
-        readers = frozenset((*act["to"], speaker))
-        same = lambda text: list(self.meaning(text, speaker, readers)) == [act]  # noqa: E731
-        return mannered(self.honest.word(act, speaker), act, style(self.plan, speaker), same)
-
-    def meaning(self, text: str, author: AgentID, readers: frozenset[AgentID]) -> Sequence[JSON]:
-        """The acts a text performs."""
-        return self.honest.meaning(text, author, readers)
-
-    def idle(self, text: str) -> bool:
-        """Whether words added to a message name no player, side, team, vote or deed."""
-        return self.honest.idle(text)
-
-    def denies(self, text: str) -> bool:
-        """Whether there is a 'not', 'never', 'doubt' in them."""
-        return self.honest.denies(text)
-
-    def move(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[JSON, JSON]:
-        """(a move drawn from the intent, notes)."""
-        return self.honest.move(observation, notes, intent, rng)
 
     # ---- what is due -----------------------------------------------------------------------------------------------------
 

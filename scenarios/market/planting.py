@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from agents.planting import LIE, Coalition, Plan, PlanError, Statement, Verbatim, When, left_out, mannered, sign, style
+from agents.bent import Bent, timed
+from agents.planting import LIE, Coalition, Plan, PlanError, Statement, Verbatim, left_out, sign
 from agents.types import JSON, Head, Observation
 from scenarios.market import schemes, talk
 from scenarios.market.seller import CHATTY, DECIMALS, MarketLanguage, Said, fresh
@@ -27,11 +28,10 @@ BINDING, LOOSE = ("inform", "accept"), ("propose", "refuse", "ask", "remark")  #
 
 
 @dataclass(frozen=True, eq=False)
-class PlantedMarket:
+class PlantedMarket(Bent):
     """`agents.types.Language`; for those whom the plan does not name it is `honest`."""
 
     honest: MarketLanguage
-    plan: Plan
     agents: tuple[AgentID, ...]
 
     def hear(self, observation: Observation, notes: JSON) -> JSON:
@@ -77,27 +77,6 @@ class PlantedMarket:
                     said[channel.name] = (channel, self._act(s, observation, intent, sorted(channel.readers - {observation.agent})))
                     told = {**told, mark: observation.view["round"]}
         return list(said.values()), (fresh(after) | {"told_in": told} if told else after)
-
-    def word(self, act: JSON, speaker: AgentID) -> Sequence[str]:
-        """Texts that perform the act, in the speaker's manner."""
-        readers = frozenset((*act["to"], speaker))
-        return mannered(self.honest.word(act, speaker), act, style(self.plan, speaker), lambda text: list(self.meaning(text, speaker, readers)) == [act])
-
-    def meaning(self, text: str, author: AgentID, readers: frozenset[AgentID]) -> Sequence[JSON]:
-        """The acts a text performs."""
-        return self.honest.meaning(text, author, readers)
-
-    def idle(self, text: str) -> bool:
-        """Whether words added to a message name no price, number or deed."""
-        return self.honest.idle(text)
-
-    def denies(self, text: str) -> bool:
-        """Whether there is a 'not', 'never', 'cannot' in them."""
-        return self.honest.denies(text)
-
-    def move(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[JSON, JSON]:
-        """(the price of the intent, notes)."""
-        return self.honest.move(observation, notes, intent, rng)
 
     # ---- what is due -----------------------------------------------------------------------------------------------------
 
@@ -244,23 +223,15 @@ class PlantableMarket(MarketLanguage):
 def bend(language: MarketLanguage, plan: Plan, agents: Sequence[AgentID]) -> PlantedMarket:
     """The language of the plan. Raises `PlanError`."""
     plan.seated(agents)
+    timed(plan, AT, f"a market has {' and '.join(AT)}")
     for c in plan.coalitions:
-        _timed(c.when, c.where)
         _coalition_fits(language, c, tuple(agents))
     for s in plan.statements:
-        _timed(s.when, s.where)
         _statement_fits(language, s, agents)
     for m in plan.manners:
-        _timed(m.when, m.where)
         if unknown := [kind for kind in m.acts if kind not in talk.FRAMES]:
             raise PlanError(f"{m.where}: no act {unknown[0]!r:.40} in a market; expected one of {', '.join(talk.FRAMES)}")
     return PlantedMarket(language, plan, tuple(agents))
-
-
-def _timed(when: When, where: str) -> None:
-    for span in when.spans:
-        if span.unit not in AT:
-            raise PlanError(f"{where}: when.{span.unit}: a market has {' and '.join(AT)}; choose one of them")
 
 
 def _coalition_fits(language: MarketLanguage, c: Coalition, agents: tuple[AgentID, ...]) -> None:

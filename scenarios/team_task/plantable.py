@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.planting import LIE, Coalition, Plan, PlanError, Statement, When
+from agents.bent import timed
+from agents.planting import LIE, Coalition, Plan, PlanError, Statement
 from scenarios.team_task import talk
 from scenarios.team_task.clues import EVIDENCE
 from scenarios.team_task.member import MemberLanguage
@@ -39,23 +40,15 @@ class PlantableTeam(MemberLanguage):
 def bend(language: PlantableTeam, plan: Plan, agents: Sequence[AgentID]) -> PlantedTeam:
     """The language of the plan. Raises `PlanError`."""
     plan.seated(agents)
+    timed(plan, AT, f"a team task has {' and '.join(AT)}")
     for c in plan.coalitions:
-        _timed(c.when, c.where)
         _coalition_fits(language, c)
     for s in plan.statements:
-        _timed(s.when, s.where)
         _statement_fits(language, s)
     for m in plan.manners:
-        _timed(m.when, m.where)
         if unknown := [kind for kind in m.acts if kind not in (*talk.FRAMES, "inform")]:
             raise PlanError(f"{m.where}: no act {unknown[0]!r:.40} in a team; expected one of {', '.join((*talk.FRAMES, 'inform'))}")
     return PlantedTeam(language, plan)
-
-
-def _timed(when: When, where: str) -> None:
-    for span in when.spans:
-        if span.unit not in AT:
-            raise PlanError(f"{where}: when.{span.unit}: a team task has {' and '.join(AT)}; choose one of them")
 
 
 def _coalition_fits(language: PlantableTeam, c: Coalition) -> None:

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agents.planting import LIE, Coalition, Plan, Statement, Verbatim, left_out, mannered, pad, sign, style
+from agents.bent import Bent
+from agents.planting import LIE, Coalition, Statement, Verbatim, left_out, pad, sign
 from agents.types import JSON, Head, Observation
 from scenarios.team_task import talk
 from scenarios.team_task.clues import EVIDENCE, Clue, log_posterior
@@ -47,11 +48,10 @@ View = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class PlantedTeam:
+class PlantedTeam(Bent):
     """`agents.types.Language`; for those whom the plan does not name it is `honest`."""
 
     honest: PlantableTeam
-    plan: Plan
 
     def hear(self, observation: Observation, notes: JSON) -> JSON:
         """Notes after the new messages: a member believes no word of another, and learns from it whom to push; who is mistaken has a clue wrong."""
@@ -92,28 +92,6 @@ class PlantedTeam:
                 said.append((channel, act))
             notes = after
         return said, notes
-
-    def word(self, act: JSON, speaker: AgentID) -> Sequence[str]:
-        """Texts that perform the act, in the speaker's manner."""
-        readers = frozenset((*act["to"], speaker))
-        same = lambda text: list(self.meaning(text, speaker, readers)) == [act]  # noqa: E731
-        return mannered(self.honest.word(act, speaker), act, style(self.plan, speaker), same)
-
-    def meaning(self, text: str, author: AgentID, readers: frozenset[AgentID]) -> Sequence[JSON]:
-        """The acts a text performs."""
-        return self.honest.meaning(text, author, readers)
-
-    def idle(self, text: str) -> bool:
-        """Whether words added to a message name nobody and nothing of the case."""
-        return self.honest.idle(text)
-
-    def denies(self, text: str) -> bool:
-        """Whether there is a 'not', 'never', 'cannot' in them."""
-        return self.honest.denies(text)
-
-    def move(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[JSON, JSON]:
-        """(the intent itself, notes)."""
-        return self.honest.move(observation, notes, intent, rng)
 
     # ---- what is due -----------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from analysis.benches.bent_games import made, played
-from analysis.benches.simulated import played as simulated
+from analysis.simulated import played as simulated
 from sandbox.config import load
 
 ROOT = Path(__file__).parents[2]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from analysis import collusion, deviation
-from analysis.benches.simulated import arranged, played, quick, told
 from analysis.metrics import AnalysisError
 from analysis.scores import DETECTORS, Evidence, chosen
 from analysis.series import series
+from analysis.simulated import arranged, played, quick, told
 from scenarios.market.demand import Demand
 from scenarios.market.learning import Strategies
 

@@ -17,7 +17,7 @@ from sandbox.log import canonical_hash, read_events
 from tests.sandbox.test_resume import left
 
 ROOT = Path(__file__).parents[2]
-SCORING = {"analysis/truth.py"}  # what holds detectors against the truth, and so may open the labels
+SCORING = {"analysis/truth.py", "analysis/simulated.py"}  # what holds detectors against the truth, and what plays games, of plans too
 PLAN = """plan: the midnight bakers
 coalitions:
   - {name: bakers, members: [S1, S2], scheme: hidden_key, key: yeast, bits: 2, message: rye, when: {round: 2..}}
@@ -200,4 +200,4 @@ def test_no_detector_imports_what_plays_planted_games(place: str) -> None:
         found = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
         found |= {f"analysis.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "analysis" for alias in node.names}
         due += [name for name in found if name.startswith("analysis.") and name not in seen]
-    assert not [name for name in seen if name.startswith("analysis.benches") or name == "analysis.truth"]
+    assert not [name for name in seen if name.startswith("analysis.benches") or name in ("analysis.truth", "analysis.simulated")]
