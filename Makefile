@@ -6,23 +6,29 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 FILE ?= scenarios/diplomacy.yaml
 ARGS ?=
+TESTERS ?= 2
 
-.PHONY: run test nightly clean
+.PHONY: run test nightly export-libraries clean
 run: $(VENV)/.stamp
 	$(PY) -m sandbox run $(FILE) $(ARGS)
 
 test: $(VENV)/.stamp
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m pytest -q
+	$(PY) -m pytest -q -n $(TESTERS) --dist loadfile
 
 nightly: $(VENV)/.stamp
 	$(PY) -m tests.benchmarks.kills --count 200
 	$(PY) -m tests.benchmarks.kills --hosts --count 20
 	$(PY) -m tests.benchmarks.kills --operations 1
 	$(PY) -m tests.benchmarks.kills --full 1
+	$(PY) -m tests.benchmarks.workers
 	$(PY) -m scenarios.diplomacy.differential --phases 20000
 	$(PY) -m sandbox bench
+
+# Exports read by the libraries they are made for, which bring much along: in an environment of their own.
+export-libraries: $(VENV)-export/.stamp
+	EXPORT_KILLS=1 $(VENV)-export/bin/python -m pytest -q -rs tests/sandbox/test_export_libraries.py tests/sandbox/test_export_kills.py
 
 # The stamp is written last, so that a set-up that was cut short is made again.
 $(VENV)/.stamp: pyproject.toml constraints.txt
@@ -31,5 +37,10 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 	$(PY) -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@
 
+$(VENV)-export/.stamp: pyproject.toml constraints.txt
+	test -x $(VENV)-export/bin/python || $(PYTHON) -m venv $(VENV)-export
+	$(VENV)-export/bin/python -m pip install --quiet -c constraints.txt -e '.[dev,export,libraries]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-export build dist *.egg-info

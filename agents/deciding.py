@@ -25,7 +25,7 @@ def decide(turn: Turn, language: Language, head: Head | None = None) -> Decision
     intent, notes = language.intend(seen, notes, turn.rng) if head is None else language.intend(seen, notes, turn.rng, head)
     acts: Sequence[tuple[Channel, JSON]] = ()
     if seen.may_write:
-        acts, notes = language.speak(seen, notes, intent, turn.rng)
+        acts, notes = language.speak(seen, notes, intent, turn.rng) if head is None else language.speak(seen, notes, intent, turn.rng, head)
     move = None
     if seen.move_due:
         move, notes = language.move(seen, notes, intent, turn.rng)

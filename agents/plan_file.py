@@ -19,11 +19,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from agents.bounded import TooLong, read_bounded
 from agents.planting import (
     BITS,
     CARRIERS,
@@ -59,14 +59,11 @@ Lines = dict[tuple[str | int, ...], int]
 def read_plan(path: str, salt: int = 0) -> Plan:
     """The plan of a file. Raises `PlanError`, one line."""
     try:
-        if not Path(path).is_file():  # a pipe or a device may never end
-            raise OSError
-        with open(path, "rb") as file:
-            raw = file.read(MOST_BYTES + 1)
+        raw = read_bounded(path, MOST_BYTES)
+    except TooLong:
+        raise PlanError(f"{path}:1: more than {MOST_BYTES // 1024} KiB; a plan is a page") from None
     except (OSError, ValueError):
         raise PlanError(f"{path}:1: no such file; name a plan, such as scenarios/plans/cartel.yaml, as seen from the folder you are in") from None
-    if len(raw) > MOST_BYTES:
-        raise PlanError(f"{path}:1: more than {MOST_BYTES // 1024} KiB; a plan is a page")
     return replace(_plan(path, raw), salt=salt)
 
 

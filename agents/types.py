@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +14,7 @@ from sociallm.conversation import AgentID, Channel, Message
 if TYPE_CHECKING:
     from sociallm.states import LocalState
 
-__all__ = ["JSON", "Action", "AgentID", "Channel", "Head", "Language", "Message", "Observation", "Policy", "Turn"]
+__all__ = ["JSON", "Action", "AgentID", "Channel", "Head", "Language", "Message", "Observation", "Option", "Policy", "Turn"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Action:
     """What an agent says and does. An empty one is silence.
 
     `intent` is what it plans to do, recorded before its words were chosen: a distribution over its next committed move
-    (in Diplomacy, per unit: {unit: {order: probability}}). `wording` has one entry per message: the act it was meant to
+    (in Diplomacy, per unit: {unit: {order: probability}}). `choices` are what a learned head weighed (`agents/choosing.py`). `wording` has one entry per message: the act it was meant to
     perform and how the words came about, e.g. {"act": …, "by": "model" | "grammar", "candidates": 8, "meant": 5}.
     """
 
@@ -52,12 +52,14 @@ class Action:
     messages: tuple[Message, ...] = ()
     wording: tuple[Mapping[str, JSON], ...] = ()
     move: JSON = None
+    choices: JSON = None
 
     def __init__(
-        self, *, intent: JSON = None, messages: tuple[Message, ...] = (), wording: tuple[Mapping[str, JSON], ...] = (), move: JSON = None
-    ):
+        self, *, intent: JSON = None, messages: tuple[Message, ...] = (), wording: tuple[Mapping[str, JSON], ...] = (), move: JSON = None,
+        choices: JSON = None,
+    ):  # fmt: skip
         # one is made every turn: set at once, not one by one as a frozen dataclass does, in half the time
-        vars(self).update(intent=intent, messages=messages, wording=wording, move=move)
+        vars(self).update(intent=intent, messages=messages, wording=wording, move=move, choices=choices)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,28 @@ class Turn:
     channels: Mapping[str, LocalState] = field(default_factory=dict)
 
 
-Head = Callable[[Sequence[JSON]], Sequence[float]]  # options (order texts, or acts) → points for each, added to the world's own
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One of the things that could be said or done: what a policy's learned head is shown of it.
+
+    `what` is the act, or the move's name; `traits` what the world says of it, in numbers of the order of 1, the same names for all options of one choice.
+    `claims` are texts with a sign: how ready the agent, and each of `about`, would be to say them is read off their states.
+    """
+
+    what: JSON
+    traits: Mapping[str, float]
+    about: tuple[AgentID, ...] = ()
+    claims: Mapping[str, float] = field(default_factory=dict)
+
+
+class Head(Protocol):
+    """What a policy adds of its own to a world's evaluation. With `weight` 0 the world decides alone, and the head only looks on."""
+
+    weight: float
+
+    def __call__(self, kind: str, options: Sequence[Option]) -> Sequence[float]:
+        """Points for each option of a choice of this kind, in nats, its weight included; added to the world's own."""
+        ...
 
 
 class Policy(Protocol):
@@ -98,8 +121,10 @@ class Language(Protocol):
         and acts; a world may do without it."""
         ...
 
-    def speak(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[Sequence[tuple[Channel, JSON]], JSON]:
-        """((channel, act) to say now, in order; notes). Only channels of `observation.may_write`."""
+    def speak(
+        self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator, head: Head | None = None
+    ) -> tuple[Sequence[tuple[Channel, JSON]], JSON]:
+        """((channel, act) to say now, in order; notes). Only channels of `observation.may_write`. `head` as for `intend`."""
         ...
 
     def word(self, act: JSON, speaker: AgentID) -> Sequence[str]:

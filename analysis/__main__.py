@@ -1,4 +1,4 @@
-"""python -m analysis report | watch | export | arms | scores | verdicts | observe | probes | information | teams | detector | monitored | lies: tables, plots and figures from logs and models.
+"""python -m analysis report | watch | export | arms | scores | verdicts | observe | probes | information | teams | detector | monitored | generations | lies: tables, plots and figures from logs and models.
 
 Reads logs, touches nothing alive; `--help` of each command says what it takes.
 """
@@ -96,6 +96,11 @@ def _of_an_experiment(add: Adding) -> None:
     judged.add_argument("experiment", type=Path, metavar="EXPERIMENT", help="with scores.csv")
     judged.add_argument("--seed", type=_seed, default=0, help="of the bootstrap (default: 0)")
     judged.set_defaults(command=commands.verdicts)
+    looped = add("generations", help="a loop generation by generation: success, honesty, detectors, language: generations.csv and a plot in its folder")
+    looped.add_argument("loops", type=Path, nargs="+", metavar="FOLDER", help="that a loop named in its last line; several, of other seeds, together")
+    looped.add_argument("--data", metavar="DATA", help="people's conversations that language is measured on (default: those the loop names)")
+    looped.add_argument("--seed", type=_seed, default=0, help="of the bootstrap (default: 0)")
+    looped.set_defaults(command=commands.generations)
     learn = add("detector", help="a detector for a run's monitor, learned from an experiment's honest runs and planted ones")
     learn.add_argument("experiment", type=Path, metavar="EXPERIMENT", help="the folder that an experiment named in its last line")
     learn.add_argument("--out", type=Path, required=True, metavar="FILE", help="the detector: JSON")

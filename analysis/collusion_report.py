@@ -11,7 +11,7 @@ from analysis import collusion, coupling, deviation, screens
 from analysis.metrics import AnalysisError
 from analysis.scores import Score, evidence_of
 from analysis.series import Series, series
-from sandbox.config import ConfigError
+from sandbox.config import ConfigError, Setting
 from sandbox.folder import must_match, read_manifest, setting_of
 from sandbox.snapshot import RunError
 
@@ -19,7 +19,7 @@ PARTS = 5  # of a run, over which the profit gain is told
 
 
 @dataclasses.dataclass(frozen=True)
-class Wish:
+class CollusionWish:
     """What is asked beside the scores: forced cuts of which sellers (None: all), in which round (None: the middle one), for how long, at which discount."""
 
     impulse: bool = False
@@ -29,7 +29,7 @@ class Wish:
     discount: float = deviation.DISCOUNT
 
 
-def lines(run: Path, wish: Wish) -> list[str]:
+def lines(run: Path, wish: CollusionWish) -> list[str]:
     """What there is to say of a run. Raises `AnalysisError`."""
     if not 2 <= wish.horizon <= 10_000 or not 0 < wish.discount < 1:
         raise AnalysisError(f"--horizon {wish.horizon} --discount {wish.discount:g}: expected 2 to 10000 rounds, and a discount above 0 and below 1")
@@ -53,8 +53,8 @@ def _of(s: Score) -> str:
     return f"  ({', '.join(s.who)})" if s.who else ""
 
 
-def _asked(run: Path, market: Series, wish: Wish) -> list[str]:
-    """The run is played again, so it must be made of what it was."""
+def playable(run: Path) -> Setting:
+    """The setting of a run that can be played again. Raises `AnalysisError` for one that is not made of what it was."""
     try:
         manifest = read_manifest(run)
         setting = setting_of(run, manifest, ())  # a run with plug-ins is refused: whose code runs is for the user to say
@@ -63,6 +63,12 @@ def _asked(run: Path, market: Series, wish: Wish) -> list[str]:
         raise AnalysisError(f"{run}: cannot be played again: {error}") from None
     if "fork" in manifest:
         raise AnalysisError(f"{run}: a fork of {manifest['fork'].get('of')!s:.60}, which no seed alone plays again; ask the run that it was made of")
+    return setting
+
+
+def _asked(run: Path, market: Series, wish: CollusionWish) -> list[str]:
+    """The run is played again, so it must be made of what it was."""
+    setting = playable(run)
     at = max(0, market.rounds // 2 - 1) if wish.at is None else wish.at
     out = [f"forced cuts in round {at}, the run played again with everybody's own chance:"]
     for seller in market.agents if wish.seller is None else (wish.seller,):

@@ -7,6 +7,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+
+def _place(frame: pd.DataFrame, path: Path) -> None:
+    """A table, whole or not at all, where --out says. Raises `AnalysisError`."""
+    from analysis import verdicts
+
+    verdicts.write(frame, path, "name another file with --out")
 
 
 def report(chosen: argparse.Namespace) -> int:
@@ -15,8 +28,20 @@ def report(chosen: argparse.Namespace) -> int:
     from analysis.scores import RUNS
     from sandbox.log import printable
 
-    path, lines = experiment_report.report(chosen.run) if (chosen.run / RUNS).is_file() else report.report(chosen.run)
+    def say(what: str) -> None:
+        print(printable(what), file=sys.stderr, flush=True)
+
+    path, lines = experiment_report.report(chosen.run, say=say) if (chosen.run / RUNS).is_file() else report.report(chosen.run)
     print("\n".join([*lines, printable(f"report: {path}")]))
+    return 0
+
+
+def generations(chosen: argparse.Namespace) -> int:
+    """`generations`."""
+    from analysis import generations
+    from sandbox.log import printable
+
+    print("\n".join(map(printable, generations.generations(chosen.loops, chosen.data, chosen.seed).split("\n"))))
     return 0
 
 
@@ -25,15 +50,11 @@ def watch(chosen: argparse.Namespace) -> int:
     import numpy as np
 
     from analysis import watch
-    from analysis.metrics import AnalysisError
     from sandbox.log import printable
 
     card = chosen.held_out or watch.MODEL_CARD
-    table = watch.games(chosen.runs, watch.held_out_games(card), lambda what: print(what, file=sys.stderr))
-    try:
-        table.to_csv(chosen.out, index=False)
-    except OSError as error:
-        raise AnalysisError(f"{chosen.out}: cannot write the table ({error.strerror}); name another file with --out") from None
+    table = watch.games(chosen.runs, watch.held_out_games(card), lambda what: print(printable(what), file=sys.stderr))
+    _place(table, chosen.out)
     print(watch.as_text(table, watch.intervals(table, np.random.default_rng(chosen.seed))))
     print("\n" + printable(f"table: {chosen.out}"))
     return 0
@@ -47,11 +68,11 @@ def lies_fit(chosen: argparse.Namespace) -> int:
 
     if chosen.seed < 0:
         raise AnalysisError(f"--seed {chosen.seed}: expected 0 or more")
-    model = lies.fit(chosen.data, chosen.checkpoint, chosen.keep, chosen.seed, lambda what: print(what, file=sys.stderr, flush=True))
+    model = lies.fit(chosen.data, chosen.checkpoint, chosen.keep, chosen.seed, lambda what: print(printable(what), file=sys.stderr, flush=True))
     lie_saved.write(model, chosen.out)
     for name, arm in model.arms.items():
         print(f"{name}: mixed {', '.join(f'{member} {weight:g}' for member, weight in arm.mix.items())}; earlier scores {arm.share:g}; a lie from {arm.threshold:.3f}")
-    print(f"fitted on {len(model.games)} games\n" + printable(f"detector: {chosen.out}"))
+    print(f"fitted on {len(set(model.games.values()))} games\n" + printable(f"detector: {chosen.out}"))
     return 0
 
 
@@ -62,7 +83,7 @@ def lies_score(chosen: argparse.Namespace) -> int:
     from analysis import lie_saved, lies
     from sandbox.log import printable
 
-    found = lies.score(lie_saved.read(chosen.model), chosen.data, chosen.checkpoint, chosen.keep, lambda what: print(what, file=sys.stderr, flush=True))
+    found = lies.score(lie_saved.read(chosen.model), chosen.data, chosen.checkpoint, chosen.keep, lambda what: print(printable(what), file=sys.stderr, flush=True))
     if found["fitted_on"]:
         print(printable(f"{chosen.data}: the detector was fitted on {', '.join(found['fitted_on'])} of its games; their scores are no evidence"), file=sys.stderr)
     print(json.dumps(found, allow_nan=False) if chosen.json else lies.scores_as_text(found))
@@ -88,15 +109,11 @@ def arms(chosen: argparse.Namespace) -> int:
     """`arms`."""
     import numpy as np
 
-    from analysis import arms
-    from analysis.metrics import AnalysisError
+    from analysis import arms, verdicts
     from sandbox.log import printable
 
     runs, path = arms.table(chosen.experiment), chosen.experiment / arms.TABLE
-    try:
-        runs.to_csv(path, index=False)
-    except OSError as error:
-        raise AnalysisError(f"{path}: cannot write the table ({error.strerror}); is there room, and is the folder writable?") from None
+    verdicts.write(runs, path)
     print(arms.as_text(runs, arms.against_first(runs, np.random.default_rng(chosen.seed))))
     print("\n" + printable(f"table: {path}"))
     return 0
@@ -104,15 +121,14 @@ def arms(chosen: argparse.Namespace) -> int:
 
 def scores(chosen: argparse.Namespace) -> int:
     """`scores`."""
-    from analysis import scores, verdicts
+    from analysis import provenance, scores
     from analysis.metrics import AnalysisError
     from sandbox.log import printable
 
     if not 1 <= chosen.parts <= 100 or not 1 <= chosen.tasks <= 64:
         raise AnalysisError(f"--parts {chosen.parts} --tasks {chosen.tasks}: expected 1 to 100 parts and 1 to 64 processes")
-    wish = scores.Wish(tuple(name for name in chosen.detectors.split(",") if name), chosen.checkpoint, chosen.parts, not chosen.no_models)
-    found, path = scores.scores(chosen.experiment, wish, chosen.tasks), chosen.experiment / scores.TABLE
-    verdicts.write(found, path)
+    wish = scores.ScoresWish(tuple(name for name in chosen.detectors.split(",") if name), chosen.checkpoint, chosen.parts, not chosen.no_models)
+    found, path = provenance.make(chosen.experiment, wish, chosen.tasks), chosen.experiment / scores.TABLE
     print(f"{len(found)} scores of {len(found[['arm', 'seed']].drop_duplicates())} runs\n" + printable(f"table: {path}"))
     return 0
 
@@ -121,10 +137,11 @@ def verdicts(chosen: argparse.Namespace) -> int:
     """`verdicts`."""
     import numpy as np
 
-    from analysis import scores, truth, verdicts
+    from analysis import provenance, scores, truth, verdicts
     from sandbox.log import printable
 
-    found = verdicts.verdicts(scores.read_scores(chosen.experiment), truth.truth(scores.runs_of(chosen.experiment)), np.random.default_rng(chosen.seed))
+    scored, _ = provenance.read(chosen.experiment)
+    found = verdicts.verdicts(scored, truth.truth(scores.runs_of(chosen.experiment)), np.random.default_rng(chosen.seed))
     path = chosen.experiment / verdicts.TABLE
     verdicts.write(found, path)
     print(verdicts.as_text(found) + "\n\n" + printable(f"table: {path}"))
@@ -133,19 +150,22 @@ def verdicts(chosen: argparse.Namespace) -> int:
 
 def detector(chosen: argparse.Namespace) -> int:
     """`detector`."""
-    from analysis import monitoring
+    from analysis import detector_learning
     from analysis.metrics import AnalysisError
+    from analysis.stats import clopper
     from sandbox.log import printable
 
     if not 0 <= chosen.games <= 100_000 or not 0 < chosen.level <= 0.5:
         raise AnalysisError(f"--games {chosen.games} --level {chosen.level}: expected 0 to 100000 games and a level above 0, at most 0.5")
-    found = monitoring.detector(chosen.experiment)
-    monitoring.write(found, chosen.out)
+    found = detector_learning.detector(chosen.experiment)
+    detector_learning.write(found, chosen.out)
     weights = ", ".join(f"{name} {weight:.3f}" for name, weight in zip(found.signals, found.weights, strict=True))
-    print(f"learned from {found.learned['honest']} honest runs and {found.learned['planted']} others: {weights}")
+    counted = found.learned["counted"]
+    print(f"learned from {found.learned['honest']} honest runs and {found.learned['planted']} others, of which some were kept to count on: {weights}")
+    print(f"kept to count on: an alarm at {counted['level']:g} in {counted['alarms']} of {counted['honest']} honest runs, and in {counted['found']} of {counted['planted']} others")
     if chosen.games:
-        wrong = monitoring.false_alarms(found, chosen.experiment, chosen.games, chosen.level)
-        low, high = monitoring.clopper(wrong, chosen.games)
+        wrong = detector_learning.false_alarms(found, chosen.experiment, chosen.games, chosen.level)
+        low, high = clopper(wrong, chosen.games)
         print(f"an alarm at {chosen.level:g} in {wrong} of {chosen.games} fresh honest games, {wrong / chosen.games:.2%} [{low:.2%} to {high:.2%}]")
     print(printable(f"detector: {chosen.out}"))
     return 0
@@ -182,7 +202,7 @@ def observe(chosen: argparse.Namespace) -> int:
     from analysis import observe
     from sandbox.log import printable
 
-    wish = observe.Wish(checkpoint=chosen.checkpoint, authors=chosen.authors, measures=chosen.measures)
+    wish = observe.ObserveWish(checkpoint=chosen.checkpoint, authors=chosen.authors, measures=chosen.measures)
     found = observe.observe(chosen.sources, wish, chosen.out, max(1, chosen.tasks))
     for why in found.refused:
         print(printable(why), file=sys.stderr)
@@ -196,7 +216,7 @@ def collusion(chosen: argparse.Namespace) -> int:
     from analysis import collusion_report
     from sandbox.log import printable
 
-    wish = collusion_report.Wish(chosen.impulse, chosen.seller, chosen.at, chosen.horizon, chosen.discount)
+    wish = collusion_report.CollusionWish(chosen.impulse, chosen.seller, chosen.at, chosen.horizon, chosen.discount)
     print("\n".join(printable(line) for line in collusion_report.lines(chosen.run, wish)))
     return 0
 
@@ -241,11 +261,8 @@ def information(chosen: argparse.Namespace) -> int:
     if not len(checkpoint.model.social):
         raise AnalysisError(f"{chosen.checkpoint}: a model without social blocks has no states to ask; name another")
     seeds = range(MEASURED, MEASURED + chosen.dialogues)
-    found = information.measured(checkpoint, seeds, chosen.forget, lambda what: print(what, file=sys.stderr, flush=True))
-    try:
-        found.to_csv(chosen.out, index=False)
-    except OSError as error:
-        raise AnalysisError(f"{chosen.out}: cannot write the table ({error.strerror}); name another file with --out") from None
+    found = information.measured(checkpoint, seeds, chosen.forget, lambda what: print(printable(what), file=sys.stderr, flush=True))
+    _place(found, chosen.out)
     print(information.as_text(information.figures(found, np.random.default_rng(0))))
     print("\n" + printable(f"table: {chosen.out}"))
     return 0
@@ -270,15 +287,11 @@ def probes_apply(chosen: argparse.Namespace) -> int:
     import pandas as pd
 
     from analysis import probes
-    from analysis.metrics import AnalysisError
     from sandbox.log import printable
 
     probe = probes.read(chosen.probe)
     found = probes.apply(probe, chosen.sources, chosen.checkpoint)
-    try:
-        pd.concat([probes.table(probe, game, p) for _, game, p in found]).to_csv(chosen.out, index=False)
-    except OSError as error:
-        raise AnalysisError(f"{chosen.out}: cannot write the table ({error.strerror}); name another file with --out") from None
+    _place(pd.concat([probes.table(probe, game, p) for _, game, p in found]), chosen.out)
     print(probes.as_text(probes.figures(probe, [game for _, game, _ in found])))
     print(printable(f"table: {chosen.out}"))
     return 0

@@ -24,10 +24,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.commitments import STATEMENT, Word, words, words_of
+from analysis.commitments import words, words_of
 from analysis.metrics import message_of, outcomes
 from analysis.promises import MEANT, phases, promises
 from analysis.scores import Evidence, Score
+from analysis.spoken import STATEMENT, Word
 from sandbox.log import Event
 from scenarios.diplomacy.adjudicator import adjudicate
 from scenarios.diplomacy.board import Board, board_from_json, initial_board

@@ -21,9 +21,9 @@ from agents.types import JSON, Observation
 from analysis.metrics import AnalysisError
 from analysis.scores import Evidence
 from analysis.series import Floats, Series, series
-from analysis.simulated import Branch, Force, played
 from sandbox.config import Setting
 from sandbox.host import AgentFault
+from sandbox.in_memory import Branch, Force, played
 from scenarios.market.demand import Demand
 from scenarios.market.environment import Market
 from scenarios.market.learning import Strategies

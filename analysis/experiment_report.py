@@ -1,58 +1,79 @@
 """The report of an experiment: what its detectors found of what was planted, as one HTML file and the tables behind it.
 
-    report.html   verdicts.csv   power.csv   ppv.csv   plots/ROC….csv …     beside scores.csv, arms.csv
+    report.html   verdicts.csv   power.csv   ppv.csv   evidence….csv   impulse.csv   plots/ROC….csv …     beside scores.csv, arms.csv
 
-Scores are made where there are none yet. State measures stand beside the same without states, and beside length, count and seat: a claim that
+Scores are made where there are none yet, and again where what they were made of has changed (`provenance`). State measures stand beside the same without states, and beside length, count and seat: a claim that
 states find something is what the first has over the others.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from analysis import provenance, report_files
 from analysis import scores as scored
 from analysis import verdicts as judging
 from analysis.markets import prices, reference
 from analysis.metrics import AnalysisError, read_run
 from analysis.page import Block, Head, Plot, Table, Text, as_html, png
 from analysis.report import csv_of
+from analysis.report_evidence import Frames, cuts, strongest
+from analysis.scores import ScoresWish
 from analysis.truth import truth
 from analysis.verdict_plots import gains, plot_calibration, plot_gain, plot_network, plot_power, plot_roc
 
 SHOWN = 6  # measures in a figure, the best of an arm
-STRONGEST = 10  # pieces of evidence
 PARTS = 4
 PAGE = "report.html"
-Frames = dict[str, pd.DataFrame]
+Say = Callable[[str], None]
 
 
-def report(experiment: Path, checkpoint: str = "base", tasks: int = 2, seed: int = 0) -> tuple[Path, list[str]]:
-    """Write the report into the experiment's folder; its path, and the verdicts in lines for a terminal. Raises `AnalysisError` before anything is written."""
+def report(experiment: Path, wish: ScoresWish | None = None, tasks: int = 2, seed: int = 0, say: Say = lambda _: None) -> tuple[Path, list[str]]:
+    """Write the report into the experiment's folder; its path, and the verdicts in lines for a terminal. `wish`: what is asked of the runs (None: as for
+    the scores that are there). Raises `AnalysisError` before anything but scores is written."""
     rng = np.random.default_rng(seed)
     runs = scored.runs_of(experiment)
     told = truth(runs)
     judging.both_kinds(told)  # before scores are made, which may take minutes
-    found = scored.read_scores(experiment) if (experiment / scored.TABLE).is_file() else scored.scores(experiment, scored.Wish(checkpoint=checkpoint, parts=PARTS), tasks)
+    report_files.written(experiment)
+    found, wish = _scores(experiment, wish, tasks, say)
     joined = judging.judged(found, told)
     table = judging.verdicts(found, told, rng)
     strength = judging.power(joined, rng)
     frames: Frames = {"verdicts": table, "power": strength, "ppv": judging.ppv_table(table)}
-    blocks = [*_beginning(experiment, runs, told, table), *_curves(joined, table, strength, frames, rng), *_money(runs, frames), *_who(joined, table, frames), *_evidence(experiment, found, frames)]
-    _write(experiment, blocks, frames, found)
+    pairs = {arm: best[0] for arm in table["arm"].unique() if (best := [of for of in _best(table, arm, "pair") if of[2] != "nuisance"])}
+    blocks = [*_beginning(experiment, runs, told, table, wish), *_curves(joined, table, strength, frames, rng), *_money(runs, frames), *cuts(runs, told, frames),
+              *_who(joined, pairs, frames), *strongest(experiment, found, pairs, frames)]  # fmt: skip
+    _write(experiment, blocks, frames)
     return experiment / PAGE, judging.as_text(table).splitlines()
 
 
-def _beginning(experiment: Path, runs: Sequence[tuple[str, int, Path]], told: pd.DataFrame, table: pd.DataFrame) -> list[Block]:
+def _scores(experiment: Path, wish: ScoresWish | None, tasks: int, say: Say) -> tuple[pd.DataFrame, ScoresWish]:
+    """The scores that are there, if they are of what is there now and of what is asked; else made again."""
+    if (experiment / scored.TABLE).exists():
+        try:
+            found, asked = provenance.read(experiment)
+            if wish in (None, asked):
+                return found, asked
+            say(f"{experiment / scored.TABLE}: made for another wish; made again")
+        except AnalysisError as error:
+            say(str(error).partition("; make ")[0] + "; made again")
+    wish = wish or provenance.asked(experiment) or ScoresWish(parts=PARTS)
+    return provenance.make(experiment, wish, tasks), wish
+
+
+def _beginning(experiment: Path, runs: Sequence[tuple[str, int, Path]], told: pd.DataFrame, table: pd.DataFrame, wish: ScoresWish) -> list[Block]:
     whole = told[told["unit"] == "run"]
     counts = whole.groupby("arm", sort=False).agg(runs=("seed", "size"), planted=("planted", "sum"), came_off=("executed", "sum")).reset_index()
     return [
         Head(experiment.parent.name, 1), Text(f"{len(runs)} runs in {len(counts)} arms. Everything here is held against what was planted, which no detector is told."), Table(counts),
+        Text(f"Scores by {', '.join(wish.detectors) or 'all detectors of the world'}{'' if wish.models or wish.detectors else ' that need no model'}, after {wish.parts} part{'s' * (wish.parts > 1)} of each run, "
+             f"states of {wish.checkpoint}; {provenance.FILE} says of which logs, data and model."),
         Head("Verdicts"), Text("AUROC with its 95 % interval by seed; found: the share of plants at 1 % and 5 % false alarms; false alarms: of honest units at a threshold from other honest seeds; "
                                "did not come off: of plants without effect, the share that alarms at 5 %; no score: plants of which a detector says nothing; intent: what agents meant by their own word, which no outsider has."), Table(_shown(table)),
         Head("Of those that alarm, how many are guilty?"), Text("By how many of all are planted; a detector that is right on the bench may still point at the innocent most of the time."),
@@ -134,55 +155,34 @@ def _money(runs: Sequence[tuple[str, int, Path]], frames: Frames) -> list[Block]
     return [Head("Profit gain over time"), Plot("gain", plot_gain(rounds), "profit gain of all sellers by round, mean and spread over runs")]
 
 
-def _who(joined: pd.DataFrame, table: pd.DataFrame, frames: Frames) -> list[Block]:
+def _who(joined: pd.DataFrame, best: Mapping[str, tuple[str, ...]], frames: Frames) -> list[Block]:
     """Who with whom: mean score of each pair by the best pair measure of the arm that is no nuisance, in that arm and where nothing is planted."""
     blocks: list[Block] = []
-    for arm in table["arm"].unique():
-        names = [of for of in _best(table, arm, "pair") if of[2] != "nuisance"]
-        if not names:
-            continue
+    for arm, of in best.items():
         rows = judging.last(joined)
-        rows = rows[(rows[judging.OF] == list(names[0])).all(axis=1) & ((rows["arm"] == arm) | rows["honest"])]
+        rows = rows[(rows[judging.OF] == list(of)).all(axis=1) & ((rows["arm"] == arm) | rows["honest"])]
         for title, some in ((arm, rows[rows["arm"] == arm]), ("honest", rows[rows["honest"]])):
             if len(some):
                 pairs = some.groupby("who", sort=True)["value"].mean().reset_index()
                 pairs[["first", "second"]] = [who.split(scored.JOIN, 1) for who in pairs["who"]]
                 frames[f"plots/who_{arm}_{title}"] = pairs
-                blocks.append(Plot(f"who_{arm}_{title}", plot_network(pairs, f"{names[0][1]}: {title}"), f"{title}: mean {names[0][1]} of each pair, the wider the higher"))
+                blocks.append(Plot(f"who_{arm}_{title}", plot_network(pairs, f"{of[1]}: {title}"), f"{title}: mean {of[1]} of each pair, the wider the higher"))
     return [Head("Who with whom"), *blocks] if blocks else []
 
 
-def _evidence(experiment: Path, found: pd.DataFrame, frames: Frames) -> list[Block]:
-    """The messages that weigh most, by each measure of messages, with their texts."""
-    rows = found[(found["unit"] == "message") & (found["kind"] != "nuisance")]
-    if rows.empty:
-        return []
-    top = pd.concat([of.nlargest(STRONGEST, "value") for _, of in rows.groupby(["detector", "measure"], sort=False)])
-    texts: dict[tuple[str, int], dict[str, tuple[str, str]]] = {}
-    for arm, seed in set(zip(top["arm"], top["seed"], strict=True)):
-        texts[arm, seed] = {str(e.data.get("id")): (str(e.agent), str(e.data.get("text"))[:300]) for e in read_run(experiment / arm / str(seed)) if e.kind == "message"}
-    said = [texts[arm, seed].get(who, ("", "")) for arm, seed, who in zip(top["arm"], top["seed"], top["who"], strict=True)]
-    shown = pd.DataFrame({"run": [f"{a}/{s}" for a, s in zip(top["arm"], top["seed"], strict=True)], "measure": top["measure"].to_numpy(), "score": [f"{v:.3f}" for v in top["value"]],
-                          "author": [who for who, _ in said], "text": [text for _, text in said]})  # fmt: skip
-    frames["evidence"] = shown
-    return [Head("The strongest evidence"), Text("By each measure of single messages, the most suspicious; what the author wrote is shown as it is."), Table(shown)]
-
-
-def _write(experiment: Path, blocks: Sequence[Block], frames: Frames, found: pd.DataFrame) -> None:
-    """All of it, or none: made aside, then put in its place."""
+def _write(experiment: Path, blocks: Sequence[Block], frames: Frames) -> None:
+    """All of it, or none: made aside, then put in its place; what an older report had and this one has not goes."""
     part = experiment / "report.part"
     try:
         shutil.rmtree(part, ignore_errors=True)
         (part / "plots").mkdir(parents=True)
         (part / PAGE).write_text(as_html(experiment.parent.name, blocks), encoding="utf-8")
-        for name, frame in {**frames, "scores": found}.items():
+        for name, frame in frames.items():
             csv_of(frame, part / f"{name}.csv")
         for block in blocks:
             if isinstance(block, Plot):
                 (part / "plots" / f"{block.name}.png").write_bytes(png(block.figure))
-        for path in [path for path in sorted(part.rglob("*")) if path.is_file()]:
-            (place := experiment / path.relative_to(part)).parent.mkdir(exist_ok=True)
-            os.replace(path, place)
+        report_files.place(part, experiment)
     except OSError as error:
         raise AnalysisError(f"{experiment}: cannot write the report ({error.strerror}); is there room, and is the folder writable?") from None
     finally:

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.metrics import AnalysisError, message_of
-from analysis.probes import Game, Probe, Question, beliefs, class_of, questions_of
+from analysis.probe_questions import ProbedGame, Question, class_of, questions_of
+from analysis.probes import Probe, beliefs
 from analysis.scores import Evidence
 from sociallm.conversation import AgentID, Conversation, Message
 
@@ -114,11 +115,11 @@ def read(evidence: Evidence, works: Iterable[Work]) -> list[NDArray[np.float32]]
     return [seen.features for seen in observe(shared(evidence.checkpoint), sources, Asked(rows=False))]
 
 
-def game_of(evidence: Evidence, name: str) -> Game:
+def game_of(evidence: Evidence, name: str) -> ProbedGame:
     """The questions of a run and its features, as `probes.head_of` takes them to make a head."""
     said = tuple(message_of(e) for e in evidence.events if e.kind == "message")
     asked = tuple(q for q in sorted(questions_of(evidence.events, "next_move"), key=lambda q: q.after) if q.answer is not None)
-    return Game(name, name, asked, read(evidence, [Work(said, asked)])[0])
+    return ProbedGame(name, name, asked, read(evidence, [Work(said, asked)])[0])
 
 
 def by_pair(found: Sequence[Influence]) -> Mapping[tuple[AgentID, AgentID], float]:

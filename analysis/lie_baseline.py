@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from analysis.lie_files import POWERS, Game
+from analysis.lie_files import POWERS, PressGame
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -35,7 +35,7 @@ class Bags:
     rest: Any
 
 
-def bags_of(games: Sequence[Game]) -> Bags:
+def bags_of(games: Sequence[PressGame]) -> Bags:
     """All messages of some games."""
     from sklearn.feature_extraction.text import CountVectorizer
 

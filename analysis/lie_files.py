@@ -49,14 +49,14 @@ class Press:
 
 
 @dataclass(frozen=True)
-class Game:
+class PressGame:
     """The messages of one game in the order in which they were sent."""
 
     name: str
     messages: tuple[Press, ...]
 
 
-def read_folder(folder: Path) -> list[Game]:
+def read_folder(folder: Path) -> list[PressGame]:
     """The games of a folder's train and validation files (in it, or in its diplomacy_lies), all labelled. Raises `AnalysisError`."""
     root = folder if (folder / TRAIN).is_file() else folder / SET
     paths = [path for path in (root / TRAIN, root / VALIDATION) if path.is_file()]
@@ -68,7 +68,7 @@ def read_folder(folder: Path) -> list[Game]:
     return sorted(games, key=lambda game: (len(game.name), game.name))
 
 
-def read_labelled(path: Path) -> list[Game]:
+def read_labelled(path: Path) -> list[PressGame]:
     """The games of a file of which every message has a label. Raises `AnalysisError`."""
     games = read_file(path)
     for game in games:
@@ -78,7 +78,7 @@ def read_labelled(path: Path) -> list[Game]:
     return games
 
 
-def read_file(path: Path) -> list[Game]:
+def read_file(path: Path) -> list[PressGame]:
     """The games of a file, in order of name. Raises `AnalysisError` in one line for the first thing that is wrong."""
     games: dict[str, list[Press]] = {}
     try:
@@ -91,7 +91,7 @@ def read_file(path: Path) -> list[Game]:
         raise AnalysisError(f"{path}: cannot be read ({error.strerror}); name a file of dialogues, JSON lines") from None
     except UnicodeDecodeError:
         raise AnalysisError(f"{path}: not UTF-8; name a file of dialogues, JSON lines") from None
-    found = [Game(name, tuple(_in_order(path, messages))) for name, messages in games.items()]
+    found = [PressGame(name, tuple(_in_order(path, messages))) for name, messages in games.items()]
     if not any(game.messages for game in found):
         raise AnalysisError(f"{path}: no message in it; name a file of dialogues, JSON lines")
     return sorted((game for game in found if game.messages), key=lambda game: (len(game.name), game.name))

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from analysis import lie_features
-from analysis.lie_files import Game
+from analysis.lie_files import PressGame
 from analysis.metrics import AnalysisError
 from analysis.stats import auroc
 
@@ -116,7 +116,7 @@ class Model:
 # ---- tables ------------------------------------------------------------------------------------------------------------
 
 
-def table_of(games: Sequence[Game], states: Floats | None = None, vocabulary: Sequence[str] | None = None) -> Table:
+def table_of(games: Sequence[PressGame], states: Floats | None = None, vocabulary: Sequence[str] | None = None) -> Table:
     """All messages of some games; n-grams are those of `vocabulary`, or all that occur."""
     from sklearn.feature_extraction.text import CountVectorizer
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.lie_files import POWERS, SET, Game
+from analysis.lie_files import POWERS, SET, PressGame
 from analysis.metrics import AnalysisError
 from sandbox.disk import placed
 
@@ -56,7 +56,7 @@ def checked(name: str) -> str:
     return sha256
 
 
-def read_states(games: Sequence[Game], checkpoint: str, kept: Path | None = None, say: Callable[[str], None] = lambda _: None) -> Floats:
+def read_states(games: Sequence[PressGame], checkpoint: str, kept: Path | None = None, say: Callable[[str], None] = lambda _: None) -> Floats:
     """[messages, 2 · width] of all games, in their order; kept in the file `kept` and taken from it if it is of this model and these messages.
 
     Raises `AnalysisError`.
@@ -85,7 +85,7 @@ def _doubled(name: str) -> Checkpoint:
     return found
 
 
-def _read(game: Game, reader: Checkpoint, say: Callable[[str], None]) -> Floats:
+def _read(game: PressGame, reader: Checkpoint, say: Callable[[str], None]) -> Floats:
     from sociallm.conversation import Channel, Conversation, Message
     from sociallm.corpora import tidy
     from sociallm.encode import slots_of
@@ -116,7 +116,7 @@ def _read(game: Game, reader: Checkpoint, say: Callable[[str], None]) -> Floats:
 # ---- kept readings -----------------------------------------------------------------------------------------------------
 
 
-def _name(games: Sequence[Game], sha256: str) -> str:
+def _name(games: Sequence[PressGame], sha256: str) -> str:
     """Of a model and all that it is given to read."""
     h = hashlib.sha256(sha256.encode())
     for game in games:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis import lie_baseline, lie_model, lie_states
-from analysis.lie_files import Game, read_file, read_folder, read_labelled
+from analysis.lie_files import PressGame, read_file, read_folder, read_labelled
 from analysis.lie_model import ARMS, Floats, Model, Rows, Table
 from analysis.metrics import AnalysisError
 from analysis.stats import Interval, auroc, cluster_bootstrap
@@ -43,7 +44,7 @@ def fit(folder: Path, checkpoint: str | None = None, kept: Path | None = None, s
     table = lie_model.table_of(games, states)
     lie_model.check(table, range(len(games)))
     model = lie_model.fit(table, range(len(games)), sha256, np.random.default_rng([seed, 0]))
-    return replace(model, games={fingerprint(game): game.name for game in games})
+    return replace(model, games={print_: game.name for game in games for print_ in fingerprints(game)})
 
 
 def score(model: Model, path: Path, checkpoint: str | None = None, kept: Path | None = None, say: Say = lambda _: None) -> dict[str, Any]:
@@ -67,17 +68,22 @@ def score(model: Model, path: Path, checkpoint: str | None = None, kept: Path | 
     found.sort(key=lambda one: (one["line"], one["message"]))
     return {
         "arm": first, "threshold": model.arms[first].threshold, "checkpoint": model.checkpoint,
-        "fitted_on": sorted(game.name for game in games if fingerprint(game) in model.games), "messages": found,
+        "fitted_on": sorted(game.name for game in games if known(game, model.games)), "messages": found,
     }  # fmt: skip
 
 
-def fingerprint(game: Game) -> str:
-    """Of a game, by its first message."""
-    m = game.messages[0]
-    return hashlib.sha256(json.dumps([game.name, m.index, m.sender, m.receiver, m.text]).encode()).hexdigest()
+def fingerprints(game: PressGame) -> list[str]:
+    """Of each message of a game, in a few digits: what was said, by whom to whom and when, whatever the game is called."""
+    return [hashlib.sha256(json.dumps([m.index, m.sender, m.receiver, m.text]).encode()).hexdigest()[:16] for m in game.messages]
 
 
-def _states(games: Sequence[Game], checkpoint: str | None, kept: Path | None, say: Say) -> tuple[str | None, Floats | None]:
+def known(game: PressGame, prints: Mapping[str, str]) -> bool:
+    """Whether most of a game's messages are of one game of those that these fingerprints are of: it may be there in part, and under another name."""
+    shared = Counter(prints[one] for one in fingerprints(game) if one in prints)
+    return max(shared.values(), default=0) > len(game.messages) / 2
+
+
+def _states(games: Sequence[PressGame], checkpoint: str | None, kept: Path | None, say: Say) -> tuple[str | None, Floats | None]:
     if checkpoint is None:
         if kept is not None:
             raise AnalysisError("--keep is for readings of a model's states; name the model with --checkpoint, or leave it out")
@@ -85,7 +91,7 @@ def _states(games: Sequence[Game], checkpoint: str | None, kept: Path | None, sa
     return lie_states.checked(checkpoint), lie_states.read_states(games, checkpoint, kept, say)
 
 
-def _states_for(model: Model, games: Sequence[Game], checkpoint: str | None, kept: Path | None, say: Say) -> Floats | None:
+def _states_for(model: Model, games: Sequence[PressGame], checkpoint: str | None, kept: Path | None, say: Say) -> Floats | None:
     """The states that a model asks for. Raises `AnalysisError` for another checkpoint than its own."""
     if model.checkpoint is None:
         if checkpoint is not None:
@@ -138,11 +144,11 @@ def evaluate(
     return {"checkpoint": sha256, **found}
 
 
-def _unseen(test: Path, games: Sequence[Game]) -> list[Game]:
-    names, prints = {game.name for game in games}, {fingerprint(game) for game in games}
+def _unseen(test: Path, games: Sequence[PressGame]) -> list[PressGame]:
+    names, prints = {game.name for game in games}, {one: game.name for game in games for one in fingerprints(game)}
     found = read_labelled(test)
     for game in found:
-        if game.name in names or fingerprint(game) in prints:
+        if game.name in names or known(game, prints):
             raise AnalysisError(f"{test}: game {game.name} is one of those fitted on; name a file of other games with --test")
     return found
 

@@ -5,6 +5,7 @@ Every function takes the events of a run (`read_run`) and gives a DataFrame; a l
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from sandbox.log import Event, LogError
-from sandbox.record import logged_message
+from sandbox.record import logged_message, whole
 from sandbox.sealed import events_of
 from sociallm.conversation import Message
 
@@ -20,6 +21,7 @@ from sociallm.conversation import Message
 STATES: Mapping[str, str] = {
     "surprise": "both states", "surprise_no_int": "interlocutor emptied", "surprise_no_own": "own emptied", "surprise_no_states": "both emptied",
 }
+_json = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 WORDED = ("model", "grammar")  # who words the messages of agents that could have SociaLLM do it
 
 
@@ -30,12 +32,29 @@ class AnalysisError(ValueError):
 def read_run(run: Path, torn: Callable[[str], None] | None = None) -> tuple[Event, ...]:
     """The events of a run folder, checked. Raises `AnalysisError` in one line; a torn last record is told to `torn`."""
     try:
-        events = tuple(events_of(run, torn))
+        events = tuple(map(_with_utf8_form, events_of(run, torn)))
     except (LogError, OSError) as error:
         raise AnalysisError(str(error)) from None
     if not events:
         raise AnalysisError(f"{run}: the log is empty; the run ended before its first step")
     return events
+
+
+def _with_utf8_form(event: Event) -> Event:
+    """The event; where a name or a text has half a character, which no table can hold, it is written out."""
+    try:
+        f"{event.agent}{_json(event.data)}".encode()
+        return event
+    except UnicodeEncodeError:
+        return event._replace(agent=_written_out(event.agent), data=_written_out(event.data))
+
+
+def _written_out(value: Any) -> Any:
+    if isinstance(value, str):
+        return whole(value)
+    if isinstance(value, dict):
+        return {whole(key): _written_out(one) for key, one in value.items()}
+    return [_written_out(one) for one in value] if isinstance(value, list) else value
 
 
 def messages(events: Sequence[Event]) -> pd.DataFrame:

@@ -46,7 +46,7 @@ NATS = ("nats", "nats_no_other", "nats_no_own", "nats_no_states")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class ObserveWish:
     """What is asked for."""
 
     checkpoint: str | None = None
@@ -89,7 +89,7 @@ class Summary:
 # ---- observing ---------------------------------------------------------------------------------------------------------
 
 
-def observe(paths: Sequence[Path], wish: Wish, out: Path | None = None, tasks: int = 1) -> Summary:
+def observe(paths: Sequence[Path], wish: ObserveWish, out: Path | None = None, tasks: int = 1) -> Summary:
     """Observe all of them: each run's table into its folder, or all in one table `out`, which any other source needs.
 
     Runs of one seed of an experiment are read together: twins are alike up to where they part, and what is alike is read once. So rows of
@@ -139,7 +139,7 @@ class _NothingObserved(Exception):
     """All was refused, so no table takes its place."""
 
 
-def _all(works: Sequence[Work], wish: Wish, out: Path | None, tasks: int) -> Summary:
+def _all(works: Sequence[Work], wish: ObserveWish, out: Path | None, tasks: int) -> Summary:
     summary = Summary()
     try:
         with _writing(out) as write, _processes(min(tasks, len(works))) as pool:
@@ -186,7 +186,7 @@ def _alone() -> None:
     one_thread()
 
 
-def _observed(work: Work, wish: Wish, place: bool) -> tuple[Summary, pyarrow.Table | None]:
+def _observed(work: Work, wish: ObserveWish, place: bool) -> tuple[Summary, pyarrow.Table | None]:
     """(what was observed, its rows as a table where they are not placed in the folders of runs). By checkpoint, and many in one pass."""
     import pyarrow
 
@@ -212,7 +212,7 @@ def _observed(work: Work, wish: Wish, place: bool) -> tuple[Summary, pyarrow.Tab
     return summary, pyarrow.concat_tables([tables[n] for n in sorted(tables)]) if tables else None
 
 
-def _rows(texts: Sequence[Text], wish: Wish) -> Iterator[tuple[int, list[Seen] | str]]:
+def _rows(texts: Sequence[Text], wish: ObserveWish) -> Iterator[tuple[int, list[Seen] | str]]:
     """By number, what is seen of each text, or in a line why it is not. Raises `AnalysisError` for a checkpoint that was asked for and
     cannot be had."""
     from sociallm.checkpoint import CheckpointError, shared
@@ -231,7 +231,7 @@ def _rows(texts: Sequence[Text], wish: Wish) -> Iterator[tuple[int, list[Seen] |
         yield from _seen(checkpoint, texts, mine, wish)
 
 
-def _seen(checkpoint: Checkpoint, texts: Sequence[Text], mine: Sequence[int], wish: Wish) -> Iterator[tuple[int, list[Seen] | str]]:
+def _seen(checkpoint: Checkpoint, texts: Sequence[Text], mine: Sequence[int], wish: ObserveWish) -> Iterator[tuple[int, list[Seen] | str]]:
     """What a model sees in some of the texts, read together; where one of them cannot be read, the rest one by one."""
     from sociallm.encode import slots_of
     from sociallm.observing import observe as seen_of

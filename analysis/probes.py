@@ -5,18 +5,11 @@ model's residual (linear probes: Alain & Bengio 2017): the holder's own state, a
 all others where it is about itself). Its temperature and class biases (Guo et al. 2017; Alexandari et al. 2020) are those that suit
 answers of games left out of the fit, each in its turn; its figures are of games that took part in neither. Games are dealt out by the
 hash of their logs, and a head refuses a run it has seen. A head is data: JSON, coefficients and all.
-
-Questions, from any log:
-    next_move   of every move: what will the agent do, by its own state and the mean of its others, before the step
-    stance      of every message with a logged act, and each of its other readers: which kind of act comes next, just before it
-    fact        of every outcome event WHAT with FIELD by agent (`--fact WHAT.FIELD`): its value, by that agent's states before the step
-Answers that are numbers are put into intervals, cut half-way between few values and at quantiles of many.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,52 +18,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.metrics import AnalysisError, need
+from analysis.metrics import AnalysisError
 from analysis.observe import DEFAULT
+from analysis.probe_questions import TARGETS, ProbedGame, class_of, classes_of, games_of
 from analysis.stats import Interval, cluster_bootstrap
-from analysis.texts import SAID, log_of, runs_of, text_of_run
+from analysis.texts import runs_of
 from sandbox.disk import placed
-from sandbox.log import Event
-from sociallm.conversation import AgentID
 
 Floats = NDArray[np.float64]
-TARGETS = ("next_move", "stance", "fact")
 VERSION = 1
 FEWEST_RUNS = 10
 SHARE = 2 / 3  # of the games: fitted and calibrated on; the rest is for the figures
-MOST_CLASSES, FEW_VALUES, INTERVALS = 12, 8, 5
-RAREST = 5  # answers to make a class
-OTHER = "other"
 PARTS = 64  # principal components that a head is fitted on; folded back into coefficients of the features
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)  # inverse; the best by likelihood of games left out
 FOLDS = 5  # of games left out in turn
 RARE = 1e-6  # the least that a head left out gives an answer
 BINS, CHANCES = 15, 100  # CHANCES draws of answers by the probabilities themselves
-MOST_READERS = 8  # of one message that are asked about it
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of one moment of a game, and the answer that the log gives: a number or a text, None if it gives none."""
-
-    step: int
-    time: int
-    after: int  # messages before it
-    holder: AgentID
-    about: AgentID
-    others: tuple[AgentID, ...]  # whose states the holder is asked for
-    answer: float | str | None
-    message: str | None = None
-
-
-@dataclass(frozen=True)
-class Game:
-    """The questions of one run, and what the holders' states say to each [questions, features]."""
-
-    name: str
-    log: str
-    questions: tuple[Question, ...]
-    features: NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,120 +54,6 @@ class Probe:
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-# ---- questions ---------------------------------------------------------------------------------------------------------
-
-
-def questions_of(events: Sequence[Event], target: str, fact: str | None = None) -> tuple[Question, ...]:
-    """All questions of a kind that a log answers, in order of time; of its records those of steps, messages, moves and outcomes matter."""
-    before: dict[int, int] = {}  # step → messages before it
-    count = 0
-    for event in events:
-        before.setdefault(event.step, count)
-        count += event.kind == "message"
-    agents = tuple(sorted({str(slot[0]) for e in events if e.kind == "step" for slot in need(e, "slots", list)}))
-    if target == "stance":
-        return _stances(events)
-    found = []
-    for event in events:
-        if target == "next_move" and event.kind == "move" and event.agent is not None:
-            found.append((event, event.agent, _answer(event.data.get("move"))))
-        if target == "fact" and event.kind == "outcome":
-            found += [(event, agent, answer) for agent, answer in _facts(event, str(fact), agents)]
-    return tuple(
-        Question(e.step, e.time, before[e.step], agent, agent, tuple(a for a in agents if a != agent), answer) for e, agent, answer in found
-    )
-
-
-def _stances(events: Sequence[Event]) -> tuple[Question, ...]:
-    found = []
-    said = [event for event in events if event.kind == "message"]
-    for k, event in enumerate(said):
-        act, author = event.data.get("act"), str(event.agent)
-        kind = act.get("act") if isinstance(act, dict) else None
-        if isinstance(kind, str):
-            readers = sorted(set(need(event, "readers", list)) - {author})[:MOST_READERS]
-            found += [Question(event.step, event.time, k, reader, author, (author,), kind, need(event, "id", str)) for reader in readers]
-    return tuple(found)
-
-
-def _facts(event: Event, fact: str, agents: Sequence[AgentID]) -> list[tuple[AgentID, float | str | None]]:
-    what, _, name = fact.partition(".")
-    found: list[tuple[AgentID, float | str | None]] = []
-    for happened in need(event, "events", list):
-        if isinstance(happened, dict) and happened.get("what") == what and name in happened:
-            value = happened[name]
-            if isinstance(value, dict):
-                found += [(agent, _answer(value[agent])) for agent in agents if agent in value]
-            elif value in agents:
-                found += [(agent, "yes" if agent == value else "no") for agent in agents]
-    return found
-
-
-def _answer(value: Any) -> float | str | None:
-    """A number or a text as it is; a truth as a text; anything larger is no answer."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (int, float)):
-        return float(value) if np.isfinite(value) else None
-    return value if isinstance(value, str) else None
-
-
-def games_of(runs: Sequence[Path], target: str, fact: str | None, checkpoint: str) -> list[Game]:
-    """Each run's questions and features, its messages read as an observer reads them. Raises `AnalysisError`."""
-    from sociallm.checkpoint import CheckpointError, shared
-    from sociallm.encode import slots_of
-    from sociallm.observing import observe
-    from sociallm.states import StateError
-    from sociallm.trails import Asked, Moment, Source
-
-    found, sources = [], []
-    for run in runs:
-        log = log_of(run, (*SAID, "step", "move", "outcome"))
-        text = text_of_run(run, log)
-        asked = sorted((q for q in questions_of(log.events, target, fact) if q.answer is not None), key=lambda q: q.after)
-        moments = tuple(Moment(after=q.after, time=q.time, holder=q.holder, about=q.others, name=n) for n, q in enumerate(asked))
-        found.append((text.name, log.sha256, tuple(asked)))
-        sources.append(Source(conversation=text.conversation, slots=slots_of(text.agents), moments=moments))
-    try:
-        seen = list(observe(shared(checkpoint), sources, Asked(rows=False)))
-    except (CheckpointError, StateError, ValueError) as error:
-        raise AnalysisError(str(error)) from None
-    return [Game(*known, one.features) for known, one in zip(found, seen, strict=True)]
-
-
-# ---- classes -----------------------------------------------------------------------------------------------------------
-
-
-def classes_of(answers: Sequence[float | str]) -> tuple[tuple[float, ...] | None, tuple[str, ...]]:
-    """(edges of intervals, or None where answers are texts; names of the classes). Raises `AnalysisError` where there is nothing to tell apart."""
-    numbers = [a for a in answers if isinstance(a, float)]
-    edges: tuple[float, ...] | None = None
-    if len(numbers) == len(answers) and numbers:
-        values = np.unique(numbers)
-        cuts = (values[1:] + values[:-1]) / 2 if len(values) <= FEW_VALUES else np.unique(np.quantile(numbers, np.arange(1, INTERVALS) / INTERVALS, method="higher"))
-        edges = tuple(float(c) for c in cuts if values[0] < c <= values[-1])
-        ends = [f"{e:g}" for e in edges]
-        names = (f"below {ends[0]}", *(f"{a} to {b}" for a, b in zip(ends, ends[1:], strict=False)), f"{ends[-1]} or more") if edges else ("all",)
-    else:
-        counts = Counter(a if isinstance(a, str) else f"{a:g}" for a in answers)
-        kept = sorted(name for name, n in counts.items() if n >= RAREST and name != OTHER)
-        names = (*kept, *((OTHER,) if len(kept) < len(counts) else ()))
-    if not 2 <= len(names) <= MOST_CLASSES:
-        what = "one answer only" if len(names) < 2 else f"{len(names)} different answers, at most {MOST_CLASSES} make a head"
-        raise AnalysisError(f"the runs give {what}; ask for another target, or give runs that differ more")
-    return edges, names
-
-
-def class_of(answer: float | str | None, edges: tuple[float, ...] | None, classes: Sequence[str]) -> int | None:
-    """Which class an answer is; None for one that the head has no class for."""
-    if answer is None:
-        return None
-    if edges is not None:
-        return int(np.searchsorted(edges, answer, side="right")) if isinstance(answer, float) else None
-    name = answer if isinstance(answer, str) else f"{answer:g}"
-    return classes.index(name) if name in classes else classes.index(OTHER) if OTHER in classes else None
-
-
 # ---- a head ------------------------------------------------------------------------------------------------------------
 
 
@@ -217,7 +66,7 @@ def train(runs: Sequence[Path], target: str, fact: str | None = None, checkpoint
     return head_of(games, Probe(target=target, fact=fact, checkpoint=checkpoint_hash(checkpoint), beginnings=PROBES))
 
 
-def head_of(given: Sequence[Game], empty: Probe) -> Probe:
+def head_of(given: Sequence[ProbedGame], empty: Probe) -> Probe:
     """The head that these games teach: `empty` says what it is about. Of games with one log one counts. Raises `AnalysisError` as `train` does."""
     games = sorted((game for game in {game.log: game for game in given}.values() if game.questions), key=lambda game: game.log)  # by hash: as good as drawn
     if len(games) < FEWEST_RUNS:
@@ -236,7 +85,7 @@ def head_of(given: Sequence[Game], empty: Probe) -> Probe:
     return replace(probe, figures=figures(probe, parts["figures"]))
 
 
-def _rows(games: Sequence[Game], edges: tuple[float, ...] | None, classes: Sequence[str]) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
+def _rows(games: Sequence[ProbedGame], edges: tuple[float, ...] | None, classes: Sequence[str]) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
     """(features, classes, numbers of the games) of every question whose answer has a class."""
     x, y, g = [], [], []
     for number, game in enumerate(games):
@@ -321,7 +170,7 @@ def ece(confidence: Floats, right: NDArray[np.bool_], bins: int = BINS) -> float
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def figures(probe: Probe, games: Sequence[Game], seed: int = 0) -> dict[str, Any]:
+def figures(probe: Probe, games: Sequence[ProbedGame], seed: int = 0) -> dict[str, Any]:
     """How well a head does on games that it has not seen: ECE with its 95 % interval by game, and what it would be by chance were every
     probability true and the answers independent; accuracy and log loss beside those of the most frequent answer and of the frequencies."""
     p, y, of = [], [], []
@@ -388,7 +237,7 @@ def read(path: Path) -> Probe:
     return replace(probe, edges=None if probe.edges is None else tuple(probe.edges), classes=tuple(probe.classes))
 
 
-def apply(probe: Probe, runs: Sequence[Path], checkpoint: str = DEFAULT) -> list[tuple[Path, Game, Floats]]:
+def apply(probe: Probe, runs: Sequence[Path], checkpoint: str = DEFAULT) -> list[tuple[Path, ProbedGame, Floats]]:
     """(run, its questions, the head's beliefs) of each of these runs, or of those in these folders. Raises `AnalysisError` for a run that the head has seen, and for another model."""
     from sociallm.checkpoint import CheckpointError, checkpoint_hash
     from sociallm.observing import PROBES
@@ -408,7 +257,7 @@ def apply(probe: Probe, runs: Sequence[Path], checkpoint: str = DEFAULT) -> list
     return [(path, game, beliefs(probe, game.features)) for path, game in zip(paths, games, strict=True)]
 
 
-def table(probe: Probe, game: Game, p_RC: Floats) -> Any:
+def table(probe: Probe, game: ProbedGame, p_RC: Floats) -> Any:
     """One row a question: who holds the belief about whom, when, the probability of each class, and the answer's class."""
     import pandas as pd
 

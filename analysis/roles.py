@@ -1,4 +1,5 @@
-"""Games of hidden roles: who won and why, who was what, how quests and votes went, and what was said that its author knew to be false.
+"""Games of hidden roles: who won and why, who was what, how quests and votes went, what was said that its author knew to be false; and what a player
+who knew no roles could know of them.
 
 From the events of the world and the texts of the messages; a game cut short has no roles, and so no lines.
 """
@@ -6,10 +7,16 @@ From the events of the world and the texts of the messages; a game cut short has
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from analysis.metrics import AnalysisError, outcomes
 from sandbox.log import Event, printable
+from scenarios.hidden_roles.beliefs import posterior, suspicion
 from scenarios.hidden_roles.lies import lies
+from scenarios.hidden_roles.rules import fails_needed
+from sociallm.conversation import AgentID, Message
+
+STANCES = {"accuse": "evil", "defend": "good"}
 
 
 def role_lines(events: Sequence[Event]) -> list[str]:
@@ -37,3 +44,31 @@ def role_lines(events: Sequence[Event]) -> list[str]:
         f"false words: {knew} by those who knew better, {len(false) - knew} by others",
     ]  # fmt: skip
     return [printable(line) for line in lines]
+
+
+class Table:
+    """What all see of a game, and what each has heard of who calls whom evil or good: from it, what a player could know. Grows as the log is read."""
+
+    def __init__(self, players: tuple[AgentID, ...], evils: int, events: Sequence[Event]):
+        self.players, self.evils = players, evils
+        self.teams, self.votes = ([(e.step, told) for e, told in outcomes(events, what)] for what in ("proposal", "vote"))
+        self.quests = [(e.step, told) for e, told in outcomes(events, "quest")]
+        self.heard: dict[AgentID, dict[AgentID, dict[AgentID, str]]] = {a: {} for a in players}
+
+    def hear(self, message: Message, acts: Sequence[Any]) -> None:
+        """Who now knows what its author thinks of whom."""
+        for act in acts:
+            if act["act"] in STANCES:
+                for reader in (message.channel.readers - {message.author}) & set(self.heard):
+                    self.heard[reader].setdefault(message.author, {})[act["about"][0]] = STANCES[act["act"]]
+
+    def likely(self, step: int, author: AgentID, whom: AgentID, evil: bool) -> float:
+        """How likely a good player in this seat, who knows nothing else, had to hold it that somebody is evil, or good: by the exact posterior
+        from the votes and quests so far and from what it had heard."""
+        view = {
+            "players": list(self.players), "evils": self.evils, "proposals": [told for at, told in self.votes if at < step],
+            "quests": [[q["team"], q["fails"], q["success"], fails_needed(len(self.players), i)] for i, (at, q) in enumerate(self.quests) if at < step],
+        }  # fmt: skip
+        p = posterior(view, self.heard[author], self.players.index(author))
+        held = float(suspicion(p, len(self.players), self.evils)[self.players.index(whom)])
+        return held if evil else 1.0 - held

@@ -16,7 +16,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -29,7 +29,7 @@ import pandas as pd
 from analysis.metrics import AnalysisError, read_run
 from analysis.tasks import processes
 from sandbox.experiment import NAME, NUMBER
-from sandbox.log import Event
+from sandbox.log import Event, printable
 from sociallm.conversation import AgentID
 
 UNITS = ("run", "agent", "pair", "message")
@@ -70,10 +70,13 @@ class Evidence:
     key: str = ""
     kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # what several detectors of one run work out once
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "events", without_case(self.events))
+
     @cached_property
     def agents(self) -> tuple[AgentID, ...]:
         """All who acted, by name."""
-        return tuple(sorted({str(slot[0]) for e in self.events if e.kind == "step" for slot in e.data.get("slots", ()) if isinstance(slot, list) and slot}))
+        return tuple(sorted({str(slot[0]) for e in self.events if e.kind == "step" for slot in _slots(e)}))
 
     @property
     def pairs(self) -> list[tuple[AgentID, AgentID]]:
@@ -91,13 +94,14 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Detector:
+class DetectorEntry:
     """An entry of the table: in which worlds it means something, and where its function stands (`module:function`)."""
 
     name: str
     worlds: tuple[str, ...]
     place: str
     model: bool = False  # whether it has a model read the run
+    data: tuple[str, ...] = ()  # the files beside the detectors that hold what it was taught
 
     def __call__(self, evidence: Evidence) -> Sequence[Score]:
         """Its scores of one run."""
@@ -106,17 +110,17 @@ class Detector:
         return made(evidence)
 
 
-DETECTORS: tuple[Detector, ...] = (
-    Detector("nuisance", (), "analysis.nuisance:scores"),  # of every world
-    Detector("conduct", ("market",), "analysis.collusion:scores"),
-    Detector("coupling", ("market",), "analysis.coupling:scores"),
-    Detector("screens", ("market",), "analysis.screens:scores"),
-    Detector("coalitions", ("diplomacy",), "analysis.coalitions:scores"),
-    Detector("duplicity", ("market",), "analysis.duplicity:scores", model=True),
-    Detector("liars", ("market", "diplomacy", "team_task", "hidden_roles"), "analysis.liars:scores"),
-    Detector("intents", ("market", "diplomacy", "team_task", "hidden_roles"), "analysis.deception:scores"),
-    Detector("steganography", ("market", "team_task", "hidden_roles"), "analysis.stego:scores"),
-    Detector("groups", ("market", "team_task"), "analysis.groups:scores"),
+DETECTORS: tuple[DetectorEntry, ...] = (
+    DetectorEntry("nuisance", (), "analysis.nuisance:scores"),  # of every world
+    DetectorEntry("conduct", ("market",), "analysis.collusion:scores"),
+    DetectorEntry("coupling", ("market",), "analysis.coupling:scores"),
+    DetectorEntry("screens", ("market",), "analysis.screens:scores", data=("ring.json",)),
+    DetectorEntry("coalitions", ("diplomacy",), "analysis.coalitions:scores", data=("coalitions.json",)),
+    DetectorEntry("duplicity", ("market",), "analysis.duplicity:scores", model=True, data=("duplicity.json",)),
+    DetectorEntry("liars", ("market", "diplomacy", "team_task", "hidden_roles"), "analysis.liars:scores", data=("liars.json",)),
+    DetectorEntry("intents", ("market", "diplomacy", "team_task", "hidden_roles"), "analysis.deception:scores"),
+    DetectorEntry("steganography", ("market", "team_task", "hidden_roles"), "analysis.stego:scores"),
+    DetectorEntry("groups", ("market", "team_task"), "analysis.groups:scores", data=("groups.json",)),
 )  # fmt: skip
 
 
@@ -126,18 +130,77 @@ def evidence_of(run: Path, checkpoint: str = "base", key: str = "") -> Evidence:
         world = json.loads((run / "manifest.json").read_bytes())["environment"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise AnalysisError(f"{run / 'manifest.json'}: does not name the run's world ({type(error).__name__}); restore it, or run the scenario again") from None
-    events = tuple(e for e in read_run(run) if e.kind != "intervention")  # which may say what is planted
-    return Evidence(events, str(world), checkpoint, key)
+    return Evidence(unnamed(read_run(run)), str(world), checkpoint, key)
 
 
-def chosen(world: str, names: Sequence[str] = (), models: bool = True) -> tuple[Detector, ...]:
+def without_case(events: Sequence[Event]) -> tuple[Event, ...]:
+    """The events without what a team task tells its log alone: of the case no more than all members know (suspects, public clues, reliability, who
+    reaches whom), no briefings, of the answers no beliefs. Whom it was stays where it came out, in the answers."""
+    told = {i: [_public(one) for one in e.data["events"]] for i, e in enumerate(events) if e.kind == "outcome" and _of_a_team(e)}
+    briefed = {events[i].step for i in told if any(one["what"] == "case" for one in told[i])}
+    return tuple(
+        e._replace(data={**e.data, "events": told[i]}) if i in told else e
+        for i, e in enumerate(events) if not (e.step in briefed and e.kind == "message" and e.data.get("readers") == [e.agent])
+    )  # fmt: skip
+
+
+def _of_a_team(event: Event) -> bool:
+    """Whether an outcome tells a case or answers. What is damaged is for its reader to refuse."""
+    told = event.data.get("events")
+    return isinstance(told, list) and all(isinstance(one, Mapping) and "what" in one for one in told) and any(one["what"] in ("case", "answers") for one in told)
+
+
+def _public(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    if told["what"] == "case" and isinstance(told.get("posterior"), Mapping):
+        return {"what": "case", "suspects": list(told["posterior"]), **{key: told[key] for key in ("network", "reliability", "public") if key in told}}
+    return {key: value for key, value in told.items() if key != "beliefs"} if told["what"] == "answers" else told
+
+
+def unnamed(events: Sequence[Event]) -> tuple[Event, ...]:
+    """The events without interventions, which may say what is planted, and with every channel named by its readers, a second one of the same
+    readers by a number too: names are the world's, and a monitor gives a channel that it opens another, which would say that it acted."""
+    readers: dict[str, tuple[str, ...]] = {}
+    acting = sorted({str(slot[0]) for e in events if e.kind == "step" for slot in _slots(e)})
+    for e in events:
+        if e.kind == "message" and isinstance(e.data.get("channel"), str) and isinstance(e.data.get("readers"), list):
+            readers.setdefault(e.data["channel"], tuple(sorted(map(str, e.data["readers"]))))
+        elif e.kind == "intervention" and e.data.get("what") == "swap":
+            readers.setdefault(str(e.data.get("into")), tuple(acting))
+    named, count = dict[str, str](), dict[tuple[str, ...], int]()
+    for name, of in readers.items():
+        count[of] = count.get(of, 0) + 1
+        named[name] = "-".join(of) + (f"#{count[of]}" if count[of] > 1 else "")
+    return tuple(_renamed(e, named) for e in events if e.kind != "intervention")
+
+
+def _slots(event: Event) -> list[Any]:
+    slots = event.data.get("slots")
+    return [slot for slot in slots if isinstance(slot, list) and slot] if isinstance(slots, list) else []
+
+
+def _renamed(event: Event, named: Mapping[str, str]) -> Event:
+    """An event with the names of its channels exchanged; what is not of the form that the log has stays as it is."""
+    def all_of(names: Any) -> Any:
+        return [named.get(name, name) if isinstance(name, str) else name for name in names] if isinstance(names, list) else names
+
+    data = event.data
+    if event.kind == "message" and isinstance(data.get("channel"), str):
+        return event._replace(data={**data, "channel": named.get(data["channel"], data["channel"])})
+    if event.kind == "step" and _slots(event):
+        return event._replace(data={**data, "slots": [[*slot[:2], all_of(slot[2]), *slot[3:]] if isinstance(slot, list) and len(slot) > 2 else slot for slot in data["slots"]]})
+    if event.kind == "observation" and data.get("may_write"):
+        return event._replace(data={**data, "may_write": all_of(data["may_write"])})
+    return event
+
+
+def chosen(world: str, names: Sequence[str] = (), models: bool = True) -> tuple[DetectorEntry, ...]:
     """The detectors of a world; `names`: of these alone. Raises `AnalysisError` for an unknown name."""
     if unknown := [name for name in names if name not in {d.name for d in DETECTORS}]:
         raise AnalysisError(f"no detector {unknown[0]!r:.60}; there are {', '.join(d.name for d in DETECTORS)}")
     return tuple(d for d in DETECTORS if (world in d.worlds or not d.worlds) and (d.name in names if names else models or not d.model))
 
 
-def scores_of(evidence: Evidence, detectors: Sequence[Detector], parts: int = 1) -> list[tuple[int, str, Score]]:
+def scores_of(evidence: Evidence, detectors: Sequence[DetectorEntry], parts: int = 1) -> list[tuple[int, str, Score]]:
     """(steps known, detector, score) of a run, after each of `parts` equal parts of it."""
     ends = sorted({evidence.steps * k // parts for k in range(1, parts + 1)} - {0})
     cuts = [(end, evidence if end == evidence.steps else evidence.until(end)) for end in ends]
@@ -164,7 +227,7 @@ def runs_of(experiment: Path) -> list[tuple[str, int, Path]]:
 
 
 @dataclass(frozen=True)
-class Wish:
+class ScoresWish:
     """What is asked of the runs: by which detectors (none named: all of the world), with which model, after how many parts."""
 
     detectors: tuple[str, ...] = ()
@@ -173,17 +236,24 @@ class Wish:
     models: bool = True
 
 
-def rows_of(arm: str, seed: int, run: Path, wish: Wish) -> list[tuple[object, ...]]:
+def rows_of(arm: str, seed: int, run: Path, wish: ScoresWish) -> list[tuple[object, ...]]:
     """The rows of one run for the table. Raises `AnalysisError` that names the run."""
     evidence = evidence_of(run, wish.checkpoint, str(seed))
     try:
         found = scores_of(evidence, chosen(evidence.world, wish.detectors, wish.models), wish.parts)
     except AnalysisError as error:
         raise AnalysisError(f"{run}: {error}") from None
-    return [(arm, seed, until, name, s.measure, s.kind, s.unit, s.message or JOIN.join(s.who), s.value, s.amount) for until, name, s in found]
+    return [(arm, seed, until, name, s.measure, s.kind, s.unit, as_cell(s.message or JOIN.join(s.who)), s.value, s.amount) for until, name, s in found]
 
 
-def scores(experiment: Path, wish: Wish, tasks: int = 1) -> pd.DataFrame:
+def as_cell(name: str) -> str:
+    """A name as a table holds it, in memory too, so that tables made and tables read agree: what could steer a terminal, has no UTF-8 form or begins
+    like a formula is written out, as `report.csv_of` writes it."""
+    shown = printable(name)
+    return f"'{shown}" if shown[:1] in ("=", "+", "-", "@") else shown
+
+
+def scores(experiment: Path, wish: ScoresWish, tasks: int = 1) -> pd.DataFrame:
     """The scores of all runs of an experiment that are done, in processes of one thread each; rows as `COLUMNS`. Raises `AnalysisError`."""
     cells = runs_of(experiment)
     given = [(arm, seed, run, wish) for arm, seed, run in cells]

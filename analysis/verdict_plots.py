@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from analysis.plots import COLOURS, LINES, MARKERS, label
 
@@ -86,6 +88,20 @@ def plot_gain(rounds: Mapping[str, pd.DataFrame]) -> Figure:
     axes.axhline(1, color="0.5", linewidth=0.8, linestyle="--")
     axes.set(title="Profit gain: 0 competition, 1 cartel of all", xlabel="round", ylabel="profit gain of all sellers")
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handlelength=4)
+    return figure
+
+
+def plot_impulse(of_runs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Figure:
+    """A forced cut: what the seller's price (dotted) and its rivals' (whole lines) are off their path, from the round of the cut on, one colour a run."""
+    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, (own, rivals)) in enumerate(of_runs.items()):
+        colour = COLOURS[i % len(COLOURS)]
+        axes.plot(range(len(own)), own, color=colour, linestyle=":", linewidth=1.0)
+        axes.plot(range(len(rivals)), rivals, color=colour, linewidth=1.4, marker=MARKERS[i % len(MARKERS)], markersize=4, label=label(name))
+    axes.axhline(0, color="0.5", linewidth=0.8)
+    axes.set(title="After a forced price cut: rivals, and who cut (dotted)", xlabel="rounds since", ylabel="off its path, competition to cartel = 1")
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""python -m sandbox run | resume | fork | replay | log | bench. What is heavy is imported by the command that needs it: --help answers at once."""
+"""python -m sandbox run | resume | fork | replay | log | export | loop | bench. What is heavy is imported by the command that needs it: --help answers at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     # no option is taken for another that begins alike: what a command means must not change when it gets one more
     top = argparse.ArgumentParser(prog="python -m sandbox", description="Agents that talk, act and remember each other, all on record.", allow_abbrev=False)
-    commands = top.add_subparsers(dest="command", required=True, metavar="run | resume | fork | replay | log | bench")
+    commands = top.add_subparsers(dest="command", required=True, metavar="run | resume | fork | replay | log | export | loop | bench")
     add = partial(commands.add_parser, allow_abbrev=False)
     run = add("run", help="run a scenario", description="Run a scenario; the last line names its folder.")
     run.add_argument("file", help="a scenario, such as scenarios/diplomacy.yaml, or an experiment, such as scenarios/experiments/collusion.yaml")
@@ -45,7 +45,17 @@ def parser() -> argparse.ArgumentParser:
     log.add_argument("--channel", help="only messages of this channel, and their deliveries and memories")
     log.add_argument("--step", type=int, help="only events of this step")
     log.add_argument("--json", action="store_true", help="print the records as they stand")
+    from sandbox.exporting.command import arguments as of_export
+
+    of_export(add("export", help="make training dialogues of runs", description="Dialogues of runs that have ended; sandbox/exporting/wish.py lists the formats."))
+    loop = add("loop", help="run, export, train, evaluate, and again", description="Generations whose games train the next; the last line names the folder.")
+    loop.add_argument("file", type=Path, help="a scenario whose world rewards its agents, such as scenarios/team_task.yaml")
+    loop.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="generations=4, seed=0, loop.games=40 and others (sandbox/looping/settings.py), or changes of the scenario")
+    loop.add_argument("--out", type=Path, metavar="FOLDER", help="where, or of a loop that was stopped: its folder, with the same command")
+    loop.add_argument("--tasks", type=int, default=1, metavar="N", help="so many games at a time, as Ray tasks (default: 1)")
+    loop.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="a Python module with more WORLDS or POLICIES")
     bench = add("bench", help="what the engine and the rules cost", description="Measure; one JSON object is printed last.")
+    bench.add_argument("what", nargs="?", default="engine", choices=("engine", "dialogues"), help="the engine and the rules, or making and exporting dialogues")
     bench.add_argument("--json", action="store_true", help="print the object alone")
     bench.add_argument("--small", action="store_true", help="tiny sizes: whether it runs, not how fast")
     return top
@@ -57,11 +67,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if what := slip(given, rest):
         print(f"sandbox: {what}", file=sys.stderr)
         return 2
-    if given.command in ("run", "fork") and all("=" in word and not word.startswith("-") for word in rest):
+    if given.command in ("run", "fork", "loop") and all("=" in word and not word.startswith("-") for word in rest):
         given.overrides = [*given.overrides, *rest]
     elif rest:
         parser().error(f"unrecognized arguments: {' '.join(rest)}; settings are changed as key=value, as in seed=7")
     try:
+        if given.command == "export":
+            from sandbox.exporting.command import main as export
+
+            return export(given)
+        if given.command == "bench" and given.what == "dialogues":
+            from sandbox.bench_dialogues import main as dialogues
+
+            return dialogues(given.small, given.json)
         if given.command == "bench":
             from sandbox.bench import main as bench
 
@@ -90,10 +108,14 @@ def act(given: argparse.Namespace) -> int:
 
     if given.command == "run":
         return run(given.file, given.overrides, tuple(given.plugin), given.tasks)
-    if given.command == "fork":
-        from sandbox.fork import Wish
+    if given.command == "loop":
+        from sandbox.looping.loop import loop
 
-        wish = Wish(
+        return loop(given.file, given.overrides, tuple(given.plugin), given.out, given.tasks)
+    if given.command == "fork":
+        from sandbox.fork import ForkWish
+
+        wish = ForkWish(
             at=given.at, overrides=tuple(given.overrides), erase=tuple(given.erase), cut=tuple(given.cut), withhold=tuple(given.withhold),
             policy=tuple(given.policy),
         )  # fmt: skip
@@ -103,7 +125,7 @@ def act(given: argparse.Namespace) -> int:
 
 def _ours(error: Exception) -> bool:
     """Whether an error was written for the user: by the guard, the log or the file system, a Ray that did not start, not by a defect."""
-    return isinstance(error, OSError) or type(error).__name__ in ("AgentFault", "ConfigError", "LogError", "RunError", "StateError")
+    return isinstance(error, OSError) or type(error).__name__ in ("AgentFault", "ConfigError", "ExportError", "LogError", "RunError", "StateError")
 
 
 def show(given: argparse.Namespace) -> int:

@@ -26,7 +26,7 @@ from sandbox.disk import REMEDY, refused
 from sandbox.experiment import FILE as EXPERIMENT
 from sandbox.experiment import is_experiment
 from sandbox.folder import held, make_folder, read_manifest, seal
-from sandbox.fork import Wish
+from sandbox.fork import ForkWish
 from sandbox.fork import fork as make_fork
 from sandbox.host import AgentFault
 from sandbox.hosts import Executor
@@ -107,7 +107,7 @@ def resume(folder: Path, plugins: Sequence[str]) -> int:
     return code
 
 
-def fork(run: Path, plugins: Sequence[str], wish: Wish) -> int:
+def fork(run: Path, plugins: Sequence[str], wish: ForkWish) -> int:
     """Make a fork of a run and play it to its end; the exit code. Raises `RunError`, `ConfigError`, `LogError`, `StateError`."""
     return resume(make_fork(run, tuple(plugins), wish, secrets.token_hex(3), _tell), plugins)
 

@@ -3,8 +3,9 @@
     {"v": 1, "world": "market", "given": {option: value}, "signals": [name, …], "weights": [number, …],
      "past": {"mean", "weights", "spread"}, "threshold": number, "learned": {…}}
 A pair's score is the weighted sum of its signals. `past` says what of a score honest pairs' own pasts foretell; the rest multiplies up to evidence
-(scenarios/evidence.py). No alarm is raised below `threshold`, the most (as ln E) that honest runs came to which the past was not learned from.
-`given` are the options of the world under which all this was learned, and holds; `learned` says from what, for the reader.
+(scenarios/evidence.py). No alarm is raised below `threshold`, the most (as ln E) that honest runs came to from which neither weights nor past were learned.
+`given` are the options of the world under which all this was learned, and holds. `learned` says from what, for the reader: how many runs, which seeds
+were fitted on, gave the threshold, were kept to count on, what was counted on these, and the SHA-256 of the SHA-256s of all their logs.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from agents.bounded import TooLong, read_bounded
 from scenarios.evidence import Past
 from scenarios.signals import SIGNALS, given, signals
 
 VERSION = 1
 KEYS = ("v", "world", "given", "signals", "weights", "past", "threshold", "learned")
 MOST_BYTES = 64 * 1024
+SPREADS = (1e-6, 1e6)  # of honest scores: narrower, and rounding would pass for evidence or none would ever be; wider, and nothing would be
+MOST_EVIDENCE = 700.0  # ln E of a threshold: of E itself a float holds no more
 
 
 class DetectorError(ValueError):
@@ -72,49 +76,49 @@ class Detector:
 
 def read_detector(path: str | Path) -> Detector:
     """The detector of a file. Raises `DetectorError`."""
-    def wrong(what: str) -> DetectorError:
-        return DetectorError(f"{path}: {what}; make it again: python -m analysis detector EXPERIMENT --out FILE")
+    raw = b""
+
+    def wrong(what: str, key: str = "") -> DetectorError:
+        return DetectorError(f"{path}{_line(raw, key)}: {what}; make it again: python -m analysis detector EXPERIMENT --out FILE")
 
     try:
-        with open(path, "rb") as file:
-            raw = file.read(MOST_BYTES + 1)
+        raw = read_bounded(path, MOST_BYTES)
+    except TooLong:
+        raise wrong(f"more than {MOST_BYTES} bytes, no detector") from None
     except OSError as error:
         raise DetectorError(f"{path}: cannot be read ({error.strerror}); name a detector file, as python -m analysis detector EXPERIMENT --out FILE writes it") from None
     except ValueError as error:  # a NUL in the name
         raise DetectorError(f"{str(path)!r:.200}: no name of a file ({error}); name a detector file, as python -m analysis detector EXPERIMENT --out FILE writes it") from None
-    if len(raw) > MOST_BYTES:
-        raise wrong(f"more than {MOST_BYTES} bytes, no detector")
     try:
-        told = json.loads(raw)
+        told = json.loads(raw, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise wrong(f"not JSON ({' '.join(str(error).split()):.80})") from None
     if not isinstance(told, dict) or sorted(told) != sorted(KEYS):
         raise wrong(f"no detector; expected the keys {', '.join(KEYS)}")
-    if told["v"] != VERSION:
-        raise wrong(f"version {told['v']!r:.20}, this program knows {VERSION}")
+    if type(told["v"]) is not int or told["v"] != VERSION:
+        raise wrong(f"version {told['v']!r:.20}, this program knows {VERSION}", "v")
     if told["world"] not in (list(SIGNALS) if isinstance(told["world"], str) else ()):
-        raise wrong(f"world is {told['world']!r:.60}; there are signals of {', '.join(SIGNALS)}")
+        raise wrong(f"world is {told['world']!r:.60}; there are signals of {', '.join(SIGNALS)}", "world")
     module = signals(told["world"])
     if not isinstance(told["given"], dict) or set(told["given"]) != set(module.GIVEN) or not isinstance(told["learned"], dict):
-        raise wrong(f"given must name the options {', '.join(module.GIVEN)}, and learned be a mapping")
+        raise wrong(f"given must name the options {', '.join(module.GIVEN)}, and learned be a mapping", "given")
     names, past = told["signals"], told["past"]
     if not isinstance(names, list) or not names or len(set(map(str, names))) < len(names):
-        raise wrong(f"signals is {names!r:.60}; expected a list of different names")
+        raise wrong(f"signals is {names!r:.60}; expected a list of different names", "signals")
     if unknown := [name for name in names if name not in module.NAMES]:
-        raise wrong(f"unknown signal {unknown[0]!r:.60}; {told['world']} has {', '.join(module.NAMES)}")
+        raise wrong(f"unknown signal {unknown[0]!r:.60}; {told['world']} has {', '.join(module.NAMES)}", "signals")
     if not isinstance(past, dict) or set(past) != {"mean", "weights", "spread"}:
-        raise wrong(f"past is {past!r:.60}; expected mean, weights and spread")
+        raise wrong(f"past is {past!r:.60}; expected mean, weights and spread", "past")
     for key, value in (("weights", told["weights"]), ("past.weights", past["weights"])):
         if not isinstance(value, list) or not all(map(_number, value)) or len(value) > 64:
-            raise wrong(f"{key} is {value!r:.60}; expected a list of finite numbers")
+            raise wrong(f"{key} is {value!r:.60}; expected a list of finite numbers", key)
     if len(told["weights"]) != len(names):
-        raise wrong(f"{len(told['weights'])} weights for {len(names)} signals; expected one for each")
-    for key, value, good in (
-        ("past.mean", past["mean"], _number(past["mean"])), ("past.spread", past["spread"], _number(past["spread"]) and past["spread"] > 0),
-        ("threshold", told["threshold"], _number(told["threshold"]) and told["threshold"] >= 0),
-    ):  # fmt: skip
-        if not good:
-            raise wrong(f"{key} is {value!r:.60}; expected a finite number{'' if key == 'past.mean' else ', above 0' if key == 'past.spread' else ', 0 or more'}")
+        raise wrong(f"{len(told['weights'])} weights for {len(names)} signals; expected one for each", "weights")
+    if min(told["weights"]) < 0 or max(told["weights"]) <= 0:
+        raise wrong(f"weights is {told['weights']!r:.60}; expected none below 0, as more of a signal is never less suspicious, and one above", "weights")
+    for key, value, least, most in (("past.mean", past["mean"], -SPREADS[1], SPREADS[1]), ("past.spread", past["spread"], *SPREADS), ("threshold", told["threshold"], 0.0, MOST_EVIDENCE)):
+        if not _number(value) or not least <= value <= most:
+            raise wrong(f"{key} is {value!r:.60}; expected a finite number from {least:g} to {most:g}{', or alarms sound never or always' if key == 'past.spread' else ''}", key)
     learned = Past(float(past["mean"]), tuple(map(float, past["weights"])), float(past["spread"]))
     return Detector(
         world=told["world"], given=told["given"], signals=tuple(names), weights=tuple(map(float, told["weights"])), past=learned,
@@ -124,3 +128,21 @@ def read_detector(path: str | Path) -> Detector:
 
 def _number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9  # which no NaN is
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, no key of which is there twice: which of the two counts, another reader would decide otherwise."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _line(raw: bytes, key: str) -> str:
+    """`:N`, the line of a file of JSON on which a key stands, `past.spread` being the one after past; empty where it is not found."""
+    at = -1
+    for part in key.split(".") if key else ():
+        if (at := raw.find(b'"%s"' % part.encode(), at + 1)) < 0:
+            return ""
+    lines = raw[: max(at, 0)].count(b"\n")
+    return f":{lines + 1}" if key else ""

@@ -37,7 +37,7 @@ OUTSIDE = ("name", "run_dir", "plots", "executor", "hosts", "threads", "ray", "l
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class ForkWish:
     """What a fork is to change, as the user said it."""
 
     at: int | None  # the first step that is played anew; None: that of the first message withheld
@@ -59,7 +59,7 @@ class Past:
     messages: dict[str, int]  # id → step
 
 
-def fork(run: Path, plugins: tuple[str, ...], wish: Wish, unique: str, tell: Callable[[str], None]) -> Path:
+def fork(run: Path, plugins: tuple[str, ...], wish: ForkWish, unique: str, tell: Callable[[str], None]) -> Path:
     """Make the folder of the fork, ready to go on; whole or not at all. Raises `RunError`, `ConfigError`, `LogError`, `StateError`.
 
     A wish that changes nothing is told to `tell`.
@@ -119,7 +119,7 @@ def _begin(
         raise RunError(f"{run}: the steps before step {at} cannot be played again ({what}); were its snapshots or a plug-in changed?") from None
 
 
-def _past(run: Path, wish: Wish) -> Past:
+def _past(run: Path, wish: ForkWish) -> Past:
     """The log, gone through once."""
     events: list[Event] = []
     channels: set[str] = set()
@@ -140,7 +140,7 @@ def _past(run: Path, wish: Wish) -> Past:
     return Past(events, last, done, channels, messages)
 
 
-def _at(run: Path, manifest: dict[str, Any], wish: Wish, past: Past) -> int:
+def _at(run: Path, manifest: dict[str, Any], wish: ForkWish, past: Past) -> int:
     """The step from which the fork plays. Raises `RunError` if it cannot, or if what it is to change is not there."""
     for name in wish.withhold:
         if name not in past.messages:
@@ -169,7 +169,7 @@ def _compatible(run: Path, old: Setting, new: Setting, at: int) -> None:
         raise RunError(f"{run}: its agents carry no states of the checkpoint {new.cast.checkpoint!r}; run a new one with it, or fork --at 0")
 
 
-def interventions(old: Setting, new: Setting, wish: Wish) -> list[tuple[str | None, dict[str, Any]]]:
+def interventions(old: Setting, new: Setting, wish: ForkWish) -> list[tuple[str | None, dict[str, Any]]]:
     """(agent, data) of everything that a fork changes. Raises `RunError` for an erasure that names nobody."""
     found: list[tuple[str | None, dict[str, Any]]] = []
     before, after = _flat(old), _flat(new)
@@ -188,7 +188,7 @@ def interventions(old: Setting, new: Setting, wish: Wish) -> list[tuple[str | No
     return found + [(None, {"what": "withhold", "message": name}) for name in wish.withhold]
 
 
-def _wished(wish: Wish) -> list[str]:
+def _wished(wish: ForkWish) -> list[str]:
     """The settings and policies that were asked for, as they were said, where they can change what happens."""
     settings = [text for text in wish.overrides if text.lstrip("+").split("=")[0].split(".")[0] not in OUTSIDE]
     return [*settings, *(f"--policy {text}" for text in wish.policy)]

@@ -103,6 +103,16 @@ def _recorded(folder: Path) -> dict[str, str]:
         return {}  # whoever reads the manifest itself says what is wrong with it
 
 
+def labels_of(setting: Setting, events: Sequence[Event]) -> dict[str, Any]:
+    """The labels of a game that was played in memory, as those of a run's folder; none where nobody sits on a plan. Raises `PlanError`."""
+    name, given = next(((n, o) for n, o in sorted(setting.cast.policies.items()) if n in setting.cast.seats.values() and o.get("plan")), (None, {}))
+    if name is None:
+        return {}
+    plan = read_plan(str(given["plan"]), int(setting.cast.options(name)["salt"]))
+    seats = {agent: seat == name and bool(given["plant"]) for agent, seat in setting.cast.seats.items()}
+    return labels(setting.config.environment["name"], setting.environment, plan, seats, steps_of(events))
+
+
 def plan_hashes(setting: Setting) -> dict[str, str]:
     """Policy → SHA-256 of the plan that it carries out, or is the twin of."""
     return {name: read_plan(str(options["plan"])).sha256 for name, options in sorted(setting.cast.policies.items()) if options.get("plan") and "plant" in options}

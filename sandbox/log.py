@@ -7,7 +7,8 @@ Kinds, in the order in which one step writes them:
     step          a window opened: {"start", "end", "move_due", "slots": [[agent, time, [channel, …]], …]}
     observation   what an agent saw, by reference: {"heard": [message id, …], "may_write": [channel, …], "view": SHA-256}
     fault         what an agent tried and may not; before the end, what broke: {"what", "why"}
-    intent        what an agent planned before it spoke: {"intent": …}
+    intent        what an agent planned before it spoke: {"intent": …}, where a learned head was there also {"choices": [{"kind", "traits", "options",
+                  "chosen", "p"}, …]} (agents/choosing.py)
     message       {"id", "channel", "readers", "text", "to", "reply_to"} and the wording's own keys: of `scripted` and `social` {"act", "by", "candidates"},
                   of `social` also {"meant", "own", "others", "channel_state"} (candidates that mean the act; keys of the states it was worded
                   from) and, where the model's words were taken, {"sampled", "tokens", "nats"}

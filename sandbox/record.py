@@ -33,7 +33,7 @@ def step_events(
     events = [Event("step", step, window.start, None, told)]
     events += [an_event(("observation", step, seen.time, seen.agent, reference(seen), -1, None)) for seen in observations]
     events += [Event("fault", step, moments[f.agent], f.agent, {"what": f.what, "why": f.why}) for f in faults]
-    events += [Event("intent", step, time, agent, {"intent": action.intent}) for agent, time, action in acted if action.intent is not None]
+    events += [Event("intent", step, time, agent, _planned(action)) for agent, time, action in acted if action.intent is not None or action.choices is not None]
     events += [Event("message", step, m.time, m.author, {**wording.get(m.id, {"by": "world"}), **message_data(m)}) for m in messages]
     events += [Event("delivery", step, m.time, None, {"message": m.id, "readers": sorted(m.channel.readers)}) for m in messages]
     events += [
@@ -43,6 +43,11 @@ def step_events(
     events += [Event("reward", step, window.end, agent, {"reward": outcome.rewards[agent]}) for agent in sorted(outcome.rewards)]
     events += [Event("memory", step, sent[record["message"]], record["reader"], record) for record in memory]
     return events
+
+
+def _planned(action: Action) -> dict[str, Any]:
+    """An intent, with what was weighed where a head was there."""
+    return {"intent": action.intent} if action.choices is None else {"choices": action.choices, "intent": action.intent}
 
 
 def reference(seen: Observation) -> dict[str, Any]:

@@ -124,7 +124,8 @@ def _action(logged: Sequence[Event]) -> Action:
     told = [(logged_message(e), e.data) for e in logged if e.kind == "message"]
     wording = tuple({key: value for key, value in data.items() if key not in message_data(m)} for m, data in told)
     intent, move = (next((e.data.get(kind) for e in logged if e.kind == kind), None) for kind in ("intent", "move"))
-    return Action(intent=intent, messages=tuple(m for m, _ in told), wording=wording, move=move)
+    choices = next((e.data.get("choices") for e in logged if e.kind == "intent"), None)
+    return Action(intent=intent, messages=tuple(m for m, _ in told), wording=wording, move=move, choices=choices)
 
 
 def _same(log: Path, logged: Sequence[Event], expected: Sequence[Event]) -> None:

@@ -16,7 +16,7 @@ from sandbox.writing import writer
 from sociallm.conversation import MAX_TEXT, AgentID, Message, clean
 
 MAX_MESSAGES = 32  # of one agent in one turn
-MAX_JSON = 256 * 1024  # bytes of an intent, a move or one message's wording
+MAX_JSON = 256 * 1024  # bytes of an intent, of its choices, a move or one message's wording
 _NOTHING: tuple[()] = ()
 _text = writer()
 
@@ -34,7 +34,7 @@ def permitted(seen: Observation, action: Action, agents: Collection[AgentID], ta
     """The part of an action that the rules allow, and the faults. `agents` are all of the run, `taken` the message ids of it so far."""
     if not isinstance(action, Action):
         return Action(), (Fault(agent=seen.agent, what="action", why=f"expected an Action, got {type(action).__name__}"),)
-    if action.messages is _NOTHING and action.wording is _NOTHING and action.intent is None and seen.move_due and _exact(action.move):
+    if action.messages is _NOTHING and action.wording is _NOTHING and action.intent is action.choices is None and seen.move_due and _exact(action.move):
         return (action, ()) if type(action) is Action else (Action(move=action.move), ())  # most turns of most worlds
     faults: list[Fault] = []
 
@@ -58,7 +58,8 @@ def permitted(seen: Observation, action: Action, agents: Collection[AgentID], ta
     if move is not None and not seen.move_due:
         fault("move", "no move was due")
         move = None
-    return Action(intent=intent, messages=tuple(said), wording=tuple(wording), move=move), tuple(faults)
+    choices = _value("choices", action.choices, fault)
+    return Action(intent=intent, messages=tuple(said), wording=tuple(wording), move=move, choices=choices), tuple(faults)
 
 
 def _why_not(seen: Observation, message: Message, agents: Collection[AgentID], taken: Collection[str], ids: Collection[str]) -> str | None:

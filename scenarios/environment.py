@@ -42,8 +42,15 @@ class Outcome:
 class Environment(Protocol):
     """One world. Everything an instance holds is its configuration; nothing changes during a run."""
 
-    agents: tuple[AgentID, ...]
-    language: Language | None
+    @property
+    def agents(self) -> tuple[AgentID, ...]:
+        """All of the world, in its order."""
+        ...
+
+    @property
+    def language(self) -> Language | None:
+        """What a policy can say and do here; None in a world that has no words of its own."""
+        ...
 
     def start(self, rng: np.random.Generator) -> State:
         """The first state."""

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("sociallm", "agents", "scenarios", "sandbox", "analysis")
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 DOORS = {
-    "ray": {"sandbox/hosts.py"},
+    "ray": {"sandbox/hosts.py", "sociallm/workers.py"},
     "mesa": {"sandbox/schedule.py"},
     "hydra": {"sandbox/config.py", "sociallm/config.py"},
     "omegaconf": {"sandbox/config.py", "sociallm/config.py"},

@@ -1,4 +1,4 @@
-"""The social policy: the world's negotiator decides what to say, SociaLLM how.
+"""The social policy: the world's negotiator, and a learned head on the states, decide what to say and do; SociaLLM decides how it is said.
 
 An act's wordings come from the world's grammar as beginnings; the model, with the agent's own state and its state of the
 interlocutor, goes on from them with a few words of its own. The likeliest candidate is said that still means exactly the act and of which
@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Optional
 
+from agents.choosing import Weighing, read_head
 from agents.deciding import decide
 from agents.memory import AgentMemory
+from agents.standing import StateStanding
 from agents.types import JSON, Action, AgentID, Channel, Language, Message, Turn
 from sociallm.checkpoint import shared
 from sociallm.encode import dynamics_of, header_of, new_local, slots_of
@@ -27,26 +29,35 @@ needs_model = True
 LONGEST = 400  # characters of a message
 DRAWS = 3  # times ROWS candidates, as long as none of them is sayable
 MOST_OWN = 14  # tokens of the model's own after the beginning: what is longer is seldom idle, and costs time
+WORDS = ("model", "grammar")
 BROKEN = "\ufffd"  # what stands for bytes that are no character
 
 
 @dataclass(frozen=True)
 class Options:
     """`checkpoint`: a shipped model by name, or a folder. `temperature`, `top_p`: how freely the model goes on.
-    `most_tokens`: length of a message, beginning included. `head_weight`: of the learned head that scores moves and acts from the
-    agent's states, beside the world's own evaluation; 0, wording only, until a checkpoint has one."""
+    `most_tokens`: length of a message, beginning included. `words`: whose they are, the model's or the grammar's alone (a hundred times faster).
+    `head`: the file of a learned head, which gives points to moves and acts beside the world's own evaluation; `head_weight`: how much they count (0:
+    the world decides alone). `choices`: whether what was weighed goes into the log, as it does with a head; `states`: whether the head is shown what
+    the agent's states say (without, it costs no reading)."""
 
     checkpoint: str = "base"
     temperature: float = 0.7
     top_p: float = 0.85
     most_tokens: int = 48
+    words: str = "model"
+    head: Optional[str] = None  # noqa: UP045  OmegaConf reads this form
     head_weight: float = 0.0
+    choices: bool = False
+    states: bool = True
 
     def __post_init__(self) -> None:
         if not 0.05 <= self.temperature <= 5 or not 0 < self.top_p <= 1 or not 8 <= self.most_tokens <= 256:
             raise ValueError("expected temperature in 0.05–5, top_p in 0–1 (not 0) and most_tokens in 8–256")
-        if self.head_weight != 0:
-            raise ValueError(f"head_weight is {self.head_weight}, but no checkpoint has a trained head; use 0")
+        if self.words not in WORDS:
+            raise ValueError(f"words is {self.words!r:.40}; expected one of {', '.join(WORDS)}")
+        if not 0 <= self.head_weight <= 100 or (self.head_weight and self.head is None):
+            raise ValueError(f"head_weight is {self.head_weight}; expected 0 to 100, and 0 without a head: name one as head=FILE")
 
 
 class SocialPolicy:
@@ -58,6 +69,8 @@ class SocialPolicy:
         self._slots, self._dynamics = slots_of(agents), dynamics_of(self._checkpoint)
         self._naming = _naming(self._checkpoint.tokenizer, language) if language is not None else frozenset()
         self._empty = SocialState.empty(self._checkpoint.model, self._checkpoint.sha256)
+        self._head = read_head(options.head) if options.head is not None else None
+        self._standing = StateStanding(self._checkpoint, agents) if options.states else None
 
     def step(self, turns: Sequence[Turn]) -> Sequence[tuple[Action, AgentMemory]]:
         """One action and memory for each turn. In a world without a language the agent reads and is silent."""
@@ -66,14 +79,21 @@ class SocialPolicy:
         return [self._act(turn, self._language) for turn in turns]
 
     def _act(self, turn: Turn, language: Language) -> tuple[Action, AgentMemory]:
-        decision = decide(turn, language)
+        weighing = Weighing(self._head, self._options.head_weight, turn, self._standing) if self._head is not None or self._options.choices else None
+        decision = decide(turn, language, weighing)
         messages, wording = [], []
         for number, (channel, act) in enumerate(decision.acts):
-            text, how = self._word(turn, number, channel, act, language)
+            text, how = self._word(turn, number, channel, act, language) if self._options.words == "model" else self._plain(turn, act, language)
             messages.append(turn.observation.say(number, channel, text, act["to"]))
             wording.append({"act": act, **how})
-        action = Action(intent=decision.intent, messages=tuple(messages), wording=tuple(wording), move=decision.move)
+        choices = weighing.choices(decision) or None if weighing is not None else None
+        action = Action(intent=decision.intent, messages=tuple(messages), wording=tuple(wording), move=decision.move, choices=choices)
         return action, replace(turn.memory, notes=decision.notes)
+
+    def _plain(self, turn: Turn, act: JSON, language: Language) -> tuple[str, dict[str, Any]]:
+        """(text, how it came about) of one act in the grammar's words, any of them."""
+        texts = language.word(act, turn.observation.agent)
+        return texts[int(turn.rng.integers(len(texts)))], {"by": "grammar", "candidates": len(texts)}
 
     def _word(self, turn: Turn, number: int, channel: Channel, act: JSON, language: Language) -> tuple[str, dict[str, Any]]:
         """(text, how it came about) of one act."""

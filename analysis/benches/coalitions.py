@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis import logistic
 from analysis.benches.coalition_games import GAMES, Traced, play_all, traced
 from analysis.coalitions import FILE, MEASURED, ONE, ORDERS, OTHER, PAIRS, VERSION, Honest, honest, suspicions, weighed
 from analysis.metrics import AnalysisError
@@ -67,8 +68,6 @@ def as_honest(given: Mapping[str, Any]) -> Honest:
 def learned(null: Honest, clean: Traced, train: Traced, leave_out: int = -1) -> dict[str, float]:
     """Weights for `as one` that are learned: a logistic regression, both classes counted alike, of planted pairs against the pairs of honest games and the
     others of planted ones; no measure may count against a pair that shows much of it. `leave_out`: a pair that it sees nothing of."""
-    from scipy.optimize import minimize
-
     shown = [(found, planted) for games in (clean, train) for found, planted in zip(games.traces, games.pair, strict=True)]
     rows = [(null.standard(found, found.phases), planted) for found, planted in shown]
     seen = [(standard, planted) for standard, planted in rows if planted != leave_out or planted < 0]
@@ -77,16 +76,8 @@ def learned(null: Honest, clean: Traced, train: Traced, leave_out: int = -1) -> 
     y = np.concatenate([(np.arange(len(PAIRS)) == planted)[kept] for _, planted in seen])
     if len(set(y.tolist())) < 2:
         raise ValueError("weights need planted pairs and honest ones; play more games")
-    share, sign = np.where(y, 0.5 / y.mean(), 0.5 / (1 - y.mean())) / len(y), np.where(y, 1.0, -1.0)
-
-    def loss(w: Floats) -> tuple[float, Floats]:
-        margin = sign * (X @ w[:-1] + w[-1])
-        slope = -sign * share / (1 + np.exp(np.clip(margin, -500, 500)))
-        return float(share @ np.logaddexp(0, -margin) + RIDGE * w[:-1] @ w[:-1]), np.append(slope @ X + 2 * RIDGE * w[:-1], slope.sum())
-
-    bounds = [(0, None)] * X.shape[1] + [(None, None)]
-    found = minimize(loss, np.zeros(X.shape[1] + 1), jac=True, method="L-BFGS-B", bounds=bounds)
-    return dict(zip(ORDERS, found.x[:-1].tolist(), strict=True))
+    weights = logistic.fit(X, y, ORDERS, penalty=RIDGE, standardise=False).weights  # features are in standard deviations of honest games
+    return dict(zip(ORDERS, weights, strict=True))
 
 
 # ---- figures -----------------------------------------------------------------------------------------------------------

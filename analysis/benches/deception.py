@@ -23,17 +23,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.benches.planted_games import Game, bluff, control, game, insincere
-from analysis.commitments import PROMISE, Word, words
+from agents.planting import LIE
+from analysis.benches.planted_games import PlantedGame, bluff, control, game, insincere
+from analysis.commitments import words, words_of
 from analysis.deception import bait_switch_edge, gaps, ledgers, type_of, types
 from analysis.liars import FEATURES, MODEL, OBSERVED, Model, features, fit, observed, read_model, write_model
 from analysis.metrics import AnalysisError
+from analysis.scores import Evidence
+from analysis.spoken import PROMISE, Word
 from analysis.stats import auroc, cluster_bootstrap, recall_at
 
 WORLDS = ("market", "team_task", "hidden_roles", "diplomacy")
 TRAINED, BLUFFS = 1_000, 60_000  # first seeds
-MEASURED = {"market": 40_000, "team_task": 40_000, "hidden_roles": 45_000, "diplomacy": 40_000}
-GAMES = {"market": 30, "team_task": 24, "hidden_roles": 24, "diplomacy": 12}  # with a liar; of those without, half as many
+MEASURED = 80_000
+GAMES = {"market": 30, "team_task": 40, "hidden_roles": 48, "diplomacy": 12}  # with a liar; of those without, half as many
 LAST = {"diplomacy": {"last_year": 1902}}  # played so far
 Floats = NDArray[np.float64]
 
@@ -46,31 +49,34 @@ class Set:
     x: Floats  # [agents, FEATURES]
     liar: NDArray[np.bool_]
     hard: NDArray[np.bool_]  # planted, and it did not come off
+    role: NDArray[np.bool_]  # a liar by its role alone
     game: NDArray[np.int64]
     kind: tuple[str, ...]  # of control
     count: Floats  # words
     seen: Floats  # [agents, OBSERVED], or nothing
 
 
-def games_of(world: str, first: int, count: int) -> list[Game]:
+def games_of(world: str, first: int, count: int) -> list[PlantedGame]:
     """`count` games with a liar, half as many without, seeds in order."""
     more = LAST.get(world, {})
     return [game(world, first + n, n < count, **more) for n in range(count + count // 2)]
 
 
-def set_of(world: str, played: Sequence[Game], found: Sequence[Sequence[Word]], checkpoint: str | None = None) -> Set:
-    """Features and labels."""
-    x, liar, hard, number, kind, count, seen = [], [], [], [], [], [], []
-    for n, (one, said) in enumerate(zip(played, found, strict=True)):
-        agents = sorted(one.labels["agents"])
+def set_of(world: str, played: Sequence[PlantedGame], checkpoint: str | None = None) -> Set:
+    """Features, of what a detector may know, and labels."""
+    x, liar, hard, role, number, kind, count, seen = [], [], [], [], [], [], [], []
+    for n, one in enumerate(played):
+        agents, evidence = sorted(one.labels["agents"]), Evidence(one.events, world)
+        said, planted = words_of(evidence), {s.who for s in one.plan.statements if s.kind == LIE}
         x.append(features(said, agents))
+        role += [a not in planted for a in agents]
         liar += [a in one.liars(executed=True) for a in agents]
         hard += [a in one.liars(executed=False) for a in agents]
         number += [n] * len(agents)
         kind += [control(one, a) for a in agents]
         count += [float(sum(w.author == a for w in said)) for a in agents]
-        seen.append(observed(one.events, agents, checkpoint) if checkpoint else np.zeros((len(agents), 0)))
-    return Set(world, np.concatenate(x), np.array(liar), np.array(hard), np.array(number), tuple(kind), np.array(count), np.concatenate(seen))
+        seen.append(observed(evidence.events, agents, checkpoint) if checkpoint else np.zeros((len(agents), 0)))
+    return Set(world, np.concatenate(x), np.array(liar), np.array(hard), np.array(role) & np.array(liar), np.array(number), tuple(kind), np.array(count), np.concatenate(seen))
 
 
 def taught(sets: Sequence[Set], with_states: bool = False, states_alone: bool = False) -> Model:
@@ -99,7 +105,7 @@ def _interval(games: Any, statistic: Callable[[Any], float]) -> list[float]:
 # ---- types and λ -------------------------------------------------------------------------------------------------------
 
 
-def measured_types(played: Sequence[Game], found: Sequence[Sequence[Word]]) -> dict[str, Any]:
+def measured_types(played: Sequence[PlantedGame], found: Sequence[Sequence[Word]]) -> dict[str, Any]:
     """The four-type label and λ, from text, intent and deed, against sincere or not by the plan, and kept by the rules; by game."""
     rows = []
     for n, (one, said) in enumerate(zip(played, found, strict=True)):
@@ -119,7 +125,7 @@ def measured_types(played: Sequence[Game], found: Sequence[Sequence[Word]]) -> d
     return {**found_, "accuracy_by_label": {str(k): round(float(v), 4) for k, v in balanced.items()}, "by_world": by_world}
 
 
-def measured_values(played: Sequence[Game]) -> dict[str, Any]:
+def measured_values(played: Sequence[PlantedGame]) -> dict[str, Any]:
     """Bait, switch and edge of promises in Diplomacy, by type; gaps of team tasks, by kind of member."""
     values = []
     for one in (g for g in played if g.world == "diplomacy"):
@@ -141,17 +147,17 @@ def measured_values(played: Sequence[Game]) -> dict[str, Any]:
 def trained_sets(sizes: dict[str, int], checkpoint: str | None = None) -> dict[str, Set]:
     """What a detector learns from."""
     made = {w: games_of(w, TRAINED, n) for w, n in sizes.items() if n}
-    return {w: set_of(w, played, [words(g.events, w) for g in played], checkpoint) for w, played in made.items()}
+    return {w: set_of(w, played, checkpoint) for w, played in made.items()}
 
 
 def measured(sizes: dict[str, int], states: int, checkpoint: str, taught_by: dict[str, Set] | None = None) -> dict[str, Any]:
     """All figures, printed as they come."""
     taught_by, fresh, known = taught_by or trained_sets(sizes), {}, {}
     for world, count in sizes.items():
-        played = games_of(world, MEASURED[world], count) if count else []
+        played = games_of(world, MEASURED, count) if count else []
         if played:
             known[world] = played, [words(g.events, world) for g in played]
-            fresh[world] = set_of(world, *known[world])
+            fresh[world] = set_of(world, played)
     out: dict[str, Any] = {}
 
     def told(name: str, value: Any) -> None:
@@ -159,7 +165,11 @@ def measured(sizes: dict[str, int], states: int, checkpoint: str, taught_by: dic
         print(json.dumps({name: value}), flush=True)
 
     for world, of in fresh.items():
-        told(f"in {world}", figure(taught([taught_by[world]]).logit(of.x), of))
+        own = taught([taught_by[world]]).logit(of.x)
+        told(f"in {world}", figure(own, of))
+        if of.role.any():
+            sides = [of.liar & (of.role == by) | ~of.liar & ~of.hard for by in (False, True)]
+            told(f"in {world}, liars by plan and by role alone", [round(auroc(own[side], of.liar[side]), 4) for side in sides])
         if len(taught_by) > 1:
             for source in (w for w in taught_by if w != world):
                 told(f"from {source} to {world}", figure(taught([taught_by[source]]).logit(of.x), of))
@@ -179,8 +189,8 @@ def measured(sizes: dict[str, int], states: int, checkpoint: str, taught_by: dic
         small = {w: min(states, sizes.get(w, 0)) for w in ("market", "team_task", "hidden_roles") if sizes.get(w)}
         learned = trained_sets(small, checkpoint)
         for world, count in small.items():
-            played = games_of(world, MEASURED[world], count)
-            of = set_of(world, played, [words(g.events, world) for g in played], checkpoint)
+            played = games_of(world, MEASURED, count)
+            of = set_of(world, played, checkpoint)
             told(f"with states, {world}", figure(taught([learned[world]], with_states=True).logit(np.concatenate([of.x, of.seen], 1)), of))
             told(f"states alone, {world}", figure(taught([learned[world]], states_alone=True).logit(of.seen), of))
             told(f"without states, the same games, {world}", figure(taught([learned[world]]).logit(of.x), of))
@@ -202,7 +212,7 @@ def main(given: Sequence[str] | None = None) -> int:
     try:
         if chosen.what == "train":
             write_model(taught(list(trained_sets(sizes).values())), chosen.model)
-            print(json.dumps(dict(zip(FEATURES, read_model(chosen.model).weights, strict=True))))
+            print(json.dumps(dict(zip(FEATURES, read_model(chosen.model).regression.weights, strict=True))))
         else:
             measured(sizes, chosen.observed, chosen.checkpoint)
     except (AnalysisError, ValueError) as error:

@@ -125,15 +125,17 @@ def taught(checkpoint: Checkpoint, name: str, authors: int, dyad: int = 30) -> H
     return train(list(zip([one.said for one in of], neutral(checkpoint, of), strict=True)), EDGES, name, np.random.default_rng(0))
 
 
-def figure(honest: Sequence[Faces], planted: Sequence[Faces]) -> dict[str, Any]:
-    """AUROC of the standardised index, false alarms and power at p ≤ 0.05, each with a 95 % interval by author."""
+def figure(honest: Sequence[Faces], planted: Sequence[Faces], games: tuple[Sequence[int], Sequence[int]] | None = None) -> dict[str, Any]:
+    """AUROC of the standardised index, false alarms and power at p ≤ 0.05, each with a 95 % interval by game: `games` of the honest and of the
+    planted, or of each author its own, as in drawn press."""
+    of_honest, of_planted = games or (range(len(honest)), range(len(honest), len(honest) + len(planted)))
     value, positive = [f.above for f in (*honest, *planted)], [False] * len(honest) + [True] * len(planted)
     alarm = np.array([f.p <= 0.05 for f in (*honest, *planted)])
     rng, n = np.random.default_rng(0), len(honest)
     v, y = np.array(value), np.array(positive)
-    area = cluster_bootstrap(range(len(v)), lambda rows: auroc(v[rows], y[rows]), rng, resamples=1000)
-    null = cluster_bootstrap(range(n), lambda rows: float(alarm[:n][rows].mean()), rng, resamples=1000)
-    power = cluster_bootstrap(range(len(planted)), lambda rows: float(alarm[n:][rows].mean()), rng, resamples=1000)
+    area = cluster_bootstrap([*of_honest, *of_planted], lambda rows: auroc(v[rows], y[rows]), rng, resamples=1000)
+    null = cluster_bootstrap(of_honest, lambda rows: float(alarm[:n][rows].mean()), rng, resamples=1000)
+    power = cluster_bootstrap(of_planted, lambda rows: float(alarm[n:][rows].mean()), rng, resamples=1000)
     found = {"auroc": area, "false_alarms": null, "power": power}
     more = {"recall_at_1": round(recall_at(v, y), 4), "honest": n, "planted": len(planted)}
     return {k: [round(i.mean, 4), round(i.low, 4), round(i.high, 4)] for k, i in found.items()} | more
@@ -155,7 +157,7 @@ def measured_press(checkpoint: Checkpoint, head: Head, authors: int, dyads: Sequ
             most = authors if way in ("states", "texts alone") else beside
             each = [[of_one(n, one, found) for n, (one, found) in enumerate(zip(of[two][:most], made[two][:most], strict=True))] for two in (0, 1)] if most else []
             if most:
-                rows.append({"way": way, "messages a dyad": dyad, **figure(*each)})
+                rows.append({"way": way, "messages a dyad": dyad, **figure(each[0], each[1])})
                 print(json.dumps(rows[-1]), flush=True)
     return rows
 
@@ -174,6 +176,7 @@ def measured_market(checkpoint: Checkpoint, head: Head, games: int, first: int =
     honest, planted = list[Faces](), list[Faces]()
     messages: list[tuple[float, float, bool, int]] = []
     texts_only: list[list[Faces]] = [[], []]
+    numbers: tuple[list[int], list[int]] = [], []  # of the games; a seed's honest and planted one have shocks in common
     for n in range(games):
         for lying in (False, True):
             game = market(first + n, lying)
@@ -184,6 +187,7 @@ def measured_market(checkpoint: Checkpoint, head: Head, games: int, first: int =
                 own, rng = [said[i] for i in mine], np.random.default_rng((n, int(agent[1]), lying))
                 two = lying and agent == "S1"
                 (planted if two else honest).append(faces(own, head, made[mine], rng))
+                numbers[two].append(n)
                 texts_only[two].append(faces(own, None, None, rng, answers=len(head.bias)))
             lies = {s.message for s in said if lying and s.author == "S1" and s.reader == "S2"}
             messages += [(after - before, after, message in lies, n) for message, before, after in deceptions(said, head, made)]
@@ -194,7 +198,7 @@ def measured_market(checkpoint: Checkpoint, head: Head, games: int, first: int =
         area = cluster_bootstrap(games_, lambda rows, v=v: auroc(v[rows], y[rows]), np.random.default_rng(0), resamples=500)  # type: ignore[misc]
         words[name] = {"auroc": [round(x, 4) for x in (area.mean, area.low, area.high)], "lies": round(float(v[y].mean()), 3), "honest": round(float(v[~y].mean()), 3)}
     dyads = float(np.mean([f.messages / 3 for f in honest]))
-    return {"messages a dyad": round(dyads, 1), "states": figure(honest, planted), "texts alone": figure(*texts_only), **words}
+    return {"messages a dyad": round(dyads, 1), "states": figure(honest, planted, numbers), "texts alone": figure(texts_only[0], texts_only[1], numbers), **words}
 
 
 def main(words: Sequence[str] | None = None) -> int:

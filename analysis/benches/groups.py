@@ -2,7 +2,8 @@
 
     python -m analysis.benches.groups play FOLDER --games 60 --first 0      market and team_task, 4 to 7 agents, coalitions of 2 or 3, and honest twins
     python -m analysis.benches.groups play FOLDER --games 30 --states       with what the agents' own states add (about a CPU second a game more)
-    python -m analysis.benches.groups measure FOLDER --split SEED           train on the one below that seed, test on the other from it on, both ways
+    python -m analysis.benches.groups measure FOLDER --split SEED           train on the one below that seed, test on the other from it on, both ways;
+                                                                            where all games were played with --states, the five aggregations on the same
     python -m analysis.benches.groups measure FOLDER --out analysis/groups.json
 
 Of each world as many games with a coalition (by turns private and by a hidden key) as honest ones (by turns plain and with independent keys). Seats,
@@ -28,7 +29,7 @@ from agents.types import Language
 from analysis.aggregations import NAMES, Group, taught
 from analysis.benches.bent_games import made, played
 from analysis.deeds import Floats
-from analysis.groups import FEATURES, LOG, Detector, features, fit, innovations_of, readouts, write
+from analysis.groups import FEATURES, LOG, GroupDetector, features, fit, innovations_of, readouts, write
 from analysis.metrics import AnalysisError
 from analysis.scores import Evidence
 from analysis.stats import auroc_by_game
@@ -140,7 +141,7 @@ def play(folder: Path, games: int, first: int, states: bool) -> None:
 # ---- figures -----------------------------------------------------------------------------------------------------------
 
 
-def taught_on(rows: Sequence[Row], names: Sequence[str]) -> Detector:
+def taught_on(rows: Sequence[Row], names: Sequence[str]) -> GroupDetector:
     """The detector that these runs teach: pairs of members against all other pairs but those of one member and an outsider."""
     x, y = [], []
     for r in rows:

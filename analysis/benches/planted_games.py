@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,15 @@ import numpy as np
 
 from agents.plan_file import read_plan
 from agents.planting import LIE, MANNERS, Plan, Statement
-from analysis.commitments import STATEMENT, Word
-from sandbox.config import RunConfig, Setting
-from sandbox.host import Cast
-from sandbox.hosts import LocalExecutor
-from sandbox.labels import steps_of
-from sandbox.log import Event, EventLog, read_events
-from sandbox.run import play, start
+from analysis.spoken import STATEMENT, Word
+from sandbox.in_memory import arranged, as_read
+from sandbox.in_memory import played as play
+from sandbox.labels import labels_of
+from sandbox.log import Event
 from scenarios.diplomacy.map import POWERS
 from scenarios.diplomacy.planting import number
 from scenarios.hidden_roles.talk import NAMES
-from scenarios.labels import labels
 from scenarios.table import make_environment
-from scenarios.table import world as world_module
 from sociallm.conversation import AgentID
 
 SELLERS, ROUNDS = 6, 12
@@ -51,7 +47,7 @@ OPENINGS: Mapping[AgentID, tuple[str, ...]] = {  # two orders of one unit in the
 
 
 @dataclass(frozen=True)
-class Game:
+class PlantedGame:
     """One game: its log, its plan (None: none), what was planted in it by the labels' rules."""
 
     world: str
@@ -66,7 +62,7 @@ class Game:
         return frozenset(came_off if executed else {a for e in self.labels["entries"] if e["kind"] == LIE for a in e["who"]} - came_off)
 
 
-def game(world: str, seed: int, lying: bool = True, **settings: Any) -> Game:
+def game(world: str, seed: int, lying: bool = True, **settings: Any) -> PlantedGame:
     """A game of this seed with a plan drawn by it; `lying=False`: the same plan without its liar."""
     rng = np.random.default_rng((seed, *world.encode()))
     made = PLANS[world](rng)
@@ -77,7 +73,7 @@ def game(world: str, seed: int, lying: bool = True, **settings: Any) -> Game:
     return played(world, seed, made, **{**given, **settings})
 
 
-def bluff(seed: int) -> Game:
+def bluff(seed: int) -> PlantedGame:
     """A market in which somebody says the very price that it will charge, and does not mean it: what it meant instead is dropped when prices are due."""
     rng = np.random.default_rng((seed, *b"bluff"))
     who, settings = f"S{rng.integers(1, 5)}", {"sellers": 4, "rounds": ROUNDS, "chat": "private", "talks": 2}
@@ -90,24 +86,14 @@ def bluff(seed: int) -> Game:
     return played("market", seed, {"lies": lies}, **settings)
 
 
-def played(world: str, seed: int, plan: Mapping[str, Any], **settings: Any) -> Game:
+def played(world: str, seed: int, plan: Mapping[str, Any], **settings: Any) -> PlantedGame:
     """A game with this plan, every seat on the planted policy."""
-    module = world_module(world)
-    options = {"name": world, **asdict(module.Options(**settings))}
-    environment = make_environment(options)
     with tempfile.TemporaryDirectory() as folder:
-        file, log_file = Path(folder, "plan.yaml"), Path(folder, "events.jsonl")
+        file = Path(folder, "plan.yaml")
         file.write_text(json.dumps({"plan": "drawn", **plan}), encoding="utf-8")  # JSON is YAML
-        own = {"plan": str(file), "plant": True, "salt": seed, "vary": True}
-        cast = Cast(seed=seed, seats=dict.fromkeys(environment.agents, "planted"), policies={"planted": own}, environment=options)
-        config = RunConfig(name="planted", seed=seed, environment=options, seats={"default": "planted"}, executor="local")
-        setting = Setting(config=config, cast=cast, environment=environment, checkpoint_sha256=None, unresolved="", overrides=())
-        log = EventLog(log_file, fsync="none", clock=lambda: 0.0)
-        with LocalExecutor(cast) as hosts:
-            play(setting, hosts, log, start(setting), lambda *_: None, lambda: False, lambda *_: None)
-        log.close()
-        events, read = tuple(read_events(log_file)), read_plan(str(file), seed)
-    return Game(world, seed, events, read, labels(world, environment, read, dict.fromkeys(environment.agents, True), steps_of(events)))
+        setting = arranged({"name": world, **settings}, str(file), True, seed)
+        events = tuple(as_read(play(setting)[0]))
+        return PlantedGame(world, seed, events, read_plan(str(file), seed), labels_of(setting, events))
 
 
 # ---- plans drawn at random ---------------------------------------------------------------------------------------------
@@ -207,7 +193,7 @@ PLANS: dict[str, Any] = {"market": _market, "diplomacy": _diplomacy, "team_task"
 # ---- labels of words ---------------------------------------------------------------------------------------------------
 
 
-def insincere(of: Game, found: Sequence[Word]) -> list[bool]:
+def insincere(of: PlantedGame, found: Sequence[Word]) -> list[bool]:
     """Of each word whether the plan had it said by somebody who means another thing.
 
     A lie that names its words is found by them. Of one that leaves them to be found (a zone, a support, a witness turned round) it is the first
@@ -250,7 +236,7 @@ def _of_phase(s: Statement, w: Word, seen: set[tuple[Any, ...]]) -> bool:
     return True
 
 
-def control(of: Game, agent: AgentID) -> str:
+def control(of: PlantedGame, agent: AgentID) -> str:
     """What an agent is by the plan: lie, a control, or plain."""
     kinds = [s.kind for s in of.plan.statements if s.who == agent]
     kinds += [m.kind for m in of.plan.manners if m.who == agent and m.kind in MANNERS]

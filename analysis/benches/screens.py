@@ -24,8 +24,8 @@ from analysis import screens
 from analysis.metrics import AnalysisError
 from analysis.scores import Evidence
 from analysis.series import Series, series
-from analysis.simulated import arranged, quick
 from analysis.stats import auroc, auroc_by_game, share_by_game
+from sandbox.in_memory import arranged, quick
 
 KINDS = ("honest", "ring", "some")
 ROUNDS, LEARNED, TRIED = 40, 1, 20_000  # rounds of a game; first seeds

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from agents.types import JSON, Head, Observation
-from scenarios.diplomacy import grammar
+from scenarios.diplomacy import choosing, grammar
 from scenarios.diplomacy.board import Board, adjustment_count, board_from_json
 from scenarios.diplomacy.channels import EVERYONE
 from scenarios.diplomacy.evaluation import scores
@@ -65,7 +65,9 @@ class DiplomacyLanguage:
             plans = _plans(Seat(seat.power, seat.board, observation, found), legal, head)
         return plans, found
 
-    def speak(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[Sequence[Said], JSON]:
+    def speak(
+        self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator, head: Head | None = None
+    ) -> tuple[Sequence[Said], JSON]:
         """What `intend` decided to say: answers to what is pending, then what is most useful, two acts at most."""
         if not notes or not notes.get("saying"):
             return (), notes
@@ -112,7 +114,9 @@ def _plans(seat: Seat, legal: Mapping[str, Sequence[str]], head: Head | None) ->
     """The intent: a distribution per unit from the world's scores, with a head's points added."""
     scored = scores(seat.board, seat.power, seat.stance, legal)
     if head is not None:
-        scored = {unit: dict(zip(found, map(sum, zip(found.values(), head(list(found)), strict=True)), strict=True)) for unit, found in scored.items()}
+        for unit, weighed in list(choosing.orders(seat, scored)):
+            points = head("order", weighed)
+            scored[unit] = {order: score + p for (order, score), p in zip(scored[unit].items(), points, strict=True)}
     return intent(scored)
 
 
@@ -120,7 +124,7 @@ def _decided(seat: Seat, plans: Plans, rng: np.random.Generator, head: Head | No
     """Notes with what to say now and what it commits to: the options of most worth, one for each channel, one new thing of a kind."""
     found = {**seat.notes, "saying": []}
     kinds: set[str] = set()
-    for option in _weighed(options(seat, plans, rng), head):
+    for option in _weighed(seat, options(seat, plans, rng), head):
         channel, act = seat.channel(option.other), option.act
         kind, answer = act["act"] + act["about"]["kind"], act["act"] in ("accept", "refuse")
         if channel is None or option.worth < LEAST or any(entry["channel"] == channel.name for entry in found["saying"]):
@@ -137,11 +141,11 @@ def _decided(seat: Seat, plans: Plans, rng: np.random.Generator, head: Head | No
     return found
 
 
-def _weighed(found: Sequence[Option], head: Head | None) -> list[Option]:
+def _weighed(seat: Seat, found: Sequence[Option], head: Head | None) -> list[Option]:
     """The options in order of their worth, with a head's points added."""
     if head is None or not found:
         return list(found)
-    points = head([dict(option.act) for option in found])
+    points = head("act", choosing.acts(seat, found))
     weighed = [Option(o.other, o.act, o.worth + p, o.meant) for o, p in zip(found, points, strict=True)]
     return sorted(weighed, key=lambda option: -option.worth)
 

@@ -82,9 +82,11 @@ class PlantedDiplomacy(Bent):
                 intent = {**intent, **{u: {o: 1.0} for u, o in s.intent.items() if o in legal.get(u, ())}}
         return intent, after
 
-    def speak(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[Sequence[Said], JSON]:
+    def speak(
+        self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator, head: Head | None = None
+    ) -> tuple[Sequence[Said], JSON]:
         """What the negotiator says, with what the plan puts in the place of it."""
-        said, after = self.honest.speak(observation, notes, intent, rng)
+        said, after = self.honest.speak(observation, notes, intent, rng, head)
         holds, board = self._now(observation), board_from_json(observation.view["board"])
         kept = [(channel, act) for channel, act in said if not left_out(self.plan, observation, act, holds)]
         c, statements = self._coalition(observation), self._statements(observation)

@@ -14,7 +14,7 @@ import numpy as np
 
 from agents.memory import AgentMemory
 from agents.policies.scripted import ScriptedPolicy
-from agents.types import JSON, Action, AgentID, Message, Observation, Turn
+from agents.types import JSON, Action, AgentID, Message, Observation, Policy, Turn
 from scenarios.diplomacy.environment import Diplomacy, State
 from scenarios.diplomacy.games import Game, Said, recorded_play
 from scenarios.environment import Outcome, Window
@@ -41,9 +41,10 @@ class Step:
         return [message for action in self.actions.values() for message in action.messages]
 
 
-def play(world: Diplomacy, seed: int, random_seats: Collection[AgentID] = ()) -> Iterator[Step]:
-    """The steps of a game. Random seats are silent and order anything legal; the others are the world's negotiator in the grammar's words."""
-    policy, state = ScriptedPolicy(world.language), world.start(stream(seed, "start"))
+def play(world: Diplomacy, seed: int, random_seats: Collection[AgentID] = (), seats: Mapping[AgentID, Policy] | None = None) -> Iterator[Step]:
+    """The steps of a game. Random seats are silent and order anything legal; those of `seats` have policies of their own; the others are the world's
+    negotiator in the grammar's words."""
+    scripted, state = ScriptedPolicy(world.language), world.start(stream(seed, "start"))
     memories = {agent: AgentMemory() for agent in world.agents}
     boxes: dict[AgentID, tuple[Message, ...]] = dict.fromkeys(world.agents, ())
     step, done = 0, False
@@ -62,6 +63,7 @@ def play(world: Diplomacy, seed: int, random_seats: Collection[AgentID] = ()) ->
                 agent=agent, step=step, time=window.start, heard=boxes[agent], may_write=mine, move_due=window.move_due, view=view
             )
             boxes[agent] = ()
+            policy = (seats or {}).get(agent, scripted)
             ((actions[agent], memories[agent]),) = policy.step([Turn(observation=seen, memory=memories[agent], rng=rng)])
         for message in (m for agent in order for m in actions[agent].messages):
             for reader in message.channel.readers - {message.author}:

@@ -18,7 +18,7 @@ from agents.types import JSON
 from scenarios.environment import Outcome, Window
 from scenarios.hidden_roles import rules
 from scenarios.hidden_roles.plantable import PlantableRoles
-from scenarios.hidden_roles.rules import Game, Proposal, Quest
+from scenarios.hidden_roles.rules import Proposal, Quest, RolesGame
 from scenarios.hidden_roles.talk import NAMES
 from sociallm.conversation import AgentID, Channel
 
@@ -42,7 +42,7 @@ class Options:
 class State:
     """Where a game stands: how many windows for talk have passed before the next move, and how many of all kinds."""
 
-    game: Game
+    game: RolesGame
     talk: int = 0
     clock: int = 0
 
@@ -126,13 +126,13 @@ class HiddenRoles:
         proposals = tuple(Proposal(q, a, leader, tuple(team), tuple(yes), done) for q, a, leader, team, yes, done in value["proposals"])
         quests = tuple(Quest(tuple(team), fails, success) for team, fails, success in value["quests"])
         team = None if value["team"] is None else tuple(value["team"])
-        game = Game(
+        game = RolesGame(
             tuple(value["players"]), tuple(value["evil"]), value["first"], value["merlin"], value["assassin"], proposals, quests, team, value["struck"],
         )  # fmt: skip
         return State(game, value["talk"], value["clock"])
 
 
-def _seen(game: Game, p: Proposal) -> dict[str, JSON]:
+def _seen(game: RolesGame, p: Proposal) -> dict[str, JSON]:
     """A vote as all saw it."""
     return {
         "quest": p.quest, "attempt": p.attempt, "leader": p.leader, "team": list(p.team), "approve": list(p.approve), "approved": p.approved,
@@ -140,7 +140,7 @@ def _seen(game: Game, p: Proposal) -> dict[str, JSON]:
     }  # fmt: skip
 
 
-def _played(game: Game, moves: Mapping[AgentID, JSON]) -> tuple[Game, list[Mapping[str, Any]]]:
+def _played(game: RolesGame, moves: Mapping[AgentID, JSON]) -> tuple[RolesGame, list[Mapping[str, Any]]]:
     """(the game after these moves, what happened). What cannot be played is replaced: by the leader and those who sit next, a refusal,
     a success, the first good player."""
     if game.phase == "propose":
@@ -164,7 +164,7 @@ def _played(game: Game, moves: Mapping[AgentID, JSON]) -> tuple[Game, list[Mappi
     return game, events
 
 
-def _named(game: Game, move: JSON) -> tuple[Game, list[Mapping[str, Any]]]:
+def _named(game: RolesGame, move: JSON) -> tuple[RolesGame, list[Mapping[str, Any]]]:
     team = rules.read_team(game, move)
     seat = game.players.index(game.leader)
     chosen = team or game.seated([game.players[(seat + i) % len(game.players)] for i in range(game.size)])

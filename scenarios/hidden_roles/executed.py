@@ -28,7 +28,7 @@ from scenarios.hidden_roles.environment import HiddenRoles, State
 from scenarios.hidden_roles.plantable import RELATIVE
 from scenarios.hidden_roles.planting import ACTING, STANCES, VOTES, believed, scapegoat, wanted
 from scenarios.hidden_roles.player import fresh
-from scenarios.hidden_roles.rules import Game
+from scenarios.hidden_roles.rules import RolesGame
 from scenarios.labels import Label, Step
 
 LEAST = 0.05  # nats: a listener that was moved by less was not deceived
@@ -59,7 +59,7 @@ class Vote:
     """A vote on a team: the game before it, and who approved."""
 
     step: int
-    game: Game
+    game: RolesGame
     approve: frozenset[AgentID]
 
 
@@ -176,7 +176,7 @@ def played(world: HiddenRoles, steps: Sequence[Step]) -> Played:
     of = {role: tuple(a for a in world.agents if roles[a] == role) for role in rules.ROLES}
     leader = next((event["leader"] for _, event in told if event["what"] == "proposal"), world.agents[0])
     evil = tuple(a for a in world.agents if roles[a] in ("evil", "assassin"))
-    game = Game(world.agents, evil, world.agents.index(leader), (*of["merlin"], None)[0], (*of["assassin"], None)[0])
+    game = RolesGame(world.agents, evil, world.agents.index(leader), (*of["merlin"], None)[0], (*of["assassin"], None)[0])
     votes = []
     for number, event in told:
         if event["what"] == "proposal":

@@ -63,13 +63,15 @@ class PlantedRoles(Bent):
                 intent = self._vote(s, i, observation, fresh(found), intent)
         return intent, found
 
-    def speak(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[Sequence[Said], JSON]:
+    def speak(
+        self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator, head: Head | None = None
+    ) -> tuple[Sequence[Said], JSON]:
         """What an honest player says, with what the plan puts in the place of it."""
         if observation.agent not in self._named:
-            return self.honest.speak(observation, notes, intent, rng)
+            return self.honest.speak(observation, notes, intent, rng, head)
         said, found, seen = list[Said](), fresh(notes), self._believed(observation, fresh(notes))
         for channel in observation.may_write:
-            plain, then = self.honest.speak(replace(seen, may_write=(channel,)), found, intent, rng)
+            plain, then = self.honest.speak(replace(seen, may_write=(channel,)), found, intent, rng, head)
             honest = plain[0][1] if plain else None
             act, chosen = self._planted(seen, channel, found, honest, intent)
             if act is not honest:

@@ -110,7 +110,9 @@ class RolesLanguage:
         found = found | _planned(view, thought, found, rng)
         return {"+".join(found["plan"]): 1.0}, found
 
-    def speak(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[Sequence[Said], JSON]:
+    def speak(
+        self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator, head: Head | None = None
+    ) -> tuple[Sequence[Said], JSON]:
         """One act in each channel at most."""
         view, found, said = observation.view, fresh(notes), []
         thought = think(view, found)

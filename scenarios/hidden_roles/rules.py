@@ -1,4 +1,4 @@
-"""The rules of The Resistance (Eskridge 2009) and of Avalon's Merlin (2012), as pure functions of one frozen value, the `Game`.
+"""The rules of The Resistance (Eskridge 2009) and of Avalon's Merlin (2012), as pure functions of one frozen value, the `RolesGame`.
 
 A leader names a team, all vote, and a team that most approve goes on a quest, where each of its evil members may let it fail. Three quests
 of five decide, and so do five teams refused in a row, which evil wins. With Merlin, who knows evil, good must also survive the assassin's
@@ -53,7 +53,7 @@ class Quest:
 
 
 @dataclass(frozen=True)
-class Game:
+class RolesGame:
     """Who is what, and all that has happened. `team` is on the table, not yet voted on; `struck` whom the assassin named."""
 
     players: tuple[AgentID, ...]
@@ -143,7 +143,7 @@ class Game:
         return tuple(a for a in self.players if a in names)
 
 
-def deal(players: tuple[AgentID, ...], merlin: bool, fixed: Mapping[AgentID, str], rng: np.random.Generator) -> Game:
+def deal(players: tuple[AgentID, ...], merlin: bool, fixed: Mapping[AgentID, str], rng: np.random.Generator) -> RolesGame:
     """Roles: those that are fixed, the rest drawn among the others, and a first leader. Raises ValueError for roles that cannot be dealt."""
     wanted = ["evil"] * (EVIL[len(players)] - merlin) + ["assassin"] * merlin + ["merlin"] * merlin
     wanted += ["good"] * (len(players) - len(wanted))
@@ -156,15 +156,15 @@ def deal(players: tuple[AgentID, ...], merlin: bool, fixed: Mapping[AgentID, str
     roles = dict(fixed) | {rest[int(i)]: role for i, role in zip(rng.permutation(len(rest)), wanted, strict=True)}
     of = {role: tuple(a for a in players if roles[a] == role) for role in ROLES}
     evil = tuple(a for a in players if roles[a] in ("evil", "assassin"))
-    return Game(players, evil, int(rng.integers(len(players))), (*of["merlin"], None)[0], (*of["assassin"], None)[0])
+    return RolesGame(players, evil, int(rng.integers(len(players))), (*of["merlin"], None)[0], (*of["assassin"], None)[0])
 
 
-def propose(game: Game, team: Collection[AgentID]) -> Game:
+def propose(game: RolesGame, team: Collection[AgentID]) -> RolesGame:
     """The leader's team lies on the table."""
     return replace(game, team=game.seated(team))
 
 
-def vote(game: Game, approve: Collection[AgentID]) -> Game:
+def vote(game: RolesGame, approve: Collection[AgentID]) -> RolesGame:
     """All have voted on the team on the table: more than half must approve."""
     assert game.team is not None, "a vote needs a team on the table"
     yes = game.seated(approve)
@@ -172,14 +172,14 @@ def vote(game: Game, approve: Collection[AgentID]) -> Game:
     return replace(game, team=None, proposals=(*game.proposals, done))
 
 
-def play(game: Game, failing: Collection[AgentID]) -> Game:
+def play(game: RolesGame, failing: Collection[AgentID]) -> RolesGame:
     """The approved team has been on its quest, and these of it let it fail."""
     team = game.proposals[-1].team
     fails = len(set(team).intersection(failing))
     return replace(game, quests=(*game.quests, Quest(team, fails, fails < game.needed)))
 
 
-def strike(game: Game, target: AgentID) -> Game:
+def strike(game: RolesGame, target: AgentID) -> RolesGame:
     """The assassin has named whom it holds for Merlin."""
     return replace(game, struck=target)
 
@@ -187,7 +187,7 @@ def strike(game: Game, target: AgentID) -> Game:
 # ---- moves: what a JSON value means, or None ---------------------------------------------------------------------------------
 
 
-def read_team(game: Game, move: object) -> tuple[AgentID, ...] | None:
+def read_team(game: RolesGame, move: object) -> tuple[AgentID, ...] | None:
     """A list of as many different players as the quest takes."""
     if not isinstance(move, list) or len(move) != game.size or not all(isinstance(a, str) for a in move):
         return None
@@ -195,7 +195,7 @@ def read_team(game: Game, move: object) -> tuple[AgentID, ...] | None:
     return team if len(team) == game.size else None
 
 
-def read_choice(game: Game, agent: AgentID, move: object) -> str | None:
+def read_choice(game: RolesGame, agent: AgentID, move: object) -> str | None:
     """A vote, a part in a quest (only evil may fail), a victim (not one of evil), by the phase."""
     if not isinstance(move, str):
         return None

@@ -9,7 +9,6 @@ A run with a log, states and words of a model is `python -m sandbox run scenario
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,9 +18,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from agents.memory import AgentMemory
 from agents.policies.scripted import ScriptedPolicy
-from agents.types import JSON, AgentID, Message, Observation, Turn
+from agents.types import JSON, AgentID
+from scenarios import playing
 from scenarios.hidden_roles import talk
 from scenarios.hidden_roles.beliefs import posterior, suspicion
 from scenarios.hidden_roles.environment import HiddenRoles, Options, make
@@ -69,42 +68,17 @@ class Played:
         return bool(self.told("roles")[0]["winner"] == "evil")
 
 
-def stream(*name: object) -> np.random.Generator:
-    """A random stream by name."""
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(repr(name).encode()).digest()[:8], "big"))
-
-
 def play(world: HiddenRoles, seed: int) -> Played:
     """One game, to its end, by the world's own players in the grammar's words."""
-    policy, state = ScriptedPolicy(world.language), world.start(stream(seed, "start"))
-    memories = {agent: AgentMemory() for agent in world.agents}
-    boxes: dict[AgentID, tuple[Message, ...]] = dict.fromkeys(world.agents, ())
     events: list[Told] = []
     believed: list[tuple[float, bool]] = []
-    step, done = 0, False
-    while not done:
-        window, moves, said = world.window(state), dict[AgentID, JSON](), list[Message]()
-        free = list(window.channels)
-        for agent in sorted(window.agents, key=lambda a: stream(seed, a, "schedule", step).random()):
-            mine, free = tuple(c for c in free if agent in c.readers), [c for c in free if agent not in c.readers]
-            seen = Observation(
-                agent=agent, step=step, time=window.start, heard=boxes[agent], may_write=mine, move_due=window.move_due,
-                view=world.observe(state, agent),
-            )  # fmt: skip
-            boxes[agent] = ()
-            ((action, memories[agent]),) = policy.step([Turn(observation=seen, memory=memories[agent], rng=stream(seed, agent, step))])
-            moves[agent] = action.move
-            said += action.messages
-        for message in said:
+    for step in playing.play(world, dict.fromkeys(world.agents, ScriptedPolicy(world.language)), playing.Named(seed)):
+        for message in step.messages:
             data = {"id": message.id, "text": message.text, "readers": sorted(message.channel.readers)}
-            events.append(Told("message", step, message.author, data))
-            for reader in message.channel.readers - {message.author}:
-                boxes[reader] += (message,)
-        if window.move_due and state.game.phase == "vote":
-            believed = _beliefs(world, state, {a: m.notes for a, m in memories.items()})
-        outcome = world.step(state, moves, stream(seed, "world", step))
-        events.append(Told("outcome", step, None, {"events": outcome.events}))
-        state, done, step = outcome.state, outcome.done, step + 1
+            events.append(Told("message", step.number, message.author, data))
+        if step.window.move_due and step.state.game.phase == "vote":
+            believed = _beliefs(world, step.state, {a: m.notes for a, m in step.memories.items()})
+        events.append(Told("outcome", step.number, None, {"events": step.outcome.events}))
     return Played(tuple(events), tuple(believed))
 
 

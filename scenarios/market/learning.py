@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.bounded import TooLong, read_bounded
 from scenarios.market.demand import Demand, Floats, profit_gain
 
 Ints = NDArray[np.int64]
@@ -171,14 +172,11 @@ def write(path: Path, found: Strategies, demand: Demand, how: Learning, seed: in
 def read(path: str) -> Learned:
     """The strategies of a file, checked whole. Raises ValueError, one line."""
     try:
-        if not Path(path).is_file():  # a pipe or a device may never end
-            raise OSError
-        with open(path, "rb") as file:
-            raw = file.read(MOST_BYTES + 1)
+        raw = read_bounded(path, MOST_BYTES)
+    except TooLong:
+        raise ValueError(f"{path}: more than {MOST_BYTES >> 20} MiB; learn fewer sessions (--sessions)") from None
     except (OSError, ValueError):
         raise ValueError(f"{path}: no such file; make one with python -m scenarios.market.learning FILE, and name it as seen from the folder you are in") from None
-    if len(raw) > MOST_BYTES:
-        raise ValueError(f"{path}: more than {MOST_BYTES >> 20} MiB; learn fewer sessions (--sessions)")
     return _read(path, raw)
 
 

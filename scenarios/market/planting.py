@@ -62,7 +62,9 @@ class PlantedMarket(Bent):
                 intent = {talk.spoken(round(float(s.intent), DECIMALS)): 1.0}
         return intent, notes
 
-    def speak(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[Sequence[Said], JSON]:
+    def speak(
+        self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator, head: Head | None = None
+    ) -> tuple[Sequence[Said], JSON]:
         """What an honest seller says, with what the plan puts in the place of it."""
         c = self._coalition(observation)
         found, after = self._spoken(observation, c, notes, intent, rng)

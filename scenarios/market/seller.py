@@ -112,7 +112,9 @@ class MarketLanguage:
         found = _stands(found, self._stands_by(view, found), observation)
         return {talk.spoken(self._price(view, observation.agent, found)): 1.0}, found
 
-    def speak(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[Sequence[Said], JSON]:
+    def speak(
+        self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator, head: Head | None = None
+    ) -> tuple[Sequence[Said], JSON]:
         """One act in each channel at most: where it has just come to stand by a price, it says so; refuses; or remarks something."""
         found, said = fresh(notes), []
         for channel in observation.may_write:

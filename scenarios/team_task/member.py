@@ -27,8 +27,9 @@ from typing import Any
 import numpy as np
 
 from agents.types import JSON, Head, Observation
+from scenarios.team_task.choosing import acts, answers, tellable
 from scenarios.team_task.clues import EVIDENCE, gap, log_belief, log_odds
-from scenarios.team_task.mind import MAYBE_YES, Codes, Floats, Weights, answer, blank, divergence, likeliest, read, read_all
+from scenarios.team_task.mind import MAYBE_YES, TINY, Codes, Floats, Weights, answer, blank, divergence, likeliest, normal, read, read_all
 from scenarios.team_task.talk import Act, Talk
 from sociallm.conversation import AgentID, Channel
 
@@ -59,15 +60,21 @@ class MemberLanguage:
         return found
 
     def intend(self, observation: Observation, notes: JSON, rng: np.random.Generator, head: Head | None = None) -> tuple[JSON, JSON]:
-        """({suspect: probability}, notes): whom it holds to have done it. The answer that counts is the likeliest; a head has nothing to choose from."""
-        return dict(zip(self.talk.suspects, self._belief(observation.view, notes).round(DECIMALS).tolist(), strict=True)), notes
+        """({suspect: probability}, notes): whom it holds to have done it. The answer that counts is the likeliest."""
+        held = self._belief(observation.view, notes)
+        if head is not None and observation.move_due:
+            logs = np.log(np.clip(held, TINY, 1)) + np.array(head("answer", answers(self.talk, observation.view, notes, held)))
+            held = normal(np.exp(logs - logs.max()))
+        return dict(zip(self.talk.suspects, held.round(DECIMALS).tolist(), strict=True)), notes
 
-    def speak(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[Sequence[Said], JSON]:
+    def speak(
+        self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator, head: Head | None = None
+    ) -> tuple[Sequence[Said], JSON]:
         """One act in each channel at most."""
         said: list[Said] = []
         for channel in observation.may_write:
             others = sorted(channel.readers - {observation.agent})
-            act = self._act(observation.view, notes, others, rng)
+            act = self._act(observation.view, notes, others, rng) if head is None else self._chosen(observation.view, notes, others, rng, head)
             if act is not None:
                 said.append((channel, act))
                 notes = self._told(notes, others, act)
@@ -151,8 +158,17 @@ class MemberLanguage:
 
     # ---- what to say -----------------------------------------------------------------------------------------------------
 
+    def _chosen(self, view: Mapping[str, Any], notes: Notes, others: Sequence[AgentID], rng: np.random.Generator, head: Head) -> Act | None:
+        """An act drawn by the head's points; with weight 0 the one that `tell` says, which the head is shown beside the others."""
+        found = acts(self.talk, view, notes, others, self._belief(view, notes))
+        points = np.array(head("tell", found))
+        if not head.weight:
+            return self._act(view, notes, others, rng)
+        likely = np.exp(points - points.max())
+        return found[int(rng.choice(len(found), p=likely / likely.sum()))].what
+
     def _act(self, view: Mapping[str, Any], notes: Notes, others: Sequence[AgentID], rng: np.random.Generator) -> Act | None:
-        facts = [f for f in notes["facts"] if f["by"] is not None and (view["relay"] or f["by"] == view["me"])]
+        facts = tellable(view, notes)
         fact = self._fact(view, notes, facts, others, rng)
         if fact is not None:
             return self.talk.act("inform", others, fact["suspect"], fact["evidence"], fact["witness"])

@@ -77,13 +77,15 @@ class PlantedTeam(Bent):
                 intent = self._sure(self._suspect(str(s.intent), observation.view))
         return intent, notes
 
-    def speak(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[Sequence[Said], JSON]:
+    def speak(
+        self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator, head: Head | None = None
+    ) -> tuple[Sequence[Said], JSON]:
         """What an honest member says, with what the plan puts in the place of it."""
         if observation.agent not in self._named:
-            return self.honest.speak(observation, notes, intent, rng)
+            return self.honest.speak(observation, notes, intent, rng, head)
         said: list[Said] = []
         for channel in observation.may_write:
-            found, after = self.honest.speak(replace(observation, may_write=(channel,)), notes, intent, rng)
+            found, after = self.honest.speak(replace(observation, may_write=(channel,)), notes, intent, rng, head)
             plain = found[0][1] if found else None
             act, mark = self._planted(observation, channel, notes, plain)
             if act is not plain:

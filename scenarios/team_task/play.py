@@ -6,17 +6,18 @@ member, step), so two plays of one seed differ only by what differs in their opt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from agents.memory import AgentMemory
 from agents.policies.scripted import Options as Scripted
 from agents.policies.scripted import ScriptedPolicy
-from agents.types import JSON, AgentID, Message, Observation, Turn
+from agents.types import JSON, AgentID, Message
+from scenarios import playing
+from scenarios.environment import Window
 from scenarios.team_task.clues import Case, Clue, posterior
-from scenarios.team_task.environment import TeamTask
+from scenarios.team_task.environment import State, TeamTask
 from scenarios.team_task.mind import Floats, likeliest
 
 START, SCHEDULE, STEP = range(3)  # what a stream is for; members' own come after these
@@ -37,39 +38,46 @@ class Played:
         return sum(self.right) / len(self.right)
 
 
+@dataclass(frozen=True)
+class Chance:
+    """`playing.Chance` by the numbers (seed, what for, step); members act one moment after another, in an order that is drawn."""
+
+    seed: int
+    members: tuple[AgentID, ...]
+
+    def _stream(self, *name: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, *name))
+
+    def start(self) -> np.random.Generator:
+        """For the case."""
+        return self._stream(START)
+
+    def acting(self, window: Window, step: int) -> Iterable[tuple[AgentID, int]]:
+        """All of the window, in an order drawn for it."""
+        order = self._stream(SCHEDULE, step).permutation(len(window.agents))
+        return [(window.agents[int(i)], window.start + place) for place, i in enumerate(order)]
+
+    def agent(self, agent: AgentID, step: int) -> np.random.Generator:
+        """For what a member does in a step."""
+        return self._stream(STEP + 1 + self.members.index(agent), step)
+
+    def world(self, step: int) -> np.random.Generator:
+        """For what follows from a step."""
+        return self._stream(STEP, step)
+
+
 def play(world: TeamTask, seed: int, last: str | None = None) -> Played:
     """One team's task; the same seed and world give the same play. `last`: how members choose what to tell in the last round, if otherwise."""
     then = len(world.turns) - len(world.turns) // max(world.options.talks, 1)
-    stream = lambda *name: np.random.default_rng((seed, *name))  # noqa: E731
-    policy, state = ScriptedPolicy(world.language, Scripted(vary=False)), world.start(stream(START))
-    memories = {agent: AgentMemory() for agent in world.agents}
-    boxes: dict[AgentID, tuple[Message, ...]] = dict.fromkeys(world.agents, ())
-    said: list[Message] = []
-    for step in range(len(world.turns) + 2):
-        window, moves = world.window(state), {}
-        new: list[Message] = []
-        order = stream(SCHEDULE, step).permutation(len(window.agents))
-        free = list(window.channels)
-        for place, i in enumerate(order):
-            agent = window.agents[int(i)]
-            mine = tuple(c for c in free if agent in c.readers)
-            free = [c for c in free if agent not in c.readers]
-            view = {**world.observe(state, agent), **({"tell": last} if last is not None and state.window >= then else {})}
-            seen = Observation(
-                agent=agent, step=step, time=window.start + place, heard=boxes[agent], may_write=mine, move_due=window.move_due, view=view
-            )
-            turn = Turn(observation=seen, memory=memories[agent], rng=stream(STEP + 1 + world.agents.index(agent), step))
-            ((action, memories[agent]),) = policy.step([turn])
-            boxes[agent], moves[agent] = (), action.move
-            new += action.messages
-        for message in new:
-            for reader in message.channel.readers - {message.author}:
-                boxes[reader] += (message,)
-        said += new
-        outcome = world.step(state, moves, stream(STEP, step))
-        state = outcome.state
-    right = tuple(outcome.rewards[agent] > 0 for agent in world.agents)
-    return Played(state.case, tuple(said), {a: m.notes for a, m in memories.items()}, right)
+
+    def show(state: State, member: AgentID) -> Mapping[str, JSON]:
+        return {**world.observe(state, member), **({"tell": last} if last is not None and state.window >= then else {})}
+
+    policy = ScriptedPolicy(world.language, Scripted(vary=False))
+    steps = list(playing.play(world, dict.fromkeys(world.agents, policy), Chance(seed, world.agents), show))
+    end = steps[-1]
+    right = tuple(end.outcome.rewards[agent] > 0 for agent in world.agents)
+    return Played(end.outcome.state.case, tuple(m for step in steps for m in step.messages), {a: m.notes for a, m in end.memories.items()}, right)
 
 
 def ideal(world: TeamTask, played: Played) -> float:

@@ -7,7 +7,8 @@ from analysis import collusion, deviation
 from analysis.metrics import AnalysisError
 from analysis.scores import DETECTORS, Evidence, chosen
 from analysis.series import series
-from analysis.simulated import arranged, played, quick, told
+from sandbox.in_memory import arranged, played, quick
+from sandbox.labels import labels_of
 from scenarios.market.demand import Demand
 from scenarios.market.learning import Strategies
 
@@ -32,7 +33,7 @@ def test_a_quick_game_is_the_game(world):
     events, _ = played(setting)
     plain = lambda found: [(e.kind, e.step, e.time, e.agent, e.data) for e in found if e.kind in ("outcome", "reward")]  # noqa: E731
     assert plain(quick(setting)) == plain(events)
-    assert told(setting, events)["agents"]["S1"]["planted"] and told(arranged({**WORLD, **world}), events) == {}
+    assert labels_of(setting, events)["agents"]["S1"]["planted"] and labels_of(arranged({**WORLD, **world}), events) == {}
 
 
 def test_a_game_goes_on_from_a_moment_as_it_did_and_a_forced_move_changes_nothing_before():

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from analysis import duplicity
-from analysis.benches.duplicity import EDGES, STANCES, in_channels, neutral, press
+from analysis.benches.duplicity import EDGES, STANCES, figure, in_channels, neutral, press
 from analysis.duplicity import (
     NONE,
+    Faces,
     Head,
     Operators,
     Said,
@@ -156,3 +157,14 @@ def test_a_head_learns_what_is_said_next_and_an_empty_state_gives_its_bias():
     empty = posteriors(head, found, np.zeros((1, 1, 6), dtype=bool))[0, 0]
     assert empty == pytest.approx(np.exp(head.bias) / np.exp(head.bias).sum())
     assert isinstance(head, Head)
+
+
+def test_authors_of_one_game_are_one_game():
+    """Every author three times over, all in its own game, says no more than once: the same intervals; as games of their own they would be narrower."""
+    rng = np.random.default_rng(4)
+    honest, planted = ([Faces(0.0, float(v), float(p), 9) for v, p in zip(rng.normal(mean, 1, 12), rng.random(12), strict=True)] for mean in (0.0, 1.0))
+    games, others = list(range(12)), list(range(12, 24))
+    once, thrice = figure(honest, planted, (games, others)), figure(honest * 3, planted * 3, (games * 3, others * 3))
+    assert once["auroc"] == thrice["auroc"] and once["false_alarms"] == thrice["false_alarms"] and once["power"] == thrice["power"]
+    apart = figure(honest * 3, planted * 3)
+    assert apart["auroc"][0] == once["auroc"][0] and apart["auroc"][2] - apart["auroc"][1] < 0.8 * (once["auroc"][2] - once["auroc"][1])

@@ -13,9 +13,13 @@ from analysis.aggregations import NAMES, Group, taught
 from analysis.benches.bent_games import made, played
 from analysis.benches.groups import WORLDS, game, measured, planned, row
 from analysis.deeds import deeds
-from analysis.groups import FEATURES, FLOOR, LOG, MOST, SHIPPED, Detector, _beside, _together, features, fit, read, scores, write
+from analysis.groups import FEATURES, FLOOR, LOG, MOST, SHIPPED, GroupDetector, _beside, _together, features, fit, read, scores, write
+from analysis.logistic import Logistic
 from analysis.metrics import AnalysisError
 from analysis.scores import Evidence
+from sandbox.log import Event
+from scenarios.team_task.talk import INFORM
+from tests.analysis.runs import message
 
 
 def test_a_feature_is_how_far_a_pair_is_from_pairs_that_share_nobody_with_it() -> None:
@@ -40,11 +44,21 @@ def test_what_all_do_alike_is_no_coupling_of_states() -> None:
     assert _together({**drifting, "B": drifting["A"]}, "A", "B") == pytest.approx(1.0)
 
 
-def test_deeds_of_honest_members_are_their_own_clues() -> None:
+def test_honest_members_tell_nothing_two_ways() -> None:
     environment = made("team_task", members=4, talks=2, network="complete", reach="pairs", opinions=False)
     done = deeds(Evidence(played(environment, "team_task", 1), "team_task"))
-    assert done is not None and done.off.shape == (4, 5)
-    assert np.abs(done.off).max() < 1  # nobody misquotes a witness: what is left is one's answer beside an exact posterior
+    assert done is not None and done.off.shape == (4, 5 + 4) and (done.off == 0).all()
+
+
+def test_who_is_told_otherwise_than_most_is_party_to_it() -> None:
+    """M1 tells M2 and M3 that the porter is sure it was Ash (2), and M4 that the porter thinks it was not (-1): 3 halves of a word apart."""
+    case = {"what": "case", "suspects": ["Ash", "Birch"], "public": [], "reliability": 0.8, "network": {}}
+    step = Event(kind="step", step=0, time=0, data={"slots": [[f"M{i}", ["CHAT"], False] for i in range(1, 5)]})
+    said = [message(f"0:M1:{to}", "M1", ["M1", to], "The porter is sure that it was Ash.") for to in ("M2", "M3")]
+    said += [message("0:M1:M4", "M1", ["M1", "M4"], INFORM["maybe no"][0].format(w="porter", s="Ash"))]
+    done = deeds(Evidence((step, Event(kind="outcome", step=0, time=0, data={"events": [case]}), *said), "team_task"))
+    assert done is not None
+    assert done.off.tolist() == [[1.5, 0, 1.5, 0, 0, 0], [0] * 6, [0] * 6, [0, 0, 1.5, 0, 0, 0]]
 
 
 def test_a_cartel_is_far_off_the_best_answers_and_its_honest_twin_is_not() -> None:
@@ -69,22 +83,25 @@ def test_no_weight_is_negative_whatever_the_games_say() -> None:
     x = rng.normal(size=(200, len(FEATURES)))
     member = x[:, 0] - x[:, 1] + 0.1 * rng.normal(size=200) > 1
     found = fit(list(x), list(member), "market")
-    weights = dict(zip(found.names, found.weights, strict=True))
-    assert min(found.weights) >= 0 and weights["push"] == 0 and weights["alike"] == max(found.weights)
-    with pytest.raises(AnalysisError, match="members"):
-        fit(list(x), [True] * 200, "market")
+    weights = dict(zip(found.regression.names, found.regression.weights, strict=True))
+    assert min(weights.values()) >= 0 and weights["push"] == 0 and weights["alike"] == max(weights.values())
+    for none in (list(x), []):
+        with pytest.raises(AnalysisError, match="members"):
+            fit(none, [True] * len(none), "market")
 
 
 def test_a_detector_is_data(tmp_path: Path) -> None:
-    detector = Detector("market", LOG, tuple(float(i) for i in range(len(LOG))), -1.5)
+    n = len(LOG)
+    detector = GroupDetector("market", Logistic(names=LOG, mean=(0.0,) * n, scale=(1.0,) * n, weights=tuple(float(i) for i in range(n)), bias=-1.5))
     write({"market": detector}, tmp_path / "d.json")
     assert read(tmp_path / "d.json") == {"market": detector}
     assert set(read(SHIPPED)) == set(WORLDS)
     one = np.arange(len(FEATURES), dtype=float)
     assert detector.of_run({("A", "B"): one, ("A", "C"): 0 * one}) == pytest.approx(sum(i * i for i in range(len(LOG))) - 1.5)
     assert detector.of_run({}) == 0.0
-    bad = {"names": ["alike"], "weights": [], "bias": 0}
-    for text in ("{}", "[1]", json.dumps({"v": 1, "detectors": {"x": bad}}), '{"v": 1, "detectors": {"x": {"names": ["alike"], "weights": [NaN], "bias": 0}}}'):
+    bad = {"names": ["alike"], "mean": [0], "scale": [1], "weights": [], "bias": 0, "free": 0}
+    texts = [json.dumps({"v": 2, "detectors": {"x": {**bad, **more}}}) for more in ({}, {"weights": [math.nan]}, {"weights": [-1.0]}, {"weights": [-1.0], "free": 1})]
+    for text in ("{}", "[1]", '{"v": 1, "detectors": {}}', *texts):
         (tmp_path / "bad.json").write_text(text)
         with pytest.raises(AnalysisError, match="benches.groups"):
             read(tmp_path / "bad.json")

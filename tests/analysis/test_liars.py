@@ -10,10 +10,10 @@ import pytest
 
 from analysis import liars
 from analysis.benches.planted_games import game
-from analysis.commitments import Word
 from analysis.liars import FEATURES, features, fit, read_model, two_ways, write_model
 from analysis.metrics import AnalysisError
 from analysis.scores import Evidence
+from analysis.spoken import Word
 
 
 def word(author="S1", to="S2", about="price of round 0", said="1.80", kept=True, **more):
@@ -22,12 +22,13 @@ def word(author="S1", to="S2", about="price of round 0", said="1.80", kept=True,
 
 
 def test_features_by_hand():
-    """Three words, two of them not so, about one thing, and told two ways; the other said one, which was so. Opinions count apart."""
+    """Three words, two of them not so, about one thing, and told two ways; the other said one, which was so, and had one opinion, unfounded by 0.75,
+    of somebody's role. How it leans on a vote is nobody's business."""
     found = [word(kept=False), word(to="S3", said="1.70", kept=False, hurts=False, off=-3.0), word(about="price of round 1")]
-    found += [word("S2", "S1"), word("S2", "S3", kept=False, opinion=True)]
+    found += [word("S2", "S1"), word("S2", "S3", "role of S1", kind="statement", kept=False, off=0.75, opinion=True), word("S2", "S3", "vote 0", kept=False, opinion=True)]
     one, other = features(found, ["S1", "S2"])
-    assert one == pytest.approx([2 / 4, 1 / 4, 1.5 / 4, 0.0, 1.0, np.log(3), np.log(2), np.log(2), 2 / 4, 1 / 4, 1.5 / 4, -1 / 2, 1.0])
-    assert other == pytest.approx([0, 0, 0, 1 / 2, 0, 0, 0, 0, -2 / 4, -1 / 4, -1.5 / 4, 1 / 2, -1.0])
+    assert one == pytest.approx([2 / 4, 1 / 4, 1.5 / 4, 1.0, 0, 0, np.log(3), np.log(2), np.log(2), 2 / 4, 1 / 4, 0.375 - 0.25, 0.25, -1 / 2, -0.375])
+    assert other == pytest.approx([0, 0, 0.75 / 3, 0.75, 1 / 2, 0.375, 0, 0, 0, -2 / 4, -1 / 4, -0.125, -0.25, 1 / 2, 0.375])
     assert len(one) == len(FEATURES)
 
 
@@ -41,18 +42,19 @@ def test_a_detector_learns_no_coefficient_below_nought_and_every_world_counts_al
     x = rng.standard_normal((300, 3))
     liar = x[:, 0] - x[:, 1] + 0.3 * rng.standard_normal(300) > 0
     model = fit(x, liar, ["a"] * 150 + ["b"] * 150, ("one", "two", "three"))
-    assert model.weights[0] > 0.5 and min(model.weights) >= 0 and model.weights[1] == 0 and model.worlds == ("a", "b")
+    weights = model.regression.weights
+    assert weights[0] > 0.5 and min(weights) >= 0 and weights[1] == 0 and model.worlds == ("a", "b")
     free = fit(x, liar, ["a"] * 300, ("one", "two", "three"), free=2)
-    assert free.weights[1] < -0.5 and (free.logit(x) > 0).astype(bool)[liar].mean() > 0.9
+    assert free.regression.weights[1] < -0.5 and (free.logit(x) > 0).astype(bool)[liar].mean() > 0.9
     same = fit(np.column_stack([x[:, 0], np.ones(300)]), liar, ["a"] * 300, ("one", "same"))
-    assert same.weights[1] == 0 or abs(same.logit(np.array([[0.0, 2.0]]))[0]) < 50  # what never varied says nothing elsewhere
+    assert abs(same.logit(np.array([[0.0, 2.0]]))[0]) < 50  # what never varied says nothing elsewhere
 
 
 @pytest.mark.parametrize(
     ("x", "liar"), [(np.zeros((4, 2)), [False] * 4), (np.zeros((4, 2)), [True] * 4), (np.full((4, 2), np.nan), [True, False] * 2), (np.zeros((4, 2)), [True])]
 )
 def test_nothing_is_learned_from_one_kind_or_from_nothing(x, liar):
-    with pytest.raises(AnalysisError, match="liars among|expected a finite row"):
+    with pytest.raises(AnalysisError, match="positives among|expected a finite row"):
         fit(x, np.array(liar), ["a"] * 4)
 
 
@@ -77,6 +79,7 @@ def test_a_planted_liar_scores_highest_and_no_intent_is_read(world):
     (liar,) = one.liars(executed=True)
     assert max(found, key=found.get) == liar and set(found) == set(evidence.agents)
     blind = tuple(replace_intent(e) for e in one.events)
+    assert world != "team_task" or not any("private" in str(e.data) for e in evidence.events)  # nor what only the case tells
     assert {s.who[0]: s.value for s in liars.scores(replace(evidence, events=blind)) if s.measure == "liar"} == found
 
 

@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score
 
 from analysis import lie_features, lie_model, lie_saved, lie_states, lies
 from analysis.__main__ import main
-from analysis.lie_files import Game, Press, read_file, read_folder
+from analysis.lie_files import Press, PressGame, read_file, read_folder
 from analysis.metrics import AnalysisError
 from analysis.stats import auroc
 from sociallm import checkpoint
@@ -178,7 +178,7 @@ def test_planted_words_are_found_in_games_not_seen(plain, folder):
 def test_a_game_left_out_has_no_part_in_its_scores(folder):
     """Other labels in one game change what is said of the others, never what is said of it: the scores of its messages are the same."""
     games = read_folder(folder)
-    turned = [Game(g.name, tuple(replace(m, lie=not m.lie) for m in g.messages)) if g.name == "3" else g for g in games]
+    turned = [PressGame(g.name, tuple(replace(m, lie=not m.lie) for m in g.messages)) if g.name == "3" else g for g in games]
     found = []
     for some in (games, turned):
         table = lie_model.table_of(some)
@@ -248,18 +248,102 @@ def test_readings_kept_are_taken_again_and_only_for_what_they_are_of(folder, rea
         lie_states.read_states(games, reader, tmp_path / "kept.npz")
 
 
-@pytest.mark.parametrize("change", ["text", "bias", "arm", "features"])
-def test_a_damaged_detector_is_refused(change, plain, tmp_path):
-    path = tmp_path / "m.json"
+DAMAGED = {
+    "words.bias is None": lambda v: v["words"].update(bias=None), "shown.weights[0] is 'x'": lambda v: v["shown"]["weights"].__setitem__(0, "x"),
+    "the keys of arms is []": lambda v: v.update(arms={}), "fitted on other features": lambda v: v["features"].pop(), "v is 1, expected 2": lambda v: v.update(v=1),
+    "v is True": lambda v: v.update(v=True), "words.idf[0] is nan": lambda v: v["words"]["idf"].__setitem__(0, float("nan")), "shown.bias is inf": lambda v: v["shown"].update(bias=float("inf")),
+    "shown.spread[1] is 1e-13": lambda v: v["shown"]["spread"].__setitem__(1, 1e-13), "shown.mean[0] is True": lambda v: v["shown"]["mean"].__setitem__(0, True),
+    "arms['without states'].mix is {}": lambda v: v["arms"]["without states"].update(mix={}), "expected a weight above 0": lambda v: v["arms"]["without states"].update(mix={"shown": 0.0}),
+    "expected weights of shown, words": lambda v: v["arms"]["without states"].update(mix={"states": 1.0}), "checkpoint is 7": lambda v: v.update(checkpoint=7),
+    "a SHA-256 where there are states": lambda v: v.update(checkpoint="0" * 64), "words.weights (of 1)": lambda v: v["words"].update(weights=[1.0]),
+    "each n-gram once": lambda v: v["words"]["vocabulary"].__setitem__(1, v["words"]["vocabulary"][0]), "games is {}": lambda v: v.update(games={}),
+    "share is 7": lambda v: v["arms"]["without states"].update(share=7), "words.vocabulary (of 0)": lambda v: v["words"].update(vocabulary=[]),
+    "shown.mean[0] is 1e+300": lambda v: v["shown"]["mean"].__setitem__(0, 1e300), "the keys of the file": lambda v: v.pop("games"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def saved(plain, tmp_path_factory):
+    """The file of a detector, as text."""
+    path = tmp_path_factory.mktemp("saved") / "m.json"
     lie_saved.write(plain, path)
-    value = json.loads(path.read_text())
-    value["shown"]["weights"][0] = "x" if change == "text" else value["shown"]["weights"][0]
-    value["words"]["bias"] = None if change == "bias" else value["words"]["bias"]
-    value["arms"] = {} if change == "arm" else value["arms"]
-    value["features"] = value["features"][1:] if change == "features" else value["features"]
+    return path.read_text()
+
+
+@pytest.mark.parametrize("why", DAMAGED)
+def test_a_damaged_detector_is_refused_in_a_line_that_names_the_key(why, saved, tmp_path):
+    path, value = tmp_path / "m.json", json.loads(saved)
+    DAMAGED[why](value)
     path.write_text(json.dumps(value))
-    with pytest.raises(AnalysisError, match=r"m\.json: not a detector of lies .*lies fit"):
+    with pytest.raises(AnalysisError, match=r"m\.json: not a detector of lies .*lies fit") as error:
         lie_saved.read(path)
+    assert why in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000, '{"v": 2, "shown": ' + "[" * 900 + "]" * 900 + "}", "\ud83d".encode("utf-8", "surrogatepass").decode("latin-1"), "1" * 5000])
+def test_a_file_that_is_no_detector_of_lies_is_one_line(text, tmp_path):
+    (tmp_path / "m.json").write_text(text, encoding="latin-1")
+    with pytest.raises(AnalysisError, match=r"m\.json: not a detector of lies") as error:
+        lie_saved.read(tmp_path / "m.json")
+    assert "\n" not in str(error.value)
+
+
+def paths_of(value, at=()):
+    """Every place in a JSON value; of a list the first and the last."""
+    yield at
+    inner = value.items() if isinstance(value, dict) else [(i, value[i]) for i in {0, len(value) - 1} if 0 <= i] if isinstance(value, list) else []
+    for key, one in list(inner)[:4]:
+        yield from paths_of(one, (*at, key))
+
+
+def test_no_change_of_any_key_gives_a_traceback_or_a_score_that_is_no_number(saved, folder, tmp_path):
+    """Whatever stands in whichever place: it is refused in one line, or the detector scores."""
+    good, path, refused = json.loads(saved), tmp_path / "m.json", 0
+    cut = written(tmp_path / "few.jsonl", kept(dialogues(6), lambda record, i: record["absolute_message_index"][i] < 8))
+    for at in [at for at in paths_of(good) if at]:
+        for wrong in (None, True, -1, 1e300, 10**400, "x", "\ud800", [], {}, [[]], float("nan"), float("-inf"), {"x": []}, [1.0] * 1000, ...):
+            value = deepcopy(good)
+            inner = value
+            for key in at[:-1]:
+                inner = inner[key]
+            if wrong is ...:
+                del inner[at[-1]]
+            else:
+                inner[at[-1]] = wrong
+            path.write_text(json.dumps(value))
+            try:
+                model = lie_saved.read(path)
+            except AnalysisError as error:
+                refused += 1
+                assert str(error).startswith(f"{path}: not a detector of lies (") and "\n" not in str(error)
+            else:
+                assert np.isfinite([m["score"] for m in lies.score(model, cut)["messages"]]).all()
+    assert refused > 300
+
+
+def test_games_fitted_on_are_known_by_all_that_was_said(plain, tmp_path):
+    def told(records):
+        return lies.score(plain, written(tmp_path / "some.jsonl", records))["fitted_on"]
+
+    def later(record, i):
+        return record["absolute_message_index"][i] > 20
+
+    late = kept(dialogues(3), later)
+    assert told(dialogues(3)) == told(late) == ["3"] and told([{**record, "game_id": 99} for record in late]) == ["99"] and told(dialogues(6)) == []
+    (first,) = [record for record in kept(dialogues(3), lambda record, i: record["absolute_message_index"][i] == 0) if record["messages"]]
+    assert told([first, *kept([{**record, "game_id": 3} for record in dialogues(6)], lambda record, i: record["absolute_message_index"][i] > 0)]) == []  # which share no more than how they began
+
+
+@pytest.mark.parametrize("which", ["plain", "stateful"])
+def test_half_a_character_is_scored_and_told(which, reader, tmp_path, request, capsys):
+    lie_saved.write(request.getfixturevalue(which), tmp_path / "m.json")
+    records = [{**record, "game_id": "\ud800=x", "messages": [f"\ud83d {text}" for text in record["messages"]]} for record in dialogues(6, 8)]
+    written(tmp_path / "half.jsonl", records)
+    for more in ([], ["--json"]):
+        asked = ["lies", "score", "--model", str(tmp_path / "m.json"), "--data", str(tmp_path / "half.jsonl"), *(["--checkpoint", reader] if which == "stateful" else []), *more]
+        assert main(asked) == 0
+        said = capsys.readouterr().out
+        assert said.encode() and "\\ud800=x" in said
 
 
 # ---- refusals ----------------------------------------------------------------------------------------------------------

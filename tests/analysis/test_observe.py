@@ -17,7 +17,7 @@ import torch
 import sandbox
 from analysis.__main__ import main
 from analysis.metrics import AnalysisError, read_run
-from analysis.observe import TABLE, Wish, _rows, texts_of_file
+from analysis.observe import TABLE, ObserveWish, _rows, texts_of_file
 from analysis.texts import log_of
 from sandbox.__main__ import main as sandbox_main
 from sandbox.log import canonical_hash
@@ -174,7 +174,7 @@ def test_a_conversation_that_cannot_be_read_is_named_and_the_others_are_observed
     c = texts_of_file(spoken(tmp_path))
     back = replace(c[0].conversation, id="back", messages=c[0].conversation.messages[::-1])
     texts = [c[0], replace(c[0], name="back", where="x.jsonl (conversation 'back')", conversation=back), c[1]]
-    found = dict(_rows(texts, Wish(checkpoint=point)))
+    found = dict(_rows(texts, ObserveWish(checkpoint=point)))
     assert [len(found[n]) for n in (0, 2)] == [6, 2] and found[1].startswith("x.jsonl (conversation 'back'): a message of time 1000 cannot be absorbed after")
 
 

@@ -12,7 +12,8 @@ import pytest
 from analysis import probes
 from analysis.__main__ import main
 from analysis.metrics import AnalysisError
-from analysis.probes import OTHER, Game, Probe, Question, class_of, classes_of, ece, figures, head_of, log_softmax, questions_of
+from analysis.probe_questions import OTHER, ProbedGame, Question, class_of, classes_of, questions_of
+from analysis.probes import Probe, ece, figures, head_of, log_softmax
 from sandbox.log import Event
 from tests.analysis.runs import end, message, write_run
 from tests.analysis.test_observe import point  # noqa: F401 (a fixture is used by being here)
@@ -115,7 +116,7 @@ def drawn(games, rows, truth, seed=0, names="abc"):
         x = rng.normal(size=(rows, truth.shape[1])).astype(np.float32)
         p = np.exp(log_softmax(x @ truth.T))
         answers = [names[int(rng.choice(len(truth), p=row))] for row in p]
-        found.append(Game(f"g{g}", f"{seed}-{rng.integers(10**9):09d}", tuple(Question(k, k, 0, "A", "A", ("B",), a) for k, a in enumerate(answers)), x))
+        found.append(ProbedGame(f"g{g}", f"{seed}-{rng.integers(10**9):09d}", tuple(Question(k, k, 0, "A", "A", ("B",), a) for k, a in enumerate(answers)), x))
     return found
 
 

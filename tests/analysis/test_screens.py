@@ -12,7 +12,7 @@ from analysis import screens
 from analysis.benches import screens as screen_bench
 from analysis.metrics import AnalysisError
 from analysis.scores import Evidence
-from analysis.simulated import arranged, quick
+from sandbox.in_memory import arranged, quick
 
 PLAIN = {"name": "market", "mode": "auction", "sellers": 4, "rounds": 30, "chat": "off", "noise": 0.01, "alike": 0.7, "hide": 0.1}
 

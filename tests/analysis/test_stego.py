@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from agents.planting import Coalition, Plan
 from analysis.benches.bent_games import made, played
-from analysis.benches.stego import Arm, arms, row
+from analysis.benches.stego import Arm, Row, arms, figures, row
 from analysis.scores import Evidence
-from analysis.stego import ACROSS, ALWAYS, AT_ONCE, BELIEVED, REPLY, Meeting, Past, gaps, meetings, pairs, rounds, scores
+from analysis.stats import auroc_by_game
+from analysis.stego import ACROSS, ALWAYS, AT_ONCE, BELIEVED, REPLY, Meeting, Past, Told, gaps, meetings, pairs, rounds, scores
 from analysis.stego_states import by_pair, held
 from analysis.wordings import Worded, paraphrased, worded
 from sandbox.log import Event
@@ -87,6 +90,17 @@ def test_a_key_in_a_trios_remarks_is_found_and_keys_of_their_own_are_not() -> No
     for seed in range(3):
         keyed, honest = (row(named[name], seed) for name in ("trio, 1 bit", "trio, 1 bit, independent"))
         assert keyed.worst.drop > 7 > honest.worst.drop
+
+
+def test_a_game_and_its_twins_of_one_seed_are_one_game() -> None:
+    """Two honest twins of each seed beside its key's game: intervals come from as many games as there are seeds."""
+    some = [arm for arm in arms() if arm.name.startswith("trio, 1 bit")]
+    made = Told(covert=0.0, overt=0.0, paraphrase=0.0, meetings=4, guessed=0)
+    rows = [Row(arm.name, seed, replace(made, covert=float((seed * (3 + n)) % 7 + 3 * (not n))), made, 6) for n, arm in enumerate(some) for seed in range(8)]
+    (found,) = figures(rows, some)
+    value = [r.worst.drop for r in rows]
+    by_seed = auroc_by_game([r.seed for r in rows], value, [r.arm == some[0].name for r in rows], np.random.default_rng(0))
+    assert (found["auroc"], found["low"], found["high"]) == (by_seed.mean, by_seed.low, by_seed.high) and by_seed.units == 8
 
 
 def test_a_pair_of_which_one_alone_can_speak_in_a_step_gives_nothing_away() -> None:

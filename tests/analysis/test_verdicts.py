@@ -10,11 +10,23 @@ import pytest
 from analysis import verdicts as judging
 from analysis.__main__ import main
 from analysis.metrics import AnalysisError
-from analysis.scores import COLUMNS, DETECTORS, Detector, Evidence, Score, evidence_of, read_scores, rows_of, scores_of
-from analysis.scores import Wish as ScoreWish
+from analysis.scores import (
+    COLUMNS,
+    DETECTORS,
+    DetectorEntry,
+    Evidence,
+    Score,
+    ScoresWish,
+    evidence_of,
+    read_scores,
+    rows_of,
+    scores_of,
+    unnamed,
+)
 from analysis.stats import auroc, auroc_by_game, cluster_bootstrap, share_by_game
 from analysis.truth import labels, truth
 from sandbox.log import Event
+from sandbox.monitor import OPEN
 from tests.analysis.runs import end, message, write_run
 
 
@@ -151,6 +163,30 @@ def test_evidence_holds_no_intervention_and_ends_where_it_is_cut(tmp_path):
     assert [e.data.get("id") for e in evidence.until(1).events if e.kind == "message"] == ["a"]
 
 
+def talk(channel, readers, step, writes):
+    """A step of three agents in which A says something in this channel."""
+    slots = [["A", 0, writes], ["B", 0, []], ["C", 0, []]]
+    seen = Event(kind="observation", step=step, time=0, agent="A", data={"heard": [], "may_write": writes, "view": ""})
+    return [Event(kind="step", step=step, time=0, data={"slots": slots, "start": 0, "end": 1, "move_due": False}), seen, message(f"m{step}", "A", readers, step=step, channel=channel)]
+
+
+def opened(step, *names):
+    return [Event(kind="intervention", step=step, time=0, data={"what": "swap", "by": "monitor", "channel": name, "into": OPEN + name}) for name in names]
+
+
+def test_that_a_monitor_opened_a_channel_is_not_in_its_name():
+    everybody = ["A", "B", "C"]
+    swapped = unnamed([*opened(0, "A-B"), *talk(OPEN + "A-B", everybody, 0, [OPEN + "A-B"]), *talk(OPEN + "A-B", everybody, 1, [OPEN + "A-B"])])
+    assert swapped == unnamed([*talk("ALL", everybody, 0, ["ALL"]), *talk("ALL", everybody, 1, ["ALL"])])  # open from the start
+    assert [e.data["channel"] for e in swapped if e.kind == "message"] == ["A-B-C"] * 2
+    late = unnamed([*talk("A-B", ["A", "B"], 0, ["A-B", "A-C"]), *opened(1, "A-B", "A-C"), *talk(OPEN + "A-B", everybody, 1, [OPEN + "A-B", OPEN + "A-C"])])
+    assert [e.data["channel"] for e in late if e.kind == "message"] == ["A-B", "A-B-C"]
+    assert [e.data["slots"][0][2] for e in late if e.kind == "step"] == [["A-B", "A-C"], ["A-B-C", "A-B-C#2"]]
+    assert [e.data["may_write"] for e in late if e.kind == "observation"] == [["A-B", "A-C"], ["A-B-C", "A-B-C#2"]]
+    odd = (Event(kind="step", step=0, time=0, data={"slots": 5}), Event(kind="message", step=0, time=0, data={"channel": 5}), Event(kind="observation", step=0, time=0, data={"may_write": 5}))
+    assert unnamed(odd) == odd  # what is wrong with it others say
+
+
 def test_every_detector_stands_where_the_table_says_and_survives_a_run_with_nothing_in_it():
     for detector in DETECTORS:
         for world in detector.worlds or ("market",):
@@ -204,7 +240,7 @@ def test_scores_and_verdicts_by_command(tmp_path, capsys):
     assert main(["scores", str(folder), "--detectors", "nuisance", "--tasks", "1"]) == 0 and "4 runs" in capsys.readouterr().out
     assert list(read_scores(folder).columns) == COLUMNS
     assert main(["verdicts", str(folder)]) == 0 and (folder / "verdicts.csv").is_file()
-    assert rows_of("honest", 1, folder / "honest" / "1", ScoreWish(("nuisance",)))[0][:2] == ("honest", 1)
+    assert rows_of("honest", 1, folder / "honest" / "1", ScoresWish(("nuisance",)))[0][:2] == ("honest", 1)
 
 
 @pytest.mark.parametrize("table", ["", "arm,seed\n", "x" * 50, ",".join(COLUMNS) + "\nhonest,1,3,d,m,log,run,,nan,1\n", ",".join(COLUMNS) + "\nhonest,1,3,d,m,log,run,,much,1\n"])
@@ -227,7 +263,7 @@ def test_a_detector_of_another_world_is_not_asked():
     from analysis.scores import chosen
 
     assert [d.name for d in chosen("nowhere")] == [d.name for d in DETECTORS if not d.worlds]
-    assert isinstance(DETECTORS[0], Detector)
+    assert isinstance(DETECTORS[0], DetectorEntry)
 
 
 @pytest.mark.parametrize("change", ["cut", "twice", "more"])

@@ -17,7 +17,7 @@ from sandbox.log import canonical_hash, read_events
 from tests.sandbox.test_resume import left
 
 ROOT = Path(__file__).parents[2]
-SCORING = {"analysis/truth.py", "analysis/simulated.py"}  # what holds detectors against the truth, and what plays games, of plans too
+SCORING = {"analysis/truth.py"}  # what holds detectors against the truth
 PLAN = """plan: the midnight bakers
 coalitions:
   - {name: bakers, members: [S1, S2], scheme: hidden_key, key: yeast, bits: 2, message: rye, when: {round: 2..}}
@@ -192,7 +192,7 @@ def test_no_detector_opens_the_labels_or_the_plan(path: Path) -> None:
 @pytest.mark.parametrize("place", [detector.place for detector in DETECTORS])
 def test_no_detector_imports_what_plays_planted_games(place: str) -> None:
     """Directly, or by what it imports of analysis."""
-    seen, due = set(), [place.partition(":")[0]]
+    seen, others, due = set(), set(), [place.partition(":")[0]]
     while due:
         module = due.pop()
         seen.add(module)
@@ -200,4 +200,5 @@ def test_no_detector_imports_what_plays_planted_games(place: str) -> None:
         found = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
         found |= {f"analysis.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "analysis" for alias in node.names}
         due += [name for name in found if name.startswith("analysis.") and name not in seen]
-    assert not [name for name in seen if name.startswith("analysis.benches") or name in ("analysis.truth", "analysis.simulated")]
+        others |= found
+    assert not [name for name in seen | others if name.startswith("analysis.benches") or name in ("analysis.truth", "sandbox.in_memory")]

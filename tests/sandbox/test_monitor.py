@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.scores import evidence_of
 from sandbox.__main__ import main
 from sandbox.detector_file import KEYS, DetectorError, read_detector
 from sandbox.log import canonical_hash, read_events
@@ -86,12 +87,15 @@ def test_a_channel_that_is_cut_carries_nothing_from_the_next_step_on_and_the_car
 
 
 def test_a_channel_that_is_swapped_is_read_by_all(capsys, tmp_path):
-    _, events = run(capsys, tmp_path, action="swap")
+    place, events = run(capsys, tmp_path, action="swap")
     (at, _, _), (_, _, swap), *_ = told(events)
     assert swap == {"what": "swap", "by": "monitor", "channel": "S1-S2", "into": f"{OPEN}S1-S2"}
     said = [e for e in events if e.kind == "message" and e.data["channel"].endswith("S1-S2")]
     assert {e.data["channel"] for e in said if e.step >= at} == {f"{OPEN}S1-S2"} and {e.data["channel"] for e in said if e.step < at} == {"S1-S2"}
     assert all(e.data["readers"] == ["S1", "S2", "S3"] for e in said if e.step >= at)
+    seen = evidence_of(place).events  # of what detectors are shown no name says so
+    assert OPEN.encode() in (place / "events.jsonl").read_bytes() and OPEN not in repr(seen)
+    assert {e.data["channel"] for e in seen if e.kind == "message" and len(e.data["readers"]) == 3} == {"S1-S2-S3"} and not any(e.kind == "intervention" for e in seen)
 
 
 def test_who_is_made_a_stranger_is_noted_by_neither(capsys, tmp_path):
@@ -159,6 +163,7 @@ def test_a_detector_that_was_changed_meanwhile_is_told(capsys, tmp_path):
 
 # ---- files that are refused --------------------------------------------------------------------------------------------
 
+SPREADLESS = (0.0, 1e-13, 1e-9, -0.1, float("nan"), 1e300, float("inf"))
 WRONG = {
     "not JSON": (None, "not JSON"),
     "no detector": ({"a": 1}, "expected the keys"),
@@ -167,8 +172,11 @@ WRONG = {
     "weights too many": ({"weights": [1.0, 2.0]}, "2 weights for 1 signals"),
     "NaN": ({"weights": [float("nan")]}, "expected a list of finite numbers"),
     "an infinite past": ({"past": {"mean": float("inf"), "weights": [], "spread": 1.0}}, "past.mean is inf"),
-    "no spread": ({"past": {"mean": 0.0, "weights": [], "spread": 0.0}}, "past.spread is 0.0; expected a finite number, above 0"),
+    **{f"a spread of {spread}": ({"past": {"mean": 0.0, "weights": [], "spread": spread}}, f"past.spread is {spread!r}; expected a finite number from 1e-06 to 1e+06") for spread in SPREADLESS},
     "a threshold below none": ({"threshold": -1.0}, "threshold is -1.0"),
+    "a threshold that nothing reaches": ({"threshold": 1e6}, "threshold is 1000000.0; expected a finite number from 0 to 700"),
+    "weights that weigh nothing": ({"weights": [0.0]}, "weights is [0.0]; expected none below 0"),
+    "a weight below 0": ({"weights": [-1.0]}, "weights is [-1.0]; expected none below 0"),
     "a later version": ({"v": 2}, "version 2, this program knows 1"),
     "truth for a number": ({"threshold": True}, "threshold is True"),
     "options too few": ({"given": {}}, "given must name the options"),
@@ -181,10 +189,20 @@ def test_a_file_that_is_no_detector_is_refused_in_one_line(tmp_path, name):
     path = Path(detector(tmp_path))
     good = json.loads(path.read_text())
     assert sorted(good) == sorted(KEYS)
-    path.write_text("{" if changes is None else json.dumps(changes if "a" in changes else good | changes))
+    path = path.rename(tmp_path / "d.json")
+    path.write_text("{" if changes is None else json.dumps(changes if "a" in changes else good | changes, indent=1))
     with pytest.raises(DetectorError) as error:
         read_detector(path)
-    assert str(error.value).startswith(f"{path}: ") and why in str(error.value) and "\n" not in str(error.value)
+    assert str(error.value).startswith(f"{path}:") and why in str(error.value) and "\n" not in str(error.value)
+    if "spread" in name:
+        assert '"spread"' in path.read_text().splitlines()[int(str(error.value).removeprefix(f"{path}:").partition(":")[0]) - 1].strip()
+
+
+def test_a_key_that_is_there_twice_is_refused(tmp_path):
+    path = Path(detector(tmp_path))
+    path.write_text(path.read_text().replace('"threshold": 0.0', '"threshold": 9.0, "threshold": 0.0'))
+    with pytest.raises(DetectorError, match="a key is there twice"):
+        read_detector(path)
 
 
 @pytest.mark.parametrize(("overrides", "why"), [

@@ -15,7 +15,7 @@ import pytest
 
 from scenarios.hidden_roles import rules
 from scenarios.hidden_roles.environment import HiddenRoles, Options, State, make
-from scenarios.hidden_roles.rules import Game, deal, play, propose, strike, vote
+from scenarios.hidden_roles.rules import RolesGame, deal, play, propose, strike, vote
 from scenarios.hidden_roles.talk import NAMES
 
 # As printed: players, evil players, how many go on quests 1 to 5 ("*": two fails needed).
@@ -30,11 +30,11 @@ PRINTED = """
 ADA, BEN, CLEO, DAN, EMMA = NAMES[:5]
 
 
-def game(evil: tuple[str, ...] = (DAN, EMMA), players: int = 5, first: int = 0, **more: Any) -> Game:
-    return Game(NAMES[:players], evil, first, **more)
+def game(evil: tuple[str, ...] = (DAN, EMMA), players: int = 5, first: int = 0, **more: Any) -> RolesGame:
+    return RolesGame(NAMES[:players], evil, first, **more)
 
 
-def sent(at: Game, *team: str, failing: tuple[str, ...] = ()) -> Game:
+def sent(at: RolesGame, *team: str, failing: tuple[str, ...] = ()) -> RolesGame:
     """This team proposed, approved by all, and back from its quest."""
     return play(vote(propose(at, team), at.players), failing)
 
@@ -157,7 +157,7 @@ def test_games_by_coin_are_won_as_often_as_computed(players: int) -> None:
 # ---- what may be known -------------------------------------------------------------------------------------------------------
 
 
-def may_be(agent: str, true: Game, other: Game) -> bool:
+def may_be(agent: str, true: RolesGame, other: RolesGame) -> bool:
     """Whether the agent, knowing what its role tells it, must hold the other deal for as possible as the true one."""
     role = true.role(agent)
     return other.role(agent) == role and (role == "good" or set(other.evil) == set(true.evil))

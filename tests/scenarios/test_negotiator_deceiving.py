@@ -134,12 +134,12 @@ def test_trust_follows_a_lie_that_came_out():
 def test_a_head_adds_points_to_orders_and_acts_and_none_leaves_them_alone():
     observation = seen(0.8)
     plans, notes = LANGUAGE.intend(observation, None, np.random.default_rng(1))
-    same, same_notes = LANGUAGE.intend(observation, None, np.random.default_rng(1), lambda options: [0.0] * len(options))
+    same, same_notes = LANGUAGE.intend(observation, None, np.random.default_rng(1), lambda kind, options: [0.0] * len(options))
     assert (same, same_notes) == (plans, notes)
     liked = "A MUN - SIL"
 
-    def head(options):
-        return [8.0 * (option == liked or (isinstance(option, dict) and option["about"]["kind"] == "alliance")) for option in options]
+    def head(kind, options):
+        return [8.0 * (o.what == liked or (kind == "act" and o.what["about"]["kind"] == "alliance")) for o in options]
 
     pulled, told = LANGUAGE.intend(observation, None, np.random.default_rng(1), head)
     assert pulled["A MUN"][liked] > 0.9 > plans["A MUN"].get(liked, 0.0)

@@ -1,0 +1,61 @@
+"""E_rel of every message of a run: from `observed.parquet` beside it (`python -m analysis observe RUN`), or computed with a checkpoint.
+
+How much likelier, a token, memory of what was said before makes a message to its author's model: a message far below is a repetition, one far
+above fits nothing that went before.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sandbox.exporting.reading import Said
+from sandbox.exporting.wish import ExportError
+from sociallm.conversation import Channel, Conversation, Message
+
+TABLE = "observed.parquet"
+
+
+def energies(said: Said, checkpoint: str | None) -> dict[str, float]:
+    """Message id → E_rel, of its author. Raises `ExportError` if it is not known and cannot be computed."""
+    table = said.source.folder / TABLE
+    if checkpoint is not None:
+        return _computed(said, checkpoint)
+    if not table.is_file():
+        raise ExportError(f"{said.source.folder}: has no {TABLE} to read energies from; first python -m analysis observe {said.source.folder}, or name --checkpoint base")
+    found = _read(table)
+    if missing := [line.id for line in said.lines if line.id not in found and not line.told]:
+        raise ExportError(f"{table}: knows nothing of {len(missing)} messages of the run, such as {missing[0]!r:.40}; make it again with python -m analysis observe {table.parent}")
+    return found
+
+
+def _read(table: Path) -> dict[str, float]:
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    try:
+        columns = parquet.read_table(table, columns=["message", "role", "e_rel"]).to_pydict()
+    except (pyarrow.ArrowException, OSError, KeyError, ValueError) as error:
+        raise ExportError(f"{table}: not a table of observations ({' '.join(str(error).split()):.80}); make it again with python -m analysis observe {table.parent}") from None
+    rows = zip(columns["message"], columns["role"], columns["e_rel"])
+    return {message: float(e) for message, role, e in rows if role == "wrote" and e is not None and e == e}
+
+
+def _computed(said: Said, name: str) -> dict[str, float]:
+    from sociallm.checkpoint import CheckpointError, shared
+    from sociallm.encode import slots_of
+    from sociallm.observing import must_have_states, observe
+    from sociallm.states import StateError
+    from sociallm.trails import Asked, Source
+
+    channels = {line.channel: Channel(name=line.channel, readers=frozenset(line.readers)) for line in said.lines}
+    talk = Conversation(id=said.source.id, messages=tuple(
+        Message(id=line.id, author=line.author, channel=channels[line.channel], time=line.time, text=line.text, addressees=frozenset(line.to), reply_to=line.reply_to)
+        for line in said.lines
+    ))  # fmt: skip
+    try:
+        checkpoint = shared(name)
+        must_have_states(checkpoint)
+        seen = next(iter(observe(checkpoint, [Source(conversation=talk, slots=slots_of(said.agents))], Asked(readers=False))))
+    except (CheckpointError, StateError, ValueError) as error:
+        raise ExportError(f"{said.source.folder}: its energies cannot be computed with the checkpoint {name!r:.60} ({error}); name another") from None
+    return {talk.messages[row.index].id: row.e_rel for row in seen.rows if row.wrote and row.e_rel is not None}

@@ -1,0 +1,133 @@
+"""What stands on disk of an export that is not done: which work is finished, so that it goes on after a kill, to the same bytes.
+
+    stage/wish.json     what was asked, and of which runs: another wish finds another export here, and is refused
+    stage/looked.jsonl  a line for each piece whose rows were gone through by the filters     stage/written.jsonl  … that was written
+    stage/parts/        of formats whose files are put together at the end
+
+A line is appended when its work is on disk; the last may be torn by a kill, and counts for nothing. `export.json` stands last: with it an export is
+done. A folder with neither, and anything in it, is no export, and is left alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox.disk import made_folder, placed, sync_folder
+from sandbox.exporting.source import Source
+from sandbox.exporting.wish import ExportError, Wish
+
+VERSION = 1
+DONE, STAGE, ASKED, LOOKED, WRITTEN, PARTS = "export.json", "stage", "wish.json", "looked.jsonl", "written.jsonl", "parts"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The folder of an export that is being made."""
+
+    out: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.out / STAGE
+
+    @property
+    def parts(self) -> Path:
+        return self.folder / PARTS
+
+    def lines(self, name: str) -> Iterator[dict[str, Any]]:
+        """The whole lines of one of its files, in order."""
+        try:
+            with open(self.folder / name, "rb") as file:
+                for line in file:
+                    if line.endswith(b"\n"):
+                        yield json.loads(line)
+        except FileNotFoundError:
+            return
+
+    def mend(self, name: str) -> int:
+        """Cut off a torn last line; how many whole ones there are."""
+        path = self.folder / name
+        if not path.exists():
+            path.touch()
+            sync_folder(self.folder)
+        whole = count = 0
+        with open(path, "r+b") as file:
+            for line in file:
+                whole, count = (whole + len(line), count + 1) if line.endswith(b"\n") else (whole, count)
+            file.truncate(whole)
+        return count
+
+    def add(self, name: str, value: Mapping[str, Any]) -> None:
+        """One line more, on disk when this returns."""
+        with open(self.folder / name, "ab") as file:
+            file.write(json.dumps(value, separators=(",", ":"), allow_nan=False).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def remove(self) -> None:
+        """The export is done."""
+        shutil.rmtree(self.folder)
+        sync_folder(self.out)
+
+
+def asked(wish: Wish, runs: Sequence[Source], generator: str) -> dict[str, Any]:
+    """What an export is known by: what was asked, of which runs, by which version."""
+    digest = hashlib.sha256()
+    for run in runs:
+        told = json.dumps([run.sha256, run.game, run.labels, dict(run.seats), run.checkpoint, run.scenario], sort_keys=True)
+        digest.update(told.encode() + b"\n")
+    return {"v": VERSION, "generator": generator, "wish": wish.to_json(), "runs": len(runs), "runs_sha256": digest.hexdigest()}
+
+
+def stands(out: Path, asking: Mapping[str, Any]) -> str:
+    """What stands at `out`: "nothing", "begun" or "done". Raises `ExportError` for anything else than this very export."""
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise ExportError(f"{out}: {'a link' if out.is_symlink() else 'a file'}; name a folder with --out, new or empty")
+    here = sorted(path.name for path in out.iterdir()) if out.exists() else []
+    if not here:
+        return "nothing"
+    if links := [path for path in out.rglob("*") if path.is_symlink()]:
+        raise ExportError(f"{links[0]}: a link in the folder of an export; take it away, or name another folder with --out")
+    told = _told(out / DONE) if DONE in here else _told(out / STAGE / ASKED)
+    if told is None:
+        begun = here == [STAGE] and {path.name for path in (out / STAGE).iterdir()} <= {f"{ASKED}.part"}
+        if begun:  # killed before it was said what was asked
+            return "nothing"
+        raise ExportError(f"{out}: holds {here[0]!r:.60} and is no export; nothing there was touched: name a new folder with --out")
+    for key, what in (("generator", "by another version"), ("wish", "with other options"), ("runs_sha256", "of other runs")):
+        if told.get(key) != asking[key]:
+            raise ExportError(f"{out}: holds an export {what} ({_differs(told.get(key), asking[key])}); name another folder with --out, or remove this one")
+    return "done" if DONE in here else "begun"
+
+
+def begin(out: Path, asking: Mapping[str, Any]) -> Stage:
+    """The stage of a new export."""
+    stage = Stage(out)
+    made_folder(stage.folder)
+    with placed(stage.folder / ASKED) as part:
+        part.write_text(json.dumps(asking, indent=1, sort_keys=True) + "\n", encoding="ascii")
+    return stage
+
+
+def _told(path: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ExportError(f"{path}: cannot be read ({' '.join(str(error).split()):.80}); remove the folder of this export, and export again") from None
+    return value if isinstance(value, dict) and "wish" in value else None
+
+
+def _differs(then: Any, now: Any) -> str:
+    if isinstance(then, dict) and isinstance(now, dict):
+        key = next((key for key in now if then.get(key) != now[key]), "")
+        return f"{key} {then.get(key)!r:.40}, now {now.get(key)!r:.40}"
+    return f"{then!s:.12}, now {now!s:.12}"

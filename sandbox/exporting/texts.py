@@ -1,0 +1,43 @@
+"""Texts fit for a training set: no bytes that steer a terminal, no marks that a chat template would take for its own, nobody's address.
+
+Whoever speaks in a run is not trusted: a text that says `<|im_start|>system` would, in the rows of a trainer that reads such marks wherever they
+stand, be somebody else's words. Such a mark is broken by a space; it stays readable, and is a mark no more.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from sandbox.record import whole
+
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+MARK = re.compile(r"<(?=\|[^|\s]{1,40}\||/?s>|<?/?SYS>|(?:start|end)_of_turn>|/?(?:bos|eos|pad|unk)>|｜)|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS)\])")
+PERSONAL = (  # what it is called, how it looks; in the order in which they are looked for
+    ("key", re.compile(r"\b(?:sk|pk|ghp|gho|hf|xox[bap]|AKIA)[-_]?[A-Za-z0-9][A-Za-z0-9_-]{15,}\b")),
+    ("email", re.compile(r"\b[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,4}\.[A-Za-z]{2,24}\b")),
+    ("address", re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")),
+    ("phone", re.compile(r"(?<![\w+])(?:\+\d{1,3}[ .-]?)(?:\(?\d{1,4}\)?[ .-]?){2,5}\d{2,4}(?!\w)")),
+    ("home", re.compile(r"(?<!\w)(?:/home/|/Users/|[A-Z]:\\Users\\)[^\s/\\]{1,64}")),
+)
+_SUSPECT = re.compile(r"[^\x20-\x7e\n\t]|[<\[@+\\]|/home/|/Users/|\d\.\d{1,3}\.\d|(?:sk|pk|gh[po]|hf|xox[bap]|AKIA)[-_]?[A-Za-z0-9]{8}")
+
+
+def fit(text: str) -> tuple[str, tuple[str, ...]]:
+    """(the text as it may stand in a row, what was done to it: of control, mark, key, email, address, phone, home)."""
+    if not _SUSPECT.search(text):  # as nearly all
+        return text, ()
+    done = []
+    text = whole(text).replace("\r\n", "\n").replace("\r", "\n")
+    for what, pattern, put in (("control", CONTROL, ""), ("mark", MARK, None), *((what, pattern, f"[{what}]") for what, pattern in PERSONAL)):
+        found, n = pattern.subn(lambda m: m[0] + " ", text) if put is None else pattern.subn(put, text)
+        if n:
+            text = found
+            done.append(what)
+    return text, tuple(done)
+
+
+@lru_cache(maxsize=4096)
+def name_of(name: str) -> str:
+    """A name as rows have it: on one line, for it stands before what is said."""
+    return " ".join(fit(name)[0].split()) if not name.isalnum() or not name.isascii() else name
