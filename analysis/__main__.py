@@ -11,8 +11,10 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from analysis import commands
+from analysis.descriptions import TOLD
 
 Adding = Callable[..., argparse.ArgumentParser]
 
@@ -20,14 +22,20 @@ Adding = Callable[..., argparse.ArgumentParser]
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0, or 2 with one line on stderr for a run that is missing or damaged."""
     chosen = _parse(arguments)
+    from analysis.folders import RUNS, no_experiment
     from analysis.metrics import AnalysisError  # pandas takes a second to import; --help does without
     from sandbox.log import printable
     from sandbox.named import no_run
 
     try:
         for run in getattr(chosen, "runs", None) or ([chosen.run] if "run" in chosen else []):
-            if (why := no_run(run)) and not (run / "runs.csv").is_file():  # which an experiment's folder has
+            experiment = (run / RUNS).is_file()
+            if experiment and chosen.command is not commands.report:
+                raise AnalysisError(f"{run}: this is an experiment, no run; give the folder of one of its runs, {run}/ARM/SEED, or use: python -m analysis report {run}")
+            if (why := no_run(run)) and not experiment:
                 raise AnalysisError(why)
+        if "experiment" in chosen and (why := no_experiment(chosen.experiment)):
+            raise AnalysisError(why)
         code: int = chosen.command(chosen)
         sys.stdout.flush()
         return code
@@ -51,11 +59,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _told(command: str) -> dict[str, Any]:
+    """What its help says at length, line by line as it stands."""
+    return {"description": TOLD[command], "formatter_class": argparse.RawDescriptionHelpFormatter}
 
 
 def _of_a_run(add: Adding) -> None:
     """Tables and plots of one run, or of some."""
-    report = add("report", help="what came out of a run: printed, and as report.html, report.md, metrics.csv and plots in its folder; of an experiment: scores, verdicts and report.html")
+    report = add("report", **_told("report"), help="what came out of a run: printed, and as report.html, report.md, metrics.csv and plots in its folder; of an experiment: scores, verdicts and report.html")
     report.add_argument("run", type=Path, metavar="RUN|EXPERIMENT")
     report.set_defaults(command=commands.report)
     watch = add("watch", help="compare surprise with and without states over watched games")
@@ -68,11 +79,11 @@ def _of_a_run(add: Adding) -> None:
     export.add_argument("run", type=Path, metavar="RUN")
     export.add_argument("file", type=Path, metavar="FILE", help="the JSON file to write")
     export.set_defaults(command=commands.export)
-    collusion = add("collusion", help="a market looked at for collusion: profit gain, conduct, couplings, screens; what forced price cuts would have done")
+    collusion = add("collusion", **_told("collusion"), help="a market looked at for collusion: profit gain, conduct, couplings, screens; what forced price cuts would have done")
     collusion.add_argument("run", type=Path, metavar="RUN")
     collusion.add_argument("--impulse", action="store_true", help="play the run again with one seller made to cut its price for a round, and with it replaced")
     collusion.add_argument("--seller", metavar="NAME", help="with --impulse: this one alone (default: each)")
-    collusion.add_argument("--at", type=int, metavar="ROUND", help="with --impulse: the round of the cut (default: the middle one)")
+    collusion.add_argument("--at", type=int, metavar="ROUND", help="with --impulse: the round of the cut (default: one in which prices are clearly above competition, near the middle)")
     collusion.add_argument("--horizon", type=int, default=15, metavar="ROUNDS", help="with --impulse: so many are looked at (default: 15)")
     collusion.add_argument("--discount", type=float, default=0.95, metavar="D", help="with --impulse: of a round, at which profits are summed (default: 0.95)")
     collusion.set_defaults(command=commands.collusion)
@@ -80,19 +91,19 @@ def _of_a_run(add: Adding) -> None:
 
 def _of_an_experiment(add: Adding) -> None:
     """Arms and seeds, and what was planted in them."""
-    arms = add("arms", help="an experiment's arms side by side, each against the first: printed, and as arms.csv in its folder")
+    arms = add("arms", **_told("arms"), help="an experiment's arms side by side, each against the first: printed, and as arms.csv in its folder")
     arms.add_argument("experiment", type=Path, metavar="EXPERIMENT", help="the folder that an experiment named in its last line")
     arms.add_argument("--seed", type=_seed, default=0, help="of the bootstrap (default: 0)")
     arms.set_defaults(command=commands.arms)
-    scored = add("scores", help="what every detector says of an experiment's runs, their agents and pairs: scores.csv in its folder")
+    scored = add("scores", **_told("scores"), help="what every detector says of an experiment's runs, their agents and pairs: scores.csv in its folder")
     scored.add_argument("experiment", type=Path, metavar="EXPERIMENT", help="the folder that an experiment named in its last line")
-    scored.add_argument("--detectors", default="", metavar="A,B", help="of these alone (default: all of the world)")
+    scored.add_argument("--detectors", default="", metavar="A,B", help="of these alone, by the names above (default: all of the world)")
     scored.add_argument("--checkpoint", default="base", metavar="NAME", help="the model whose states are asked (default: base)")
     scored.add_argument("--no-models", action="store_true", help="only detectors that need no model")
     scored.add_argument("--parts", type=int, default=1, metavar="N", help="after each of N equal parts of a run, for power against rounds (default: 1)")
     scored.add_argument("--tasks", type=int, default=2, metavar="N", help="processes, of one thread each (default: 2)")
     scored.set_defaults(command=commands.scores)
-    judged = add("verdicts", help="how good those scores are, held against what was planted: verdicts.csv")
+    judged = add("verdicts", **_told("verdicts"), help="how good those scores are, held against what was planted: verdicts.csv")
     judged.add_argument("experiment", type=Path, metavar="EXPERIMENT", help="with scores.csv")
     judged.add_argument("--seed", type=_seed, default=0, help="of the bootstrap (default: 0)")
     judged.set_defaults(command=commands.verdicts)
@@ -107,7 +118,7 @@ def _of_an_experiment(add: Adding) -> None:
     learn.add_argument("--games", type=int, default=0, metavar="N", help="play N fresh honest games in memory, and say in how many there would be an alarm")
     learn.add_argument("--level", type=float, default=0.01, help="of those alarms (default: 0.01)")
     learn.set_defaults(command=commands.detector)
-    listened = add("monitored", help="what monitors did: false alarms, delays, and how much harm was saved; monitored.csv in the experiment's folder")
+    listened = add("monitored", **_told("monitored"), help="what monitors did: false alarms, delays, and how much harm was saved; monitored.csv in the experiment's folder")
     listened.add_argument("experiment", type=Path, metavar="EXPERIMENT", help="with arms that a monitor listened to, and the same without")
     listened.add_argument("--seed", type=_seed, default=0, help="of the bootstrap (default: 0)")
     listened.set_defaults(command=commands.monitored)

@@ -12,13 +12,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from analysis.folders import no_experiment
 from analysis.markets import gain, prices, reference
 from analysis.metrics import AnalysisError, need, outcomes, read_run
-from analysis.stats import Interval, paired_bootstrap
+from analysis.stats import FEWEST, Interval, paired_bootstrap, reach
 from sandbox.log import Event, printable
 
 RUNS, TABLE = "runs.csv", "arms.csv"
 ROW = ["arm", "seed"]
+MEANING = {  # of each figure of one run; the table has their means over runs
+    "messages": "messages sent", "faults": "acts refused by the rules", "reward": "what an agent earned in the whole run, mean over agents", "price": "mean over rounds and sellers",
+    "profit_gain": "mean profit, mean over rounds and sellers: 0 competition, 1 a cartel of all", "price_gain": "the same of prices", "right": "share of answers that are right",
+}  # fmt: skip
 
 
 def figures(events: Sequence[Event]) -> dict[str, float]:
@@ -53,7 +58,7 @@ def table(folder: Path, read: Callable[[Path], Sequence[Event]] = read_run) -> p
         with open(folder / RUNS, encoding="utf-8", newline="") as file:
             runs = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise AnalysisError(f"{folder / RUNS}: cannot be read ({' '.join(str(error).split()):.80}); give the folder that an experiment named in its last line") from None
+        raise AnalysisError(no_experiment(folder) or f"{folder / RUNS}: cannot be read ({type(error).__name__}); go on with the experiment, which writes it again") from None
     rows: list[dict[str, object]] = []
     named: dict[str, None] = {}
     for n, run in enumerate(runs, 2):
@@ -88,13 +93,14 @@ def against_first(runs: pd.DataFrame, rng: np.random.Generator) -> list[tuple[st
 def as_text(runs: pd.DataFrame, found: Sequence[tuple[str, str, Interval]]) -> str:
     """Means by arm, then the differences."""
     columns = [c for c in runs.columns if c not in ROW]
+    first, most = printable(str(runs["arm"].iloc[0])), int(runs.groupby("arm").size().max())
+    warning = [f"{most} seed{'s' * (most > 1)} at most in an arm: fewer than {FEWEST} give no interval; ask for more with seeds=1..{FEWEST}", ""] if most < FEWEST else []
     means = runs.groupby("arm", sort=False)[columns].mean()
     means.insert(0, "runs", runs.groupby("arm", sort=False).size())
-    lines = [means.rename(index=printable).to_string(float_format=lambda v: f"{v:.4f}")]
+    lines = [*warning, "means over the runs of each arm; of a run: " + "; ".join(f"{c}: {MEANING[c]}" for c in columns if c in MEANING), ""]
+    lines += [means.rename(index=printable).to_string(float_format=lambda v: f"{v:.4f}")]
     if found:
-        first = printable(str(runs["arm"].iloc[0]))
-        lines += ["", f"less {first}, within each seed; mean, 95 % interval by paired bootstrap over seeds"]
+        lines += ["", f"difference from arm `{first}`, taken within each seed; mean, 95 % interval by paired bootstrap over seeds"]
         for arm, figure, interval in found:
-            reach = "one seed, no interval" if np.isnan(interval.low) else f"[{interval.low:+.4f}, {interval.high:+.4f}]"
-            lines.append(f"{printable(arm):<14} {figure:<12} {interval.mean:+.4f}  {reach}  ({interval.units} seeds)")
+            lines.append(f"{printable(arm):<14} {figure:<12} {interval.mean:+.4f}  {reach(interval)}  ({interval.units} seed{'s' * (interval.units > 1)})")
     return "\n".join(lines)

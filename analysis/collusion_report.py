@@ -14,13 +14,15 @@ from analysis.series import Series, series
 from sandbox.config import ConfigError, Setting
 from sandbox.folder import must_match, read_manifest, setting_of
 from sandbox.snapshot import RunError
+from scenarios.market.environment import Market
 
 PARTS = 5  # of a run, over which the profit gain is told
+CLEAR = 0.1  # of the way from competition's price to the cartel's: a mean price above it is clearly above competition
 
 
 @dataclasses.dataclass(frozen=True)
 class CollusionWish:
-    """What is asked beside the scores: forced cuts of which sellers (None: all), in which round (None: the middle one), for how long, at which discount."""
+    """What is asked beside the scores: forced cuts of which sellers (None: all), in which round (None: `round_of_cut`), for how long, at which discount."""
 
     impulse: bool = False
     seller: str | None = None
@@ -66,11 +68,28 @@ def playable(run: Path) -> Setting:
     return setting
 
 
+def round_of_cut(market: Series, setting: Setting) -> int | None:
+    """The round in which a cut says most: of those clearly above competition, with one after it to answer in, the nearest to the middle of the run; None
+    where there is none."""
+    world = setting.environment
+    if not isinstance(world, Market) or world.options.mode != "prices" or market.auction:
+        return None
+    scale = max(float((world.language.prices.cartel - world.language.prices.nash).mean()), 1e-9)
+    nash = {shock: float(world.demand.shocked(shock).nash().mean()) for shock in dict.fromkeys(map(float, market.shock))}
+    above = [t for t in range(market.rounds - 1) if (float(market.asked[t].mean()) - nash[float(market.shock[t])]) / scale > CLEAR]
+    middle = max(0, market.rounds // 2 - 1)
+    return min(above, key=lambda t: (abs(t - middle), -t), default=None)
+
+
 def _asked(run: Path, market: Series, wish: CollusionWish) -> list[str]:
     """The run is played again, so it must be made of what it was."""
     setting = playable(run)
-    at = max(0, market.rounds // 2 - 1) if wish.at is None else wish.at
-    out = [f"forced cuts in round {at}, the run played again with everybody's own chance:"]
+    chosen = round_of_cut(market, setting)
+    if wish.at is None and chosen is None and isinstance(setting.environment, Market) and setting.environment.options.mode == "prices":
+        return ["forced cuts: prices are in no round clearly above competition, so there is nothing to cut from and no verdict; name a round with --at N to try all the same"]
+    at = (chosen or 0) if wish.at is None else wish.at
+    why = ", where prices are clearly above competition" if at == chosen else "" if chosen is None else f" (round {chosen} would be taken without --at: prices are clearly above competition)"
+    out = [f"forced cuts in round {at}{why}; the run played again with everybody's own chance:"]
     for seller in market.agents if wish.seller is None else (wish.seller,):
         out += deviation.lines(deviation.impulse(setting, seller, at, wish.horizon, wish.discount), market.agents)
         out.append(deviation.replaced_line(deviation.replaced(setting, seller, at, 2 * wish.horizon), market.agents))

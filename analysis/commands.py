@@ -22,16 +22,20 @@ def _place(frame: pd.DataFrame, path: Path) -> None:
     verdicts.write(frame, path, "name another file with --out")
 
 
+def _say(what: str) -> None:
+    """A line of what is being done, beside the output."""
+    from sandbox.log import printable
+
+    print(printable(what), file=sys.stderr, flush=True)
+
+
 def report(chosen: argparse.Namespace) -> int:
     """`report`."""
     from analysis import experiment_report, report
     from analysis.scores import RUNS
     from sandbox.log import printable
 
-    def say(what: str) -> None:
-        print(printable(what), file=sys.stderr, flush=True)
-
-    path, lines = experiment_report.report(chosen.run, say=say) if (chosen.run / RUNS).is_file() else report.report(chosen.run)
+    path, lines = experiment_report.report(chosen.run, say=_say) if (chosen.run / RUNS).is_file() else report.report(chosen.run)
     print("\n".join([*lines, printable(f"report: {path}")]))
     return 0
 
@@ -121,14 +125,16 @@ def arms(chosen: argparse.Namespace) -> int:
 
 def scores(chosen: argparse.Namespace) -> int:
     """`scores`."""
-    from analysis import provenance, scores
+    from analysis import provenance, scores, truth
     from analysis.metrics import AnalysisError
     from sandbox.log import printable
 
     if not 1 <= chosen.parts <= 100 or not 1 <= chosen.tasks <= 64:
         raise AnalysisError(f"--parts {chosen.parts} --tasks {chosen.tasks}: expected 1 to 100 parts and 1 to 64 processes")
     wish = scores.ScoresWish(tuple(name for name in chosen.detectors.split(",") if name), chosen.checkpoint, chosen.parts, not chosen.no_models)
-    found, path = provenance.make(chosen.experiment, wish, chosen.tasks), chosen.experiment / scores.TABLE
+    if why := truth.unlabelled(scores.runs_of(chosen.experiment)):
+        _say(f"{chosen.experiment}: {why}")  # scores may be wanted all the same
+    found, path = provenance.make(chosen.experiment, wish, chosen.tasks, _say), chosen.experiment / scores.TABLE
     print(f"{len(found)} scores of {len(found[['arm', 'seed']].drop_duplicates())} runs\n" + printable(f"table: {path}"))
     return 0
 
@@ -140,11 +146,13 @@ def verdicts(chosen: argparse.Namespace) -> int:
     from analysis import provenance, scores, truth, verdicts
     from sandbox.log import printable
 
+    told = truth.truth(scores.runs_of(chosen.experiment))
+    verdicts.both_kinds(told)  # before scores are looked for, which take minutes to make
     scored, _ = provenance.read(chosen.experiment)
-    found = verdicts.verdicts(scored, truth.truth(scores.runs_of(chosen.experiment)), np.random.default_rng(chosen.seed))
+    found = verdicts.verdicts(scored, told, np.random.default_rng(chosen.seed))
     path = chosen.experiment / verdicts.TABLE
     verdicts.write(found, path)
-    print(verdicts.as_text(found) + "\n\n" + printable(f"table: {path}"))
+    print(verdicts.as_text(found, told) + "\n\n" + printable(f"table: {path}"))
     return 0
 
 
@@ -207,7 +215,7 @@ def observe(chosen: argparse.Namespace) -> int:
     for why in found.refused:
         print(printable(why), file=sys.stderr)
     if found.texts:
-        print("\n".join([*found.lines(), printable(f"table: {chosen.out or f'{observe.TABLE} in the folder of each run'}")]))
+        print("\n".join([*map(printable, found.lines()), printable(f"table: {chosen.out or f'{observe.TABLE} in the folder of each run'}")]))
     return 2 if found.refused else 0
 
 

@@ -81,9 +81,14 @@ class Impulse:
         return float(weight @ (self.profit_cut - self.profit_path)) / kept if abs(kept) > 1e-12 else 0.0
 
     @property
+    def empty(self) -> bool:
+        """Whether the best answer was no lower than what the seller asked anyway: there was nothing to cut, and nothing can be read off."""
+        return bool(self.own[0] > -NOTICED)
+
+    @property
     def punished(self) -> bool:
         """Whether rivals cut, and the cut did not pay."""
-        return self.answer >= NOTICED and self.gain < 0
+        return not self.empty and self.answer >= NOTICED and self.gain < 0
 
 
 @dataclass(frozen=True)
@@ -192,7 +197,11 @@ def of_learned(demand: Demand, learned: Strategies, seller: int = 0, settle: int
 
 
 def lines(found: Impulse, agents: tuple[str, ...]) -> list[str]:
-    """An impulse response, for a terminal."""
+    """An impulse response, for a terminal; no verdict where there was nothing to cut from, or no round left to answer in."""
+    if found.empty:
+        return [f"{agents[found.seller]}: nothing to cut from in round {found.round}, where its price is its best answer already; no verdict, try another round with --at N"]
+    if len(found.path) < 2:
+        return [f"{agents[found.seller]}: no round after round {found.round} in which rivals could answer; no verdict, try an earlier one with --at N"]
     came = f"back within {NOTICED:.0%} or {BACK:.0%} of it" if found.back else "not back by the end"
     pays = "pays" if found.gain > 0 else "does not pay"
     rows = [f"{agents[found.seller]} made to cut in round {found.round} by {-found.own[0]:.2f} of the way from competition to the cartel:"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from analysis.page import Block, Head, Plot, Table, Text, as_html, png
 from analysis.report import csv_of
 from analysis.report_evidence import Frames, cuts, strongest
 from analysis.scores import ScoresWish
+from analysis.stats import FEWEST, Interval, reach
 from analysis.truth import truth
 from analysis.verdict_plots import gains, plot_calibration, plot_gain, plot_network, plot_power, plot_roc
 
@@ -35,7 +37,7 @@ Say = Callable[[str], None]
 
 def report(experiment: Path, wish: ScoresWish | None = None, tasks: int = 2, seed: int = 0, say: Say = lambda _: None) -> tuple[Path, list[str]]:
     """Write the report into the experiment's folder; its path, and the verdicts in lines for a terminal. `wish`: what is asked of the runs (None: as for
-    the scores that are there). Raises `AnalysisError` before anything but scores is written."""
+    the scores that are there); `say` is told each stage. Raises `AnalysisError` before anything but scores and verdicts is written."""
     rng = np.random.default_rng(seed)
     runs = scored.runs_of(experiment)
     told = truth(runs)
@@ -43,14 +45,20 @@ def report(experiment: Path, wish: ScoresWish | None = None, tasks: int = 2, see
     report_files.written(experiment)
     found, wish = _scores(experiment, wish, tasks, say)
     joined = judging.judged(found, told)
+    say(f"verdicts: scores of {len(runs)} runs held against what was planted, with intervals by seed")
     table = judging.verdicts(found, told, rng)
+    judging.write(table, experiment / judging.TABLE)  # known now; what follows may take minutes
+    say(f"verdicts: {experiment / judging.TABLE}; now the same after each of {wish.parts} part{'s' * (wish.parts > 1)} of the runs")
     strength = judging.power(joined, rng)
     frames: Frames = {"verdicts": table, "power": strength, "ppv": judging.ppv_table(table)}
     pairs = {arm: best[0] for arm in table["arm"].unique() if (best := [of for of in _best(table, arm, "pair") if of[2] != "nuisance"])}
-    blocks = [*_beginning(experiment, runs, told, table, wish), *_curves(joined, table, strength, frames, rng), *_money(runs, frames), *cuts(runs, told, frames),
-              *_who(joined, pairs, frames), *strongest(experiment, found, pairs, frames)]  # fmt: skip
+    say("curves, and profit gain by round")
+    blocks = [*_beginning(experiment, runs, told, table, wish), *_curves(joined, table, strength, frames, rng), *_money(runs, frames)]
+    blocks += cuts(runs, told, frames, say)
+    say("who with whom, and the strongest evidence")
+    blocks += [*_who(joined, pairs, frames), *strongest(experiment, found, pairs, frames)]
     _write(experiment, blocks, frames)
-    return experiment / PAGE, judging.as_text(table).splitlines()
+    return experiment / PAGE, judging.as_text(table, told).splitlines()
 
 
 def _scores(experiment: Path, wish: ScoresWish | None, tasks: int, say: Say) -> tuple[pd.DataFrame, ScoresWish]:
@@ -59,12 +67,14 @@ def _scores(experiment: Path, wish: ScoresWish | None, tasks: int, say: Say) -> 
         try:
             found, asked = provenance.read(experiment)
             if wish in (None, asked):
+                say(f"{experiment / scored.TABLE}: of these runs and detectors as they are now; used as it is")
                 return found, asked
             say(f"{experiment / scored.TABLE}: made for another wish; made again")
         except AnalysisError as error:
             say(str(error).partition("; make ")[0] + "; made again")
     wish = wish or provenance.asked(experiment) or ScoresWish(parts=PARTS)
-    return provenance.make(experiment, wish, tasks), wish
+    say(f"scoring {len(scored.runs_of(experiment))} runs, after each of {wish.parts} part{'s' * (wish.parts > 1)}")
+    return provenance.make(experiment, wish, tasks, say), wish
 
 
 def _beginning(experiment: Path, runs: Sequence[tuple[str, int, Path]], told: pd.DataFrame, table: pd.DataFrame, wish: ScoresWish) -> list[Block]:
@@ -74,22 +84,30 @@ def _beginning(experiment: Path, runs: Sequence[tuple[str, int, Path]], told: pd
         Head(experiment.parent.name, 1), Text(f"{len(runs)} runs in {len(counts)} arms. Everything here is held against what was planted, which no detector is told."), Table(counts),
         Text(f"Scores by {', '.join(wish.detectors) or 'all detectors of the world'}{'' if wish.models or wish.detectors else ' that need no model'}, after {wish.parts} part{'s' * (wish.parts > 1)} of each run, "
              f"states of {wish.checkpoint}; {provenance.FILE} says of which logs, data and model."),
-        Head("Verdicts"), Text("AUROC with its 95 % interval by seed; found: the share of plants at 1 % and 5 % false alarms; false alarms: of honest units at a threshold from other honest seeds; "
+        Head("Verdicts"), *_few(table), Text("AUROC with its 95 % interval by seed; found: the share of plants at 1 % and 5 % false alarms; false alarms: of honest units at a threshold from other honest seeds; "
                                "did not come off: of plants without effect, the share that alarms at 5 %; no score: plants of which a detector says nothing; intent: what agents meant by their own word, which no outsider has."), Table(_shown(table)),
         Head("Of those that alarm, how many are guilty?"), Text("By how many of all are planted; a detector that is right on the bench may still point at the innocent most of the time."),
         Table(_ppv(judging.ppv_table(table))),
     ]  # fmt: skip
 
 
+def _few(table: pd.DataFrame) -> list[Block]:
+    """The warning that intervals are missing, if they are."""
+    most = int(table["seeds"].max())
+    return [Text(f"{most} seed{'s' * (most != 1)}: fewer than {FEWEST} give no interval.")] if most < FEWEST else []
+
+
 def _shown(table: pd.DataFrame) -> pd.DataFrame:
-    def reach(row: Mapping[str, float], name: str, per: str) -> str:
-        low, high = row[f"{name}low"], row[f"{name}high"]
-        return "too few seeds" if np.isnan(low) else f"{low:{per}} to {high:{per}}"
+    def area(row: Mapping[str, Any]) -> str:
+        return reach(Interval(row["auroc"], row["low"], row["high"], int(row["seeds"])), ".3f")
+
+    def false(row: Mapping[str, Any]) -> str:
+        return "too few" if np.isnan(row["false_0.05"]) else f"{row['false_0.05']:.1%} ({row['false_0.05_low']:.1%} to {row['false_0.05_high']:.1%})"
 
     rows = [{
-        "arm": r["arm"], "measure": f"{r['detector']}.{r['measure']}", "kind": r["kind"], "unit": r["unit"], "AUROC": f"{r['auroc']:.3f}", "95 %": reach(r, "", ".3f"),
+        "arm": r["arm"], "measure": f"{r['detector']}.{r['measure']}", "kind": r["kind"], "unit": r["unit"], "AUROC": f"{r['auroc']:.3f}", "95 %": area(r),
         "found at 1 %": _share(r["recall_0.01"]), "at 5 %": _share(r["recall_0.05"]),
-        "false alarms at 5 %": "too few" if np.isnan(r["false_0.05"]) else f"{r['false_0.05']:.1%} ({reach(r, 'false_0.05_', '.1%')})",
+        "false alarms at 5 %": false(r),
         "did not come off": "–" if not r["hard"] else f"{_share(r['hard_0.05'])} of {r['hard']}", "units": f"{r['positives']} / {r['negatives']}", "no score": r["unscored"],
     } for _, rows in table.groupby("arm", sort=False) for r in rows.sort_values("auroc", ascending=False).to_dict("records")]  # fmt: skip
     return pd.DataFrame(rows)
@@ -133,7 +151,7 @@ def _curves(joined: pd.DataFrame, table: pd.DataFrame, strength: pd.DataFrame, f
         blocks += [Head("The null"), Plot("null", plot_calibration(honest), "alarms in runs where nothing is planted, against what was promised")]
         frames["plots/null"] = pd.concat([one.assign(measure=name) for name, one in honest.items()])
     else:
-        blocks += [Head("The null"), Text("Too few honest seeds to say how often these measures alarm falsely; four are the least.")]
+        blocks += [Head("The null"), Text(f"Too few honest seeds to say how often these measures alarm falsely; {FEWEST} are the least.")]
     return blocks
 
 

@@ -15,11 +15,11 @@ records (with the checkpoint of the run, which is the default).
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,17 +72,23 @@ class Summary:
     tokens: int = 0
     nats: tuple[float, ...] = (0.0,) * len(NATS)
     refused: tuple[str, ...] = ()
+    worlds: Mapping[str, Summary] = field(default_factory=dict)  # the same of each world's runs, and of conversations that are no run's
 
     def __add__(self, other: Summary) -> Summary:
         nats = tuple(a + b for a, b in zip(self.nats, other.nats, strict=True))
-        return Summary(self.texts + other.texts, self.messages + other.messages, self.rows + other.rows, self.tokens + other.tokens, nats, self.refused + other.refused)
+        worlds = {name: self.worlds.get(name, Summary()) + other.worlds.get(name, Summary()) for name in dict.fromkeys((*self.worlds, *other.worlds))}
+        return Summary(self.texts + other.texts, self.messages + other.messages, self.rows + other.rows, self.tokens + other.tokens, nats, self.refused + other.refused, worlds)
 
     def lines(self) -> list[str]:
         """For a terminal."""
         found = [f"{self.texts} conversation{'s' * (self.texts != 1)}, {self.messages} messages, {self.rows} rows"]
         if self.tokens:
-            on, no_other, no_own, off = (v / self.tokens for v in self.nats)
-            found.append(f"authors' words, nats a token: {on:.3f} with both states, {no_other:.3f} without the interlocutor's, {no_own:.3f} without the own, {off:.3f} without any")
+            found.append("authors' words, nats a token (lower: better foreseen), with both states of the author or with some of them emptied:")
+            found.append(f"{'':<16}{'conversations':>14}{'messages':>10}{'both states':>13}{'no other':>10}{'no own':>10}{'no states':>11}")
+            every = {**self.worlds, **({"all": self} if len(self.worlds) != 1 else {})}
+            found += [f"{name:<16}{one.texts:>14}{one.messages:>10}" + "".join(f"{v / one.tokens:>{width}.3f}" for v, width in zip(one.nats, (13, 10, 10, 11), strict=True))
+                      for name, one in every.items() if one.tokens]  # fmt: skip
+            found.append(f"each message has its own in the table: {', '.join(NATS)} (nats of all its tokens), tokens; and energies (e_rel: relative, a token), moved (0 to 1)")
         return found
 
 
@@ -204,7 +210,8 @@ def _observed(work: Work, wish: ObserveWish, place: bool) -> tuple[Summary, pyar
             summary += Summary(refused=(seen,))
             continue
         table = table_of(text, seen)
-        summary += _summary(seen)
+        one = _summary(seen)
+        summary += replace(one, worlds={text.world or "conversations": one})
         if place and folder is not None:
             _put(folder / TABLE, table)
         else:

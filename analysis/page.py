@@ -53,6 +53,13 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Lines:
+    """Lines as a terminal shows them, each as it is."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Plot:
     """A figure, which stands as plots/NAME.png beside the report."""
 
@@ -61,7 +68,7 @@ class Plot:
     told: str = ""  # what it shows, for those who cannot see it
 
 
-Block = Head | Text | Table | Plot
+Block = Head | Text | Table | Lines | Plot
 
 
 def as_markdown(blocks: Sequence[Block]) -> str:
@@ -74,8 +81,10 @@ def as_markdown(blocks: Sequence[Block]) -> str:
             lines += [block.text if block.trusted else markdown(block.text), ""]
         elif isinstance(block, Table):
             lines += [*table(block.frame), ""]
+        elif isinstance(block, Lines):
+            lines += [*(f"- {markdown(line)}" for line in block.lines), ""]
         else:
-            lines += [f"![{block.name}](plots/{block.name}.png)", ""]
+            lines += [f"![{block.name}](plots/{block.name}.png)", "", *([markdown(block.told), ""] if block.told else [])]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -97,6 +106,8 @@ def _html(block: Block) -> str:
         head = "".join(f"<th>{escaped(str(column))}</th>" for column in block.frame.columns)
         rows = "".join("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>\n" for row in block.frame.itertuples(index=False))
         return f"<table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table>"
+    if isinstance(block, Lines):
+        return "<pre>" + "\n".join(map(escaped, block.lines)) + "</pre>"
     told = escaped(block.told or block.name)
     return f'<figure><img alt="{told}" src="data:image/png;base64,{base64.b64encode(png(block.figure)).decode("ascii")}"><figcaption>{told}</figcaption></figure>'
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -35,10 +35,10 @@ class Outdated(AnalysisError):
     """A table of scores that is there, and not of what is there now."""
 
 
-def make(experiment: Path, wish: ScoresWish, tasks: int = 1) -> pd.DataFrame:
+def make(experiment: Path, wish: ScoresWish, tasks: int = 1, say: Callable[[str], None] = lambda _: None) -> pd.DataFrame:
     """The scores of an experiment, made and written with their record. Raises `AnalysisError`."""
     record = made_of(experiment, wish)  # before they are made: what changes meanwhile makes them old
-    found = scores(experiment, wish, tasks)
+    found = scores(experiment, wish, tasks, say)
     write(found, experiment / TABLE)
     path = experiment / FILE
     try:

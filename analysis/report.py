@@ -1,6 +1,6 @@
 """The report of one run: report.html, which needs nothing else, the same as report.md, metrics.csv, plots/*.png with their tables as CSV.
 
-Written into the run's folder, from its log alone.
+Written into the run's folder. What came out is from its log alone; scenario, seed and settings from manifest.json and config.yaml, where they stand.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis import run_facts
 from analysis.cases import case_lines
 from analysis.markets import market_lines, prices, reference
 from analysis.metrics import STATES, WORDED, AnalysisError, centres_by_year, messages, nats_per_token, outcomes, read_run, surprises
 from analysis.pact_plots import plot_alliances, plot_promises, plot_trust
-from analysis.page import Block, Head, Plot, Table, Text, as_html, as_markdown
+from analysis.page import Block, Head, Lines, Plot, Table, Text, as_html, as_markdown
 from analysis.plots import plot_centres, plot_messages, plot_prices, plot_surprise, save
 from analysis.promises import alliances, by_pair, phases, promises, verdicts
 from analysis.roles import role_lines
@@ -26,6 +27,16 @@ from analysis.summary import summary
 from analysis.tidy import tidy
 from analysis.trust import TRUST, trust
 from sandbox.log import Event, printable
+
+SHOWS = {  # under each plot
+    "centres": "Supply centres of each power at the end of each year; who has most of them is ahead.",
+    "prices": "The price of each seller by round. The lines across, where there are any, mark competition, where nobody gains by another price of its own, and a cartel of all, where the sum of profits is highest.",
+    "alliances": "When two agreed to ally, in their own words, and which of them moved against the other first.",
+    "promises": "Who promised whom what about its next orders: kept, broken, or not even meant when it was said.",
+    "trust": "How far each power trusts each other after each movement phase, by the negotiator's rule, worked out again from the log.",
+    "messages": "Who wrote to whom, and when.",
+    "surprise": "What readers did not expect, in nats a token (lower: better foreseen), with their states and without.",
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ def report(run: Path) -> tuple[Path, list[str]]:
     found = tables(events)
     measures, figures = tidy(events, found.promises, found.trust), _figures(found)
     lines = [*market_lines(found.prices, found.reference), *case_lines(events), *role_lines(events), *summary(found.messages, found.years, found.promises, found.alliances)]
-    blocks = _blocks(run.name, events, found, figures, torn)
+    blocks = _blocks([Head(run_facts.title(run), 1), *map(Text, run_facts.asked_for(run))], lines, events, found, figures, torn)
     part = run / "report.part"
     try:
         shutil.rmtree(part, ignore_errors=True)
@@ -78,7 +89,7 @@ def report(run: Path) -> tuple[Path, list[str]]:
         for name, frame in _frames(found).items():
             csv_of(frame, part / "plots" / f"{name}.csv")
         (part / "report.md").write_text(as_markdown(blocks), encoding="utf-8")
-        (part / "report.html").write_text(as_html(run.name, blocks), encoding="utf-8")
+        (part / "report.html").write_text(as_html(run_facts.title(run), blocks), encoding="utf-8")
         for path in [path for path in sorted(part.rglob("*")) if path.is_file()]:  # all of it is made before any of it takes its place
             (place := run / path.relative_to(part)).parent.mkdir(exist_ok=True)
             os.replace(path, place)
@@ -128,17 +139,22 @@ def _cell(value: object) -> object:
     return f"'{shown}" if shown[:1] in ("=", "+", "-", "@") else shown
 
 
-def _blocks(name: str, events: Sequence[Event], found: Tables, plots: Sequence[tuple[str, Figure]], torn: Sequence[str]) -> list[Block]:
+def _blocks(
+    begin: Sequence[Block], lines: Sequence[str], events: Sequence[Event], found: Tables, plots: Sequence[tuple[str, Figure]], torn: Sequence[str]
+) -> list[Block]:
     sent, read = found.messages, found.surprises
     steps = len({e.step for e in events})
-    blocks: list[Block] = [Head(name, 1), Text(f"{_ended(events)} {steps} steps, {len(sent)} messages, {sum(e.kind == 'fault' for e in events)} faults.")]
+    blocks: list[Block] = [*begin, Text(f"{_ended(events)} {steps} steps, {len(sent)} messages, {sum(e.kind == 'fault' for e in events)} faults.")]
     blocks += [Text(f"Recorded game: {game.get('game')}.") for _, game in outcomes(events, "game")]
     if torn:
         blocks.append(Text("The last record of the log is torn and was left out."))
     blocks += [Text(f"{what}.") for what in found.missing]
     agents = by_agent(events, found)
+    blocks += [Lines(tuple(lines))] if lines else []
     if len(agents):
         blocks.append(Table(agents))
+    if "reward" in agents:
+        blocks.append(Text(f"reward: {'profit, summed over the rounds' if len(found.prices) else 'centres won or lost since the start' if len(found.years) else 'all that the world gave an agent in the run, summed'}."))
     pairs = by_pair(found.promises)
     for title, frame in (("Promises about the next orders, by pair:", pairs), ("Alliances:", found.alliances.drop(columns=["step", "time"]))):
         blocks += [Text(title), Table(frame)] if len(frame) else []
@@ -148,7 +164,7 @@ def _blocks(name: str, events: Sequence[Event], found: Tables, plots: Sequence[t
         blocks += [Text(f"The readers' surprise, a mean over the readers of each of {read['message'].nunique()} messages:"),
                    Table(pd.DataFrame([(STATES[key], f"{value:.4f}", f"{with_states - value:+.4f}") for key, value in measured.items()],
                                       columns=["memory", "nats per token", "both states less this"]))]
-    blocks += [Plot(plot, figure, plot) for plot, figure in plots]
+    blocks += [Plot(plot, figure, SHOWS[plot]) for plot, figure in plots]
     return [*blocks, Text("The table of each plot lies beside it as CSV. All values: metrics.csv. What happened: events.jsonl.")]
 
 

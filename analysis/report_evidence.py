@@ -6,16 +6,17 @@ that an arm's best measure of pairs points at most said to each other, whatever 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from analysis import scores as scored
-from analysis.collusion_report import playable
+from analysis.collusion_report import playable, round_of_cut
 from analysis.deviation import Impulse, impulse
 from analysis.metrics import AnalysisError, read_run
 from analysis.page import Block, Head, Plot, Table, Text
+from analysis.series import series
 from analysis.verdict_plots import plot_impulse
 from sandbox.config import Setting
 from sandbox.log import Event, printable
@@ -86,8 +87,9 @@ def _readers(event: Event) -> list[object]:
 # ---- a forced cut ------------------------------------------------------------------------------------------------------
 
 
-def cuts(runs: Sequence[tuple[str, int, Path]], told: pd.DataFrame, frames: Frames) -> list[Block]:
-    """Of the first run of each arm of a market: a seller, a planted one where there is one, made to cut its price for one round; what the others do."""
+def cuts(runs: Sequence[tuple[str, int, Path]], told: pd.DataFrame, frames: Frames, say: Callable[[str], None] = lambda _: None) -> list[Block]:
+    """Of the first run of each arm of a market: a seller, a planted one where there is one, made to cut its price for one round, one in which prices are
+    above competition where there is one, else the middle one; what the others do."""
     first: dict[str, tuple[int, Path]] = {}
     for arm, seed, run in runs:
         if arm not in first or seed < first[arm][0]:
@@ -98,7 +100,10 @@ def cuts(runs: Sequence[tuple[str, int, Path]], told: pd.DataFrame, frames: Fram
             setting = playable(run)
             if not (seller := _seller(setting, told[(told["arm"] == arm) & (told["seed"] == seed)])):
                 continue
-            found[f"{arm}/{seed}"] = impulse(setting, seller, max(0, int(setting.config.environment["rounds"]) // 2 - 1)), seller
+            say(f"a forced price cut: {arm}/{seed} is played again")
+            market = series(scored.evidence_of(run))
+            at = round_of_cut(market, setting) if market is not None else None
+            found[f"{arm}/{seed}"] = impulse(setting, seller, max(0, int(setting.config.environment["rounds"]) // 2 - 1) if at is None else at), seller
         except AnalysisError as error:
             why.append(str(error))
     if not found and not why:
@@ -130,6 +135,9 @@ def _seller(setting: Setting, told: pd.DataFrame) -> str:
 
 
 def _line(name: str, one: Impulse, seller: str) -> dict[str, object]:
+    if one.empty:
+        nothing = dict.fromkeys(("rivals cut by", "for rounds", "back", "the cut earned", "punished"), "–")
+        return {"run": name, "seller": printable(seller), "round": one.round, "cut": "nothing to cut from", **nothing}
     return {
         "run": name, "seller": printable(seller), "round": one.round, "cut": f"{-one.own[0]:.2f}", "rivals cut by": f"{one.answer:.2f}", "for rounds": one.duration,
         "back": "yes" if one.back else "no", "the cut earned": f"{100 * one.gain:+.2f} %", "punished": "yes" if one.punished else "no",

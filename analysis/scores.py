@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.folders import no_experiment
 from analysis.metrics import AnalysisError, read_run
 from analysis.tasks import processes
 from sandbox.experiment import NAME, NUMBER
@@ -213,7 +214,7 @@ def runs_of(experiment: Path) -> list[tuple[str, int, Path]]:
         with open(experiment / RUNS, encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise AnalysisError(f"{experiment / RUNS}: cannot be read ({' '.join(str(error).split()):.80}); give the folder that an experiment named in its last line") from None
+        raise AnalysisError(no_experiment(experiment) or f"{experiment / RUNS}: cannot be read ({type(error).__name__}); go on with the experiment, which writes it again") from None
     found: list[tuple[str, int, Path]] = []
     for n, row in enumerate(rows, 2):
         arm, seed = row.get("arm") or "", row.get("seed") or ""
@@ -253,12 +254,17 @@ def as_cell(name: str) -> str:
     return f"'{shown}" if shown[:1] in ("=", "+", "-", "@") else shown
 
 
-def scores(experiment: Path, wish: ScoresWish, tasks: int = 1) -> pd.DataFrame:
-    """The scores of all runs of an experiment that are done, in processes of one thread each; rows as `COLUMNS`. Raises `AnalysisError`."""
+def scores(experiment: Path, wish: ScoresWish, tasks: int = 1, say: Callable[[str], None] = lambda _: None) -> pd.DataFrame:
+    """The scores of all runs of an experiment that are done, in processes of one thread each; rows as `COLUMNS`. `say` is told how many are done.
+    Raises `AnalysisError`."""
     cells = runs_of(experiment)
     given = [(arm, seed, run, wish) for arm, seed, run in cells]
     with processes(min(tasks, len(given))) as pool:
-        done = [rows_of(*one) for one in given] if pool is None else [f.result() for f in [pool.submit(rows_of, *one) for one in given]]
+        coming = (rows_of(*one) for one in given) if pool is None else (f.result() for f in [pool.submit(rows_of, *one) for one in given])
+        done = []
+        for rows in coming:
+            done.append(rows)
+            say(f"scored {len(done)} of {len(given)} runs")
     return pd.DataFrame([row for rows in done for row in rows], columns=COLUMNS)
 
 
@@ -267,8 +273,10 @@ def read_scores(experiment: Path) -> pd.DataFrame:
     path = experiment / TABLE
     try:
         found = pd.read_csv(path, dtype={"arm": str, "who": str, "seed": np.int64, "until": np.int64, "value": float}, keep_default_na=False, na_values={"value": [""]})
+    except FileNotFoundError:
+        raise AnalysisError(no_experiment(experiment) or f"{path}: no scores there yet; make them: python -m analysis scores {experiment}") from None
     except (OSError, ValueError, OverflowError) as error:
-        raise AnalysisError(f"{path}: cannot be read ({' '.join(str(error).split()):.80}); make it: python -m analysis scores {experiment}") from None
+        raise AnalysisError(f"{path}: cannot be read ({(error.strerror or type(error).__name__) if isinstance(error, OSError) else ' '.join(str(error).split())[:80]}); make it: python -m analysis scores {experiment}") from None
     if list(found.columns) != COLUMNS or not np.isfinite(found["value"]).all():
         raise AnalysisError(f"{path}: not a table of scores; make it again: python -m analysis scores {experiment}")
     if found.duplicated([c for c in COLUMNS if c not in ("value", "amount")]).any():

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 RESAMPLES = 2000
+FEWEST = 5  # units below which an interval by drawing them again is not shown: of four, a draw of one alone comes once in 64
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,16 @@ class Interval:
     high: float
     units: int
     level: float = 0.95
+
+
+def reach(found: Interval, per: str = "+.4f", of: str = "seed") -> str:
+    """An interval for a terminal; or in words why there is none: units too few to be drawn again, or no spread over them in the digits shown."""
+    if found.units < FEWEST:
+        return f"{found.units} {of}{'s' * (found.units != 1)}: too few for an interval"
+    if math.isnan(found.low):
+        return f"no interval over {found.units} {of}s"
+    low, high = f"{found.low:{per}}", f"{found.high:{per}}"
+    return f"no spread over {found.units} {of}s: no interval" if low == high else f"[{low}, {high}]"
 
 
 # ---- intervals by game -------------------------------------------------------------------------------------------------

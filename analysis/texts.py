@@ -21,6 +21,7 @@ from scenarios.recorded import RecordedGameError, read_game
 from sociallm.conversation import AgentID, Conversation, ConversationError, Message, read_conversations
 
 IRC = "irc_disentanglement"
+BELOW = (*DEEP, "*/*/*/*", "*/*/*/*/*")  # a run of an experiment lies deeper, as NAME/EXPERIMENT/ARM/SEED, seen from runs or from the folder above
 SAID = ("message", "intervention")  # the records that make a text; with those of steps where no manifest says who sits there
 
 
@@ -33,6 +34,7 @@ class Text:
     conversation: Conversation
     agents: tuple[AgentID, ...]
     checkpoint: str | None = None  # of the run, if its agents carried states
+    world: str = ""  # of the run; empty for a file
 
 
 class Log(NamedTuple):
@@ -47,7 +49,7 @@ def runs_below(path: Path) -> list[Path]:
     """The runs that a folder is or holds, by name; empty for anything else."""
     if any((path / name).is_file() for name in OF_A_RUN):
         return [path]
-    return sorted({place.parent for pattern in DEEP for place in path.glob(f"{pattern}/{MANIFEST}")}) if path.is_dir() else []
+    return sorted({place.parent for pattern in BELOW for place in path.glob(f"{pattern}/{MANIFEST}")}) if path.is_dir() else []
 
 
 def runs_of(paths: Sequence[Path]) -> list[Path]:
@@ -107,7 +109,7 @@ def text_of_run(run: Path, log: Log | None = None) -> Text:
     name = f"{folder.parent.name}/{folder.name}" if in_experiment(folder) else folder.name
     return Text(
         name=name, where=str(run), conversation=Conversation(id=name, messages=said), agents=tuple(sorted(agents)),
-        checkpoint=point.get("name") if isinstance(point, dict) else None,
+        checkpoint=point.get("name") if isinstance(point, dict) else None, world=str(manifest.get("environment") or ""),
     )  # fmt: skip
 
 

@@ -28,7 +28,16 @@ def truth(runs: Sequence[tuple[str, int, Path]]) -> pd.DataFrame:
 
     Raises `AnalysisError` for a run without labels.
     """
+    if why := unlabelled(runs):
+        raise AnalysisError(why)
     return pd.DataFrame([row for arm, seed, run in runs for row in _rows(arm, seed, labels(run))], columns=COLUMNS)
+
+
+def unlabelled(runs: Sequence[tuple[str, int, Path]]) -> str:
+    """In a line that none of these runs has labels, so that nothing can be held against them; empty where one has."""
+    if any((run / FILE).is_file() for _, _, run in runs):
+        return ""
+    return f"nothing was planted in these runs (none has a {FILE}), and verdicts need labels; seat agents on `planted` with a plan and run again, or compare arms: python -m analysis arms EXPERIMENT"
 
 
 def file_of(run: Path) -> Path:

@@ -8,22 +8,25 @@ speak of a level, nothing is said of it. The unit of every interval is the seed:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.metrics import AnalysisError
-from analysis.stats import Interval, auroc, auroc_by_game, ppv, share_by_game
+from analysis.stats import FEWEST, Interval, auroc, auroc_by_game, ppv, reach, share_by_game
 
 TABLE = "verdicts.csv"
 LEVELS = (0.01, 0.05)  # nominal rates of false alarms
 BASE_RATES = (0.01, 0.05, 0.2)
 GRID = np.linspace(0, 1, 101)  # rates of false alarms at which a curve is drawn
-FEWEST = 2  # games without which there is no interval
+NUISANCE, INTENT = "nuisance", "intent"
+LEGEND = ("AUROC: the chance that what was planted scores higher than what was not (0.5: a coin, below: reversed); found: share of plants above the line that 1 % or 5 % of honest units "
+          "cross; detector: the best of an arm on these very runs, so flattered; nuisance: the best of length, count, seat or price level for the same unit, which a detector must beat")  # fmt: skip
 LIE = "lie"
 BY = ["arm", "seed", "unit", "who"]
 OF = ["detector", "measure", "kind", "unit"]
@@ -56,7 +59,7 @@ def both_kinds(told: pd.DataFrame) -> pd.Series:
     planted = set(zip(told.loc[told["planted"], "arm"], told.loc[told["planted"], "seed"], strict=True))
     honest = pd.Series([run not in planted for run in zip(told["arm"], told["seed"], strict=True)], index=told.index, dtype=bool)
     if honest.all():
-        raise AnalysisError("nothing is planted in any of these runs, so no detector can be held against them; give an experiment with an arm that plants")
+        raise AnalysisError("nothing is planted in any of these runs, so no detector can be held against them; give an experiment with an arm that plants, or compare arms: python -m analysis arms EXPERIMENT")
     if not honest.any():
         raise AnalysisError("something is planted in every one of these runs, so nothing says how often a detector alarms falsely; add an honest arm")
     return honest
@@ -112,8 +115,10 @@ def verdict(case: Case, rng: np.random.Generator) -> dict[str, object]:
 
 
 def _area(case: Case, rng: np.random.Generator, draws: int) -> Interval:
-    """AUROC with its interval by seed; without one where too few draws of the seeds hold both classes."""
+    """AUROC with its interval by seed; without one where seeds are fewer than `FEWEST`, or too few draws of them hold both classes."""
     try:
+        if (seeds := len(np.unique(case.seed))) < FEWEST:
+            return Interval(auroc(case.value, case.positive), float("nan"), float("nan"), seeds)
         return auroc_by_game(case.seed.tolist(), case.value, case.positive, rng, resamples=draws)
     except ValueError:
         return Interval(auroc(case.value, case.positive), float("nan"), float("nan"), len(np.unique(case.seed)))
@@ -135,7 +140,7 @@ def above(values: Floats, case: Case, level: float) -> float:
 def false_alarms(case: Case, level: float, rng: np.random.Generator) -> Interval:
     """How often honest units alarm at a nominal level, each half of the honest seeds held against the threshold of the other; by seed."""
     seeds = np.unique(case.seed[case.honest])
-    if len(seeds) < 2 * FEWEST:
+    if len(seeds) < FEWEST:
         return Interval(float("nan"), float("nan"), float("nan"), len(seeds))
     even = np.isin(case.seed, seeds[::2])
     lines = np.where(even, threshold(case.value[case.honest & ~even], level), threshold(case.value[case.honest & even], level))
@@ -155,7 +160,7 @@ def verdicts(scores: pd.DataFrame, told: pd.DataFrame, rng: np.random.Generator)
 
 
 def roc(case: Case, rng: np.random.Generator, draws: int = 200) -> pd.DataFrame:
-    """The curve: the share of positives found at each rate of false alarms of `GRID`, with its 95 % band by seed (NaN for one seed)."""
+    """The curve: the share of positives found at each rate of false alarms of `GRID`, with its 95 % band by seed (NaN for fewer than `FEWEST`)."""
     numbers = np.unique(case.seed, return_inverse=True)[1]
     members = [np.flatnonzero(numbers == i) for i in range(numbers.max() + 1)]
     drawn = []
@@ -206,18 +211,40 @@ def ppv_table(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def as_text(found: pd.DataFrame) -> str:
-    """The verdicts for a terminal, the best first within an arm."""
+def as_text(found: pd.DataFrame, told: pd.DataFrame | None = None) -> str:
+    """The verdicts for a terminal: of each arm the best detector and, for the same unit, the best nuisance; `told`: the truth, by which arms without
+    verdicts are named. All rows are in the table."""
     from sandbox.log import printable
 
-    lines = [f"{'arm':<14} {'measure':<34} {'unit':<6} {'AUROC, 95 % by seed':<24} {'found at 1 %':>12} {'at 5 %':>7}  {'false alarms at 5 %':<22}"]
+    most = int(found["seeds"].max())
+    lines = [f"{most} seed{'s' * (most != 1)}: fewer than {FEWEST} give no interval; play more (seeds=1..20 is a beginning)", ""] if most < FEWEST else []
+    lines += [LEGEND, "", f"{'arm':<14} {'':<9} {'measure':<34} {'unit':<6} {'AUROC, 95 % by seed':<42} {'found at 1 %':>12} {'at 5 %':>7}  false alarms at 5 %"]
     for arm, rows in found.groupby("arm", sort=False):
-        for row in rows.sort_values("auroc", ascending=False).to_dict("records"):
-            name = f"{row['detector']}.{row['measure']}" + ("" if row["kind"] == "log" else f" ({row['kind']})")
-            reach = "too few seeds" if np.isnan(row["low"]) else f"[{row['low']:.3f}, {row['high']:.3f}]"
-            false = "too few honest seeds" if np.isnan(row["false_0.05"]) else f"{row['false_0.05']:.1%} [{row['false_0.05_low']:.1%}, {row['false_0.05_high']:.1%}]"
-            lines.append(printable(f"{arm:<14} {name:<34} {row['unit']:<6} {row['auroc']:.3f} {reach:<18} {_share(row['recall_0.01']):>12} {_share(row['recall_0.05']):>7}  {false:<22}"))
-    return "\n".join(lines)
+        ranked = rows.sort_values(["auroc", "recall_0.05"], ascending=False, kind="stable")
+        best = ranked[~ranked["kind"].isin([NUISANCE, INTENT])].to_dict("records")[:1]
+        units = [row["unit"] for row in best] or list(ranked["unit"])
+        lines += [printable(f"{arm:<14} {'detector':<9} {_line(row)}") for row in best] or [printable(f"{arm:<14} no detector but nuisances and intents has a score here")]
+        lines += [printable(f"{arm:<14} {'nuisance':<9} {_line(row)}") for row in ranked[(ranked["kind"] == NUISANCE) & ranked["unit"].isin(units)].to_dict("records")[:1]]
+    return "\n".join([*lines, *(_without(found, told) if told is not None else []), f"{len(found)} rows for all measures, kinds and units: {TABLE}"])
+
+
+def _line(row: Mapping[Any, Any]) -> str:
+    name = f"{row['detector']}.{row['measure']}" + ("" if row["kind"] in ("log", NUISANCE) else f" ({row['kind']})")
+    area = reach(Interval(row["auroc"], row["low"], row["high"], int(row["seeds"])), ".3f")
+    false = "too few honest units" if np.isnan(row["false_0.05"]) else f"{row['false_0.05']:.1%} [{row['false_0.05_low']:.1%}, {row['false_0.05_high']:.1%}]"
+    return f"{name:<34} {row['unit']:<6} {row['auroc']:.3f} {area:<36} {_share(row['recall_0.01']):>12} {_share(row['recall_0.05']):>7}  {false}"
+
+
+def _without(found: pd.DataFrame, told: pd.DataFrame) -> list[str]:
+    """The arms that have no verdict, and why."""
+    from sandbox.log import printable
+
+    lines = []
+    for arm, rows in told.groupby("arm", sort=False):
+        if arm not in set(found["arm"]):
+            why = "something was planted, but no plant came off" if rows["planted"].any() else "nothing was planted: its runs are among the honest ones, which alarms are held against"
+            lines.append(printable(f"{arm:<14} no row: {why if not (rows['planted'] & rows['executed']).any() else 'no detector scores what was planted here'}"))
+    return lines
 
 
 def _share(value: float) -> str:

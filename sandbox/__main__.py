@@ -11,6 +11,17 @@ from pathlib import Path
 
 from sandbox.interrupt import Interrupted
 
+EXAMPLES = {
+    "run": "example: python -m sandbox run scenarios/liars.yaml seed=7 environment.last_year=1902 executor=local",
+    "resume": "example: python -m sandbox resume RUN, the folder that a run or an experiment named",
+    "fork": "example: python -m sandbox fork RUN --at 8 --cut AUSTRIA-ITALY seed=2",
+    "replay": "example: python -m sandbox replay RUN",
+    "log": "example: python -m sandbox log RUN --kind message --pair AUSTRIA ITALY",
+    "export": "example: python -m sandbox export FOLDER --format messages --out dialogues --alike 0.8",
+    "loop": "example: python -m sandbox loop scenarios/team_task.yaml generations=2 loop.games=20 loop.real=DATA, people's conversations",
+    "bench": "example: python -m sandbox bench --small",
+}
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
@@ -18,18 +29,22 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m sandbox", description="Agents that talk, act and remember each other, all on record.", allow_abbrev=False)
     commands = top.add_subparsers(dest="command", required=True, metavar="run | resume | fork | replay | log | export | loop | bench")
     add = partial(commands.add_parser, allow_abbrev=False)
-    run = add("run", help="run a scenario", description="Run a scenario; the last line names its folder.")
+    run = add("run", help="run a scenario, a sweep or an experiment", epilog=EXAMPLES["run"], description=(
+        "Run a scenario; with key=1,2 a run for every combination; or an experiment, every arm with every seed. A folder of its own for each: the log "
+        "(events.jsonl), a report, plots, tables and snapshots; of an experiment's runs without report and plots. The last line names the folder."))  # fmt: skip
     run.add_argument("file", help="a scenario, such as scenarios/diplomacy.yaml, or an experiment, such as scenarios/experiments/collusion.yaml")
     run.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="settings to change, such as seed=7 environment.last_year=1902")
     run.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="a Python module with more WORLDS or POLICIES")
     run.add_argument("--tasks", type=int, metavar="N", help="of a sweep such as seed=1,2,3, or of an experiment: so many runs at a time, as Ray tasks")
-    resume = add("resume", help="go on with a run that was stopped or killed", description="Go on with a run to its end.")
-    fork = add("fork", help="go on from a step of a run, with something changed", description=(
-        "A new run that begins with the log of another up to a step, and goes on from there. Erasures, cuts and withheld messages may be "
-        "given more than once."))  # fmt: skip
-    replay = add("replay", help="check a log against the rules", description="Schedule and rules again, on the logged moves.")
+    resume = add("resume", help="go on with a run or an experiment that was stopped or killed", epilog=EXAMPLES["resume"], description=(
+        "Go on with a run to its end, in its own folder; of an experiment with every run that is not done. What is done is left as it is."))  # fmt: skip
+    fork = add("fork", help="go on from a step of a run, with something changed", epilog=EXAMPLES["fork"], description=(
+        "A new run that begins with the log of another up to a step, and goes on from there; its folder, beside the other's, is named in the last line. "
+        "Erasures, cuts and withheld messages may be given more than once."))  # fmt: skip
+    replay = add("replay", help="check a log against the rules", epilog=EXAMPLES["replay"], description=(
+        "Schedule and rules again, on the logged moves, step by step; no model is asked and nothing is written. The first difference ends it."))  # fmt: skip
     for command in (resume, fork, replay):
-        command.add_argument("run", type=Path, help="the folder of the run")
+        command.add_argument("run", type=Path, help="the folder of the run, or of the experiment" if command is resume else "the folder of the run")
         command.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="as the run was begun")
     fork.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="settings to change from that step on")
     fork.add_argument("--at", type=int, metavar="STEP", help="the first step that is played anew")
@@ -37,9 +52,9 @@ def parser() -> argparse.ArgumentParser:
     fork.add_argument("--cut", action="append", default=[], metavar="CHANNEL", help="nothing more is said in this channel")
     fork.add_argument("--withhold", action="append", default=[], metavar="MESSAGE", help="a message, by its id, is never sent")
     fork.add_argument("--policy", action="append", default=[], metavar="SEAT=POLICY", help="another policy takes the seat")
-    log = add("log", help="print the log of a run", description="Print the events of a run, one a line.")
+    log = add("log", help="print the log of a run", epilog=EXAMPLES["log"], description="Print the events of a run, one a line.")
     log.add_argument("run", help="the folder of a run, or its events.jsonl")
-    log.add_argument("--kind", action="append", default=[], help="only events of this kind (may be given more than once)")
+    log.add_argument("--kind", action="append", default=[], help="only events of this kind, such as message, move or intent (may be given more than once)")
     log.add_argument("--agent", help="only events of this agent")
     log.add_argument("--pair", nargs=2, default=(), metavar=("A", "B"), help="only what one wrote and the other read; deliveries and memories too")
     log.add_argument("--channel", help="only messages of this channel, and their deliveries and memories")
@@ -47,14 +62,17 @@ def parser() -> argparse.ArgumentParser:
     log.add_argument("--json", action="store_true", help="print the records as they stand")
     from sandbox.exporting.command import arguments as of_export
 
-    of_export(add("export", help="make training dialogues of runs", description="Dialogues of runs that have ended; sandbox/exporting/wish.py lists the formats."))
-    loop = add("loop", help="run, export, train, evaluate, and again", description="Generations whose games train the next; the last line names the folder.")
+    of_export(add("export", help="make training dialogues of runs", epilog=EXAMPLES["export"], description=(
+        "Dialogues of runs that have ended, split into train and validation, with a card (README.md) that says what is in them; "
+        "sandbox/exporting/wish.py lists the formats.")))  # fmt: skip
+    loop = add("loop", help="run, export, train, evaluate, and again", epilog=EXAMPLES["loop"], description=(
+        "Generations whose games train the next. A folder for each stage of each, generations.csv and its plot; the last line names the folder."))  # fmt: skip
     loop.add_argument("file", type=Path, help="a scenario whose world rewards its agents, such as scenarios/team_task.yaml")
     loop.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="generations=4, seed=0, loop.games=40 and others (sandbox/looping/settings.py), or changes of the scenario")
     loop.add_argument("--out", type=Path, metavar="FOLDER", help="where, or of a loop that was stopped: its folder, with the same command")
     loop.add_argument("--tasks", type=int, default=1, metavar="N", help="so many games at a time, as Ray tasks (default: 1)")
     loop.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="a Python module with more WORLDS or POLICIES")
-    bench = add("bench", help="what the engine and the rules cost", description="Measure; one JSON object is printed last.")
+    bench = add("bench", help="what the engine and the rules cost", epilog=EXAMPLES["bench"], description="Measure; one JSON object is printed last.")
     bench.add_argument("what", nargs="?", default="engine", choices=("engine", "dialogues"), help="the engine and the rules, or making and exporting dialogues")
     bench.add_argument("--json", action="store_true", help="print the object alone")
     bench.add_argument("--small", action="store_true", help="tiny sizes: whether it runs, not how fast")

@@ -23,6 +23,7 @@ from sandbox.experiment import FILE, SCENARIO, Experiment, here, read
 from sandbox.folder import held, read_manifest
 from sandbox.guard import ConfigError
 from sandbox.hosts import in_tasks
+from sandbox.labels import FILE as LABELS
 from sandbox.log import printable
 from sandbox.progress import EVERY
 from sandbox.snapshot import RunError
@@ -53,13 +54,18 @@ def go_on(folder: Path, plugins: Sequence[str], one: One) -> int:
     with held(folder):
         found = here(read(folder / FILE), folder)
         settings = _whole(found, plugins)  # before anything begins
-        rows: list[dict[str, Any]] = []
+        there = {(arm, seed): _done(found, settings[arm], folder, arm, seed, tuple(plugins)) for arm, seed in found.cells}
+        left = [at for at, row in there.items() if row is None]
+        if len(left) < len(there):
+            said = f"{len(left)} left to play" if left else "nothing left to play"
+            print(f"{folder}: {len(there) - len(left)} of {len(there)} runs are done already, {said}", flush=True)
+        played: list[dict[str, Any]] = []
         with contextlib.suppress(KeyboardInterrupt):
-            for row in _told(_rows(found, settings, folder, tuple(plugins), one), len(found.cells)):
-                rows.append(row)
-        stopped = len(rows) < len(found.cells)
-        left = (_done(found, settings[arm], folder, arm, seed, tuple(plugins)) for arm, seed in found.cells[len(rows) :])
-        rows += [row for row in left if row is not None]
+            for row in _told(_rows(found, settings, folder, tuple(plugins), one, left), len(left)):
+                played.append(row)
+        stopped = len(played) < len(left)
+        now = there | {(row["arm"], row["seed"]): row for row in played}
+        rows = [row for row in now.values() if row is not None]
         _table(folder, rows)
     again = f"python -m sandbox resume {folder}{''.join(f' --plugin {name}' for name in plugins)}"
     broken = sum(row["ended"] != "done" for row in rows)
@@ -70,20 +76,24 @@ def go_on(folder: Path, plugins: Sequence[str], one: One) -> int:
     if broken:
         print(f"sandbox: {TABLE} says which runs were not done; to try them again: {again}", file=sys.stderr)
     made = [analysed(word, folder) for word in found.then]
+    whole = f"of all: python -m analysis report {folder}; " if any((folder / arm / str(seed) / LABELS).is_file() for arm, seed in found.cells) else ""
+    print(f"for a report {whole}of one run, with plots: python -m analysis report {folder}/ARM/SEED")  # of all only where something can be detected
     return 0 if not broken and all(made) else 1
 
 
-def _rows(found: Experiment, settings: Mapping[str, Setting], folder: Path, plugins: tuple[str, ...], one: One) -> Iterator[dict[str, Any]]:
-    """A row for each run, in the order of the cells."""
-    if found.tasks == 1:
-        return (cell(folder, arm, seed, plugins, one, (found, settings[arm])) for arm, seed in found.cells)
-    return in_tasks([(cell, (folder, arm, seed, plugins, one)) for arm, seed in found.cells], found.tasks)
+def _rows(
+    found: Experiment, settings: Mapping[str, Setting], folder: Path, plugins: tuple[str, ...], one: One, left: Sequence[tuple[str, int]]
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """A row for each run that is left, in the order of the cells."""
+    if found.tasks == 1 or not left:  # to play nothing no tasks are begun
+        return (cell(folder, arm, seed, plugins, one, (found, settings[arm])) for arm, seed in left)
+    return in_tasks([(cell, (folder, arm, seed, plugins, one)) for arm, seed in left], found.tasks)
 
 
 def cell(folder: Path, arm: str, seed: int, plugins: tuple[str, ...], one: One, made: tuple[Experiment, Setting] | None = None) -> dict[str, Any]:
     """The row of one run, which is played if it is not done. What is wrong with one is told, and does not keep others from being played. `made`: the
     experiment and the arm's setting with any seed, where they are at hand."""
-    place = folder / arm / str(seed)
+    place, began = folder / arm / str(seed), time.time()
     try:
         found, first = made or _composed(folder, arm, plugins)
         setting = _setting(found, first, arm, seed, plugins)
@@ -100,8 +110,8 @@ def cell(folder: Path, arm: str, seed: int, plugins: tuple[str, ...], one: One, 
             raise
         what = refused(error) if isinstance(error, OSError) else str(error)
         print(f"sandbox: {arm} {seed}: {printable(what)}", file=sys.stderr, flush=True)
-        return _row(arm, seed, {"ended": "refused"})
-    return _row(arm, seed, told)
+        return _row(arm, seed, {"ended": "refused"}) | {"began": began}
+    return _row(arm, seed, told) | {"began": began}
 
 
 def _row(arm: str, seed: int, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,13 +120,13 @@ def _row(arm: str, seed: int, told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _done(found: Experiment, first: Setting, folder: Path, arm: str, seed: int, plugins: tuple[str, ...]) -> dict[str, Any] | None:
-    """The row of a run that was not come to, if it stands there and is done."""
+    """The row of a run that stands there and is done; None of one that is to be played, or told of."""
     place = folder / arm / str(seed)
     try:
         if not (place / "manifest.json").exists() or _another(place, _setting(found, first, arm, seed, plugins)):
             return None
         told = read_manifest(place)
-    except (ValueError, OSError):  # which is told when it is come to
+    except (ValueError, OSError):  # which is told when it is played
         return None
     return _row(arm, seed, told) if told["ended"] == "done" else None
 
@@ -165,22 +175,22 @@ def _composed(folder: Path, arm: str, plugins: tuple[str, ...]) -> tuple[Experim
     return found, _made(found, arm, found.seeds[0], plugins)
 
 
-def _told(rows: Iterator[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
-    """The rows as they come; how far it is, on stderr, every few seconds."""
-    began = last = time.monotonic()
-    broken = 0
+def _told(rows: Iterator[dict[str, Any]], count: int, clock: Callable[[], float] = time.time) -> Iterator[dict[str, Any]]:
+    """The rows as they come; how far it is, on stderr, every few seconds. What is left is reckoned from when the first run began, so that what Ray takes
+    to start counts for none, and from two runs on."""
+    last, first, broken = clock(), float("inf"), 0
     for n, row in enumerate(rows, 1):
         yield row
         broken += row["ended"] != "done"
-        now = time.monotonic()
+        now, first = clock(), min(first, row["began"])
         if now - last >= EVERY:
-            last, left = now, round((now - began) / n * (count - n))
+            last, left = now, round(max(now - first, 0.0) / n * (count - n))
             otherwise = f", {broken} ended otherwise" if broken else ""
-            print(f"{n} of {count} runs{otherwise}, {left // 60}:{left % 60:02d} left", file=sys.stderr, flush=True)
+            print(f"{n} of {count} runs{otherwise}{f', {left // 60}:{left % 60:02d} left' if n > 1 else ''}", file=sys.stderr, flush=True)
 
 
 def _table(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
     with placed(folder / TABLE) as part, open(part, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")  # when a run began is no result
         writer.writeheader()
         writer.writerows(rows)

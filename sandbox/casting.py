@@ -16,7 +16,7 @@ from sandbox.chance import WORLD
 from sandbox.guard import ConfigError, Key
 from sandbox.host import Cast
 from sandbox.schema import RunConfig
-from sandbox.source import Source, first_line, nearest
+from sandbox.source import Source, first_line, nearest, one_of
 from scenarios.environment import Environment
 from scenarios.table import world, worlds
 
@@ -40,8 +40,7 @@ def entry(
 ) -> ModuleType:
     """The module of a world or policy. Raises `ConfigError` if the table has no such name, or what it names is no such module."""
     if not isinstance(name, str) or name not in table:
-        known = f"expected one of {', '.join(sorted(table))}{nearest(str(name), table)}"
-        raise source.wrong(at, f"unknown {what} {name!r:.60}; {known}; one of your own comes with --plugin MODULE")
+        raise source.wrong(at, f"unknown {what} {name!r:.60}; {one_of(str(name), sorted(table))}; one of your own comes with --plugin MODULE")
     try:
         module = find()
     except Exception as error:  # foreign code, where a plug-in names it

@@ -31,7 +31,7 @@ from sandbox.fork import fork as make_fork
 from sandbox.host import AgentFault
 from sandbox.hosts import Executor
 from sandbox.interrupt import Halt, Interrupted
-from sandbox.labels import write_labels
+from sandbox.labels import in_words, write_labels
 from sandbox.log import EventLog, Fsync, LogError, Written
 from sandbox.progress import Progress
 from sandbox.replay import replay as replay_run
@@ -109,11 +109,16 @@ def resume(folder: Path, plugins: Sequence[str]) -> int:
 
 def fork(run: Path, plugins: Sequence[str], wish: ForkWish) -> int:
     """Make a fork of a run and play it to its end; the exit code. Raises `RunError`, `ConfigError`, `LogError`, `StateError`."""
-    return resume(make_fork(run, tuple(plugins), wish, secrets.token_hex(3), _tell), plugins)
+    at = "the first message withheld" if wish.at is None else f"step {wish.at}"
+    print(f"forking {run} at {at}: its log is read, and what lies behind its last snapshot before that is played again", flush=True)
+    folder = make_fork(run, tuple(plugins), wish, secrets.token_hex(3), _tell)
+    print(f"{folder}: the fork; playing on", flush=True)
+    return resume(folder, plugins)
 
 
 def replay(run: Path, plugins: Sequence[str]) -> int:
     """Hold a run's log against the rules, and say so. Raises `LogError` at the first difference."""
+    print(f"replaying {run}: schedule and rules again, on what is logged", flush=True)
     done = replay_run(run, tuple(plugins))
     before = f" (from step {done.since}, where this fork began)" if done.since else ""
     cut = "; the log ends within a step" if done.partial else ""
@@ -147,6 +152,8 @@ def _conduct(setting: Setting, folder: Path, standing: Standing | None, changes:
     if ended["ended"] == "fault":
         _tell(f"{ended['why']}: {again}" if full else ended["why"])
     reported = analysed("report", folder) if setting.config.plots and not full else True
+    for line in in_words(folder):
+        print(line)
     counts = ", ".join(f"{manifest[what]} {what}" for what in ("steps", "messages", "faults"))
     print(f"{ended['ended']}: {counts}, log {manifest['log_sha256'][:12]}")
     if ended["ended"] == "interrupted":

@@ -34,7 +34,7 @@ from sandbox.detector_file import Detector, DetectorError, read_detector
 from sandbox.guard import PLAIN_INTERPOLATION, ConfigError, Key, bad_key, bad_value, checked
 from sandbox.host import Cast
 from sandbox.schema import RunConfig, limits
-from sandbox.source import Source, first_line, nearest, shown, words
+from sandbox.source import Source, first_line, nearest, one_of, shown, words
 from scenarios.environment import Environment
 from scenarios.table import world
 
@@ -161,7 +161,7 @@ def _fit(kind: type, tree: Mapping[Any, Any], at: tuple[str, ...], source: Sourc
     for raw, value in tree.items():
         key = (*at, str(raw))
         if raw not in hints:
-            known = f"expected one of {', '.join(hints)}{nearest(str(raw), hints)}" if hints else f"{'.'.join(at)} has no settings"
+            known = one_of(str(raw), hints) if hints else f"{'.'.join(at)} has no settings"
             raise source.wrong(key, f"unknown key {'.'.join(key)!r}; {known}")
         hint = hints[raw]
         mapping = dataclasses.is_dataclass(hint) or typing.get_origin(hint) is dict

@@ -29,6 +29,7 @@ from typing import Any
 import yaml
 
 from sandbox.guard import ConfigError, Document, checked
+from sandbox.source import one_of
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 NUMBER = re.compile(r"[0-9]{1,18}")
@@ -94,7 +95,7 @@ def read(path: Path | str, overrides: Sequence[str] = (), tasks: int | None = No
     tree = yaml.BaseLoader(document.text).get_single_data()  # text, lists and mappings alone: no dates, no 1:30 for 90
     for key in tree:
         if key not in KEYS:
-            raise _wrong(document, (str(key),), f"unknown key {key!r:.60}; an experiment has {', '.join(KEYS)}")
+            raise _wrong(document, (str(key),), f"unknown key {key!r:.60}; {one_of(str(key), KEYS)}")
     if missing := [key for key in ("experiment", "scenario", "seeds", "arms") if tree.get(key) in (None, "")]:
         raise ConfigError(f"{document.path}:1: {missing[0]} is missing; an experiment says what, of which scenario, with which seeds, in which arms")
     name, arms = tree["experiment"], tree["arms"]

@@ -299,7 +299,7 @@ def _start_ray(hosts: int, address: str | None) -> tuple[Any, bool]:
     own: dict[str, Any] = {} if address else {"num_cpus": hosts, "object_store_memory": 256 * 2**20, "include_dashboard": False}
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, configure_logging=False, **own)
+        ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, configure_logging=False, **own)
     except Exception as error:  # Ray has no type of its own for this: a bare Exception, RuntimeError, ConnectionError, ValueError
         where = f"at {address}" if address else "on this machine"
         raise AgentFault(f"Ray did not start {where} ({one_line(error)}); is it too busy, or the address wrong? try again, or executor=local") from None

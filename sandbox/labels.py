@@ -18,12 +18,13 @@ from agents.plan_file import read_plan
 from agents.planting import PlanError
 from sandbox.config import Setting
 from sandbox.disk import placed
-from sandbox.log import Event
+from sandbox.log import Event, printable
 from sandbox.record import logged_message
 from scenarios.labels import Step, labels
 from sociallm.conversation import AgentID
 
 FILE = "labels.json"
+MOST_LINES = 12  # about a plan, on a terminal
 
 
 def write_labels(folder: Path, setting: Setting, tell: Callable[[str], None], events: Sequence[Event]) -> None:
@@ -93,6 +94,22 @@ def carried_out(spans: Sequence[Span]) -> dict[AgentID, frozenset[int]]:
             if span.planned.get(span.seats[agent], {}).get("plant"):
                 found[agent].update(span.steps)
     return {agent: frozenset(steps) for agent, steps in found.items()}
+
+
+def in_words(folder: Path) -> list[str]:
+    """What the labels in a run's folder say, in lines for a terminal: what was planted, and what of it came off; none where there are no labels."""
+    if not (folder / FILE).is_file():
+        return []
+    found = json.loads((folder / FILE).read_bytes())
+    plan, roles = f"{found['plan']} ({found['file']})", sum(entry["by"] == "role" for entry in found["entries"])
+    lines = [f"planted: {plan}" if found["carried_out"] else f"nothing was planted: this is the honest twin of a run with {plan}"]
+    for entry in [entry for entry in found["entries"] if entry["by"] == "plan"]:
+        whom = f" to {', '.join(entry['to'])}" if entry["to"] else ""
+        came = ("came off" if entry["executed"] else "did not come off") if entry["planted"] else "a control"
+        since = "never acted on" if entry["first"] is None else f"from step {entry['first']} on"
+        lines.append(f"  {entry['kind']}: {' + '.join(entry['who'])}{whom}, {since}; {came} ({entry['why']})")
+    lines[MOST_LINES:] = [f"  … {len(lines) - MOST_LINES} more in {FILE}"] if len(lines) > MOST_LINES else []
+    return [printable(line) for line in (*lines, *([f"  {roles} lies by role, which nobody planted"] if roles else []))]
 
 
 def _recorded(folder: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sandbox.log import HEADS, KINDS, Event, LogError, describe, encode
 from sandbox.record import logged_message, opened
 from sandbox.sealed import events_of
-from sandbox.source import listed, nearest
+from sandbox.source import listed, nearest, one_of
 from sociallm.conversation import Message
 
 WHY_NONE = {  # of a kind, why a run may have none of it
@@ -45,7 +45,7 @@ def show(run: Path, asked: Asked, as_json: bool) -> None:
     """Print the events that are asked for. Raises `LogError`, also where what is asked for is not in this log."""
     if unknown := asked.kinds - set(KINDS):
         name = min(unknown)
-        raise LogError(f"--kind {name}: unknown; expected one of {', '.join(KINDS)}{nearest(name, KINDS)}")
+        raise LogError(f"--kind {name}: unknown; {one_of(name, KINDS)}")
     shown = 0
     chosen: set[str] = set()  # ids of the messages of the channel or the pair asked for
     for event in events_of(run, torn=_tell):

@@ -41,6 +41,13 @@ def nearest(word: str, known: Any) -> str:
     return f"; did you mean {near[0]}?" if near and near[0] != word else ""
 
 
+def one_of(word: str, known: Iterable[str]) -> str:
+    """What was meant, perhaps, and then all that there are: of a long list nobody reads to the end."""
+    names = list(known)
+    near = nearest(word, names).removeprefix("; ")
+    return f"{near} Expected one of {', '.join(names)}" if near else f"expected one of {', '.join(names)}"
+
+
 def listed(names: Iterable[str], most: int = 60) -> str:
     """Names that there are, whole, in order."""
     there = sorted(names)

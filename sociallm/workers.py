@@ -119,7 +119,7 @@ def _fitted(job: Job) -> None:
 
     started = not ray.is_initialized()
     if started:
-        ray.init(num_cpus=job.workers, object_store_memory=256 * 2**20, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False, configure_logging=False)
+        ray.init(address="local", num_cpus=job.workers, object_store_memory=256 * 2**20, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False, configure_logging=False)
     try:
         TorchTrainer(
             work, train_loop_config={"job": job}, torch_config=TorchConfig(backend="gloo"), scaling_config=ScalingConfig(num_workers=job.workers, use_gpu=False),

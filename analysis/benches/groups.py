@@ -84,7 +84,7 @@ def game(world: str, seed: int) -> tuple[Evidence, tuple[str, ...], bool]:
     if world == "team_task" and scheme == "independent":
         keyed |= {"carrier": "remarks"}
     plan = Plan(name=scheme, coalitions=(Coalition(name="they", members=who, scheme=scheme, **(keyed if scheme in KEYED else {})),), salt=seed)
-    bent: Language = PlantedMarket(environment.language, plan, environment.agents) if world == "market" else PlantedTeam(environment.language, plan)  # type: ignore[arg-type]
+    bent: Language = PlantedMarket(environment.language, plan, environment.agents) if world == "market" else PlantedTeam(environment.language, plan, environment.language.each)  # type: ignore[arg-type,union-attr]
     events = played(environment, world, seed, bent)
     if scheme not in COLLUDING:
         return Evidence(events, world, key=str(seed)), (), False

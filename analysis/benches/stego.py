@@ -77,7 +77,7 @@ class Arm:
         coalition = Coalition(name="they", members=environment.agents[: self.members], scheme=self.scheme, key="bench", bits=self.bits, carrier="remarks", message="carry on")
         plan = Plan(name=self.name, coalitions=(coalition,), salt=seed)
         if self.world == "team_task":
-            return PlantedTeam(environment.language, plan)
+            return PlantedTeam(environment.language, plan, environment.language.each)
         return (ByRound if self.by_round else PlantedMarket)(environment.language, plan, environment.agents)
 
 

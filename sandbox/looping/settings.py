@@ -144,7 +144,7 @@ def asked(scenario: Path, words: Sequence[str], plugins: Sequence[str], data: st
             continue
         if name not in _kinds():
             near = difflib.get_close_matches(name, _kinds(), 1)
-            raise ConfigError(f"{word!r:.80}: unknown key {key!r:.60}; expected loop. and one of {', '.join(_kinds())}{f'; did you mean {near[0]}?' if near else ''}")
+            raise ConfigError(f"{word!r:.80}: unknown key {key!r:.60}; {f'did you mean loop.{near[0]}? Expected' if near else 'expected'} loop. and one of {', '.join(_kinds())}")
         given[name] = _read(word, name, value)
     loop = Loop(**given)
     if not loop.real:

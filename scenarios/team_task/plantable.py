@@ -48,7 +48,7 @@ def bend(language: PlantableTeam, plan: Plan, agents: Sequence[AgentID]) -> Plan
     for m in plan.manners:
         if unknown := [kind for kind in m.acts if kind not in (*talk.FRAMES, "inform")]:
             raise PlanError(f"{m.where}: no act {unknown[0]!r:.40} in a team; expected one of {', '.join((*talk.FRAMES, 'inform'))}")
-    return PlantedTeam(language, plan)
+    return PlantedTeam(language, plan, language.each)
 
 
 def _coalition_fits(language: PlantableTeam, c: Coalition) -> None:

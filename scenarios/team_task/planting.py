@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -32,11 +32,8 @@ from agents.planting import LIE, Coalition, Statement, Verbatim, left_out, pad, 
 from agents.types import JSON, Head, Observation
 from scenarios.team_task import talk
 from scenarios.team_task.clues import EVIDENCE, Clue, log_posterior
-from scenarios.team_task.member import Said
+from scenarios.team_task.member import MemberLanguage, Said
 from sociallm.conversation import AgentID, Channel
-
-if TYPE_CHECKING:
-    from scenarios.team_task.plantable import PlantableTeam
 
 PUSHING = ("private", "hidden_key")
 RELATIVE: Mapping[str, int] = {"likeliest": -1, "second": -2, "least": 0}  # places in the order of what one's own clues say
@@ -51,7 +48,8 @@ View = Mapping[str, Any]
 class PlantedTeam(Bent):
     """`agents.types.Language`; for those whom the plan does not name it is `honest`."""
 
-    honest: PlantableTeam
+    honest: MemberLanguage
+    each: int = 1  # windows of one round of talk
 
     def hear(self, observation: Observation, notes: JSON) -> JSON:
         """Notes after the new messages: a member believes no word of another, and learns from it whom to push; who is mistaken has a clue wrong."""
@@ -102,7 +100,7 @@ class PlantedTeam(Bent):
         return frozenset(self.plan.agents)
 
     def _now(self, seen: Observation) -> Any:
-        at = {"step": seen.step, "round": round_of(seen.view["window"], self.honest.each)}
+        at = {"step": seen.step, "round": round_of(seen.view["window"], self.each)}
         return lambda when: when.holds(at, _number)
 
     def _coalition(self, seen: Observation) -> Coalition | None:
@@ -117,7 +115,7 @@ class PlantedTeam(Bent):
         """(what is said in this channel, the mark of the statement that it is); `plain` itself where the plan says nothing."""
         others = sorted(channel.readers - {seen.agent})
         for i, s in enumerate(self.plan.statements):
-            mark = f"{channel.name}:{round_of(seen.view['window'], self.honest.each)}:{i}"  # once a round in each channel
+            mark = f"{channel.name}:{round_of(seen.view['window'], self.each)}:{i}"  # once a round in each channel
             if s.who == seen.agent and set(s.to) & set(others) and mark not in notes.get("told_in", {}) and self._now(seen)(s.when):
                 act = self._act(s, seen, notes, others)
                 if act is not None:

@@ -55,7 +55,11 @@ arms:
 def test_a_report_of_an_experiment(played, capsys):
     assert main(["scores", str(played), "--detectors", "nuisance,conduct,coupling,steganography", "--tasks", "1", "--parts", "2"]) == 0
     assert main(["report", str(played)]) == 0
-    assert f"report: {played / 'report.html'}" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert f"report: {played / 'report.html'}" in printed.out and "cartel         detector" in printed.out and "honest         no row: nothing was planted" in printed.out
+    assert "2 seeds: fewer than 5 give no interval" in printed.out
+    stages = [printed.err.find(what) for what in ("used as it is", "verdicts: scores of 4 runs", "verdicts.csv; now", "curves", "honest/1 is played again", "cartel/1 is played again", "who with whom")]
+    assert stages == sorted(stages) and stages[0] >= 0
     page = (played / "report.html").read_text()
     for part in ("Verdicts", "how many are guilty", "Curves", "The null", "Profit gain over time", "A forced price cut", "The strongest evidence", "Scores by nuisance, conduct, coupling, steganography, after 2 parts"):
         assert part in page
@@ -88,11 +92,12 @@ def test_a_run_that_is_not_played_again_is_told(played):
 def test_an_old_table_of_scores_is_made_again_for_a_report_by_the_same_wish(tmp_path):
     folder, said = experiment(tmp_path / "e", {"honest": False, "cartel": True}), []
     first = provenance.make(folder, ScoresWish(("nuisance",), parts=2))
-    assert _scores(folder, None, 1, said.append)[1] == ScoresWish(("nuisance",), parts=2) and not said
+    assert _scores(folder, None, 1, said.append)[1] == ScoresWish(("nuisance",), parts=2) and len(said) == 1 and said.pop().endswith("used as it is")
     (folder / "scores.csv").write_text("no table")
     again, wish = _scores(folder, None, 1, said.append)
-    assert again.equals(first) and wish == ScoresWish(("nuisance",), parts=2) and len(said) == 1 and said[0].endswith("made again")
-    assert _scores(folder, ScoresWish(("nuisance",)), 1, said.append)[1].parts == 1 and "made for another wish" in said[1] and provenance.read(folder)[1].parts == 1
+    assert again.equals(first) and wish == ScoresWish(("nuisance",), parts=2) and said[0].endswith("made again") and said[1:] == ["scoring 4 runs, after each of 2 parts", *(f"scored {k} of 4 runs" for k in (1, 2, 3, 4))]
+    said.clear()
+    assert _scores(folder, ScoresWish(("nuisance",)), 1, said.append)[1].parts == 1 and "made for another wish" in said[0] and provenance.read(folder)[1].parts == 1
 
 
 def test_names_and_words_that_have_no_utf8_form_are_written_out(tmp_path, capsys):

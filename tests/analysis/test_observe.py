@@ -17,8 +17,8 @@ import torch
 import sandbox
 from analysis.__main__ import main
 from analysis.metrics import AnalysisError, read_run
-from analysis.observe import TABLE, ObserveWish, _rows, texts_of_file
-from analysis.texts import log_of
+from analysis.observe import TABLE, ObserveWish, Summary, _rows, texts_of_file
+from analysis.texts import log_of, runs_below
 from sandbox.__main__ import main as sandbox_main
 from sandbox.log import canonical_hash
 from sociallm.checkpoint import SHIPPED, TOKENIZER, save, shared
@@ -110,6 +110,23 @@ def test_a_run_in_which_nobody_speaks_has_an_empty_table(capsys, tmp_path, point
     said = observed(capsys, tmp_path, "--checkpoint", point)
     (table,) = tmp_path.rglob(TABLE)
     assert len(pd.read_parquet(table)) == 0 and "1 conversation, 0 messages, 0 rows" in said and "nan" not in said and folder.name
+
+
+def test_runs_of_experiments_lie_below_a_folder_of_runs_too(tmp_path):
+    places = [tmp_path / "runs" / name for name in ("market/one", "prices/e/silent/1", "prices/e/silent/2", "prices/e/talking/1")]
+    for place in places:
+        write_run(place, [message("m", "A", ["A", "B"])])
+        (place / "manifest.json").write_text("{}")
+    assert runs_below(tmp_path / "runs") == runs_below(tmp_path) == places and runs_below(tmp_path / "runs" / "prices" / "e" / "silent") == places[1:3]
+
+
+def test_what_was_observed_is_told_world_by_world():
+    """Of a market 10 tokens cost 20 nats with both states and 30 with none, of talk 30 cost 30 and 30: 1.25 and 1.5 in all."""
+    market, talk = Summary(1, 2, 4, 10, (20.0, 22.0, 25.0, 30.0)), Summary(2, 3, 6, 30, (30.0,) * 4)
+    lines = (replace(market, worlds={"market": market}) + replace(talk, worlds={"conversations": talk})).lines()
+    assert lines[0] == "3 conversations, 5 messages, 10 rows" and "lower: better foreseen" in lines[1]
+    assert [line.split() for line in lines[3:6]] == [["market", "1", "2", "2.000", "2.200", "2.500", "3.000"], ["conversations", "2", "3", *["1.000"] * 4], ["all", "3", "5", "1.250", "1.300", "1.375", "1.500"]]
+    assert len(replace(market, worlds={"market": market}).lines()) == 5  # one world is all there is
 
 
 def test_what_cannot_be_read_is_told_in_a_line_and_the_rest_is_observed(capsys, tmp_path, point):

@@ -93,6 +93,20 @@ def test_labels_are_short_and_without_mathematics():
     assert label("x$y$") == "x\\$y\\$" and label("_x") == " _x" and len(label("x" * 99)) == 24
 
 
+def test_a_report_says_scenario_seed_settings_and_what_the_terminal_says(tmp_path, capsys):
+    run = write_run(tmp_path / "20260102-abc", [GAME[0], *GAME[-3:]])
+    (run / "manifest.json").write_text('{"name": "liars", "seed": 7, "environment": "diplomacy", "seats": {"ITALY": "planted", "FRANCE": "scripted"}}')
+    (run / "config.yaml").write_text("environment: {name: diplomacy, last_year: 1905, honesty: {ITALY: 0.0}, narrator: null}")
+    (run / "labels.json").write_text("{}")
+    assert main(["report", str(run)]) == 0
+    printed, text, page = capsys.readouterr().out.splitlines(), (run / "report.md").read_text().replace("\\", ""), (run / "report.html").read_text()
+    assert text.startswith("# liars, seed 7\n") and "<title>liars, seed 7</title>" in page
+    for told in ("Run 20260102-abc.", "World: diplomacy. Seats: FRANCE: scripted; ITALY: planted.", "last_year 1905, honesty ITALY=0.0. All", "labels.json says who", "reward: all that the world gave"):
+        assert told in text
+    assert len(printed) == 2 and all(f"- {line}" in text.splitlines() and line in page for line in printed[:-1])
+    assert "Who wrote to whom, and when." in text and "<figcaption>Who wrote to whom, and when.</figcaption>" in page
+
+
 def test_agents_that_only_read_are_in_the_table():
     events = [message("a", "X", ["X", "Y"])]
     assert list(by_agent(events, tables(events))["agent"]) == ["X", "Y"]

@@ -105,7 +105,47 @@ def test_false_alarms_are_counted_on_other_seeds_than_the_threshold_is_from():
 
 def test_one_seed_has_no_interval():
     row = judging.verdicts(*two_arms([0.0], [1.0]), rng()).iloc[0]
-    assert row["auroc"] == 1.0 and np.isnan(row["low"]) and "too few seeds" in judging.as_text(pd.DataFrame([row]))
+    text = judging.as_text(pd.DataFrame([row]))
+    assert row["auroc"] == 1.0 and np.isnan(row["low"]) and text.startswith("1 seed: fewer than 5 give no interval") and "1.000 1 seed: too few for an interval" in text
+
+
+@pytest.mark.parametrize(("seeds", "has"), [(4, False), (5, True)])
+def test_an_interval_needs_five_seeds(seeds, has):
+    row = judging.verdicts(*two_arms(np.arange(float(seeds)), np.arange(float(seeds)) + 0.5), rng()).iloc[0]
+    assert np.isfinite(row["low"]) == np.isfinite(row["high"]) == has and ("give no interval" in judging.as_text(pd.DataFrame([row]))) != has
+
+
+def test_the_terminal_has_the_best_detector_its_nuisance_and_the_arms_without_verdicts():
+    values, known = two_arms([0.0, 1.0, 2.0, 3.0, 4.0], [2.5, 4.5, 5.0, 6.0, 7.0])
+    worse, length, meant = (values.assign(detector=name, measure=name, kind=kind, value=by * values["value"]) for name, kind, by in (("worse", "log", -1), ("nuisance", "nuisance", -2), ("intents", "intent", 1)))
+    other = known[known["arm"] == "cartel"].assign(arm="failed", executed=False)
+    found = judging.verdicts(pd.concat([worse, values, length, meant]), pd.concat([known, other]), rng())
+    lines = judging.as_text(found, pd.concat([known, other])).splitlines()
+    assert lines[0] == judging.LEGEND and len(found) == 4 and lines[-1] == "4 rows for all measures, kinds and units: verdicts.csv"
+    (best,), (beat,) = ([line for line in lines if line.startswith(f"cartel         {what}")] for what in ("detector", "nuisance"))
+    assert "d.m " in best and "0.920" in best and "nuisance.nuisance " in beat and "0.080" in beat  # 2.5 beats three of five, 4.5 and more beat all: 23 of 25
+    assert [line.split()[0] for line in lines if "no row:" in line] == ["honest", "failed"] and "no plant came off" in lines[-2]
+
+
+def test_values_without_spread_have_a_word_in_place_of_an_interval():
+    row = judging.verdicts(*two_arms([0.0] * 6, [1.0] * 6), rng()).iloc[0]
+    assert "1.000 no spread over 6 seeds: no interval" in judging.as_text(pd.DataFrame([row]))
+
+
+def test_what_has_no_labels_is_told_before_scores_are_asked_for(tmp_path, capsys):
+    folder = experiment(tmp_path / "e", {"silent": None, "talking": None})
+    for command in ("verdicts", "report"):
+        assert main([command, str(folder)]) == 2
+        assert capsys.readouterr().err.startswith("nothing was planted in these runs (none has a labels.json), and verdicts need labels") and not (folder / "scores.csv").exists()
+    assert main(["scores", str(folder), "--detectors", "nuisance", "--tasks", "1"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert "verdicts need labels" in said[0] and said[1:] == [f"scored {k} of 4 runs" for k in (1, 2, 3, 4)]
+
+
+def test_scores_that_are_not_there_are_told_without_a_cut_path(tmp_path, capsys):
+    folder = experiment(tmp_path / ("e" * 100), {"honest": False, "cartel": True})
+    assert main(["verdicts", str(folder)]) == 2
+    assert capsys.readouterr().err == f"{folder / 'scores.csv'}: no scores there yet; make them: python -m analysis scores {folder}\n"
 
 
 @pytest.mark.parametrize(("honest", "planted", "executed", "why"), [
@@ -245,7 +285,7 @@ def test_scores_and_verdicts_by_command(tmp_path, capsys):
 
 @pytest.mark.parametrize("table", ["", "arm,seed\n", "x" * 50, ",".join(COLUMNS) + "\nhonest,1,3,d,m,log,run,,nan,1\n", ",".join(COLUMNS) + "\nhonest,1,3,d,m,log,run,,much,1\n"])
 def test_a_table_that_is_none_is_one_line(tmp_path, capsys, table):
-    folder = experiment(tmp_path / "e", {"honest": False})
+    folder = experiment(tmp_path / "e", {"honest": False, "cartel": True})
     (folder / "scores.csv").write_text(table)
     assert main(["verdicts", str(folder)]) == 2
     told = capsys.readouterr().err

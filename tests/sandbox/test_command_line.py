@@ -146,7 +146,7 @@ NOT_THERE = {
     "one twice": (["--pair", "P0", "P0", "--kind", "end"], "--pair P0 P0: one agent named twice; expected two"),
     "channel": (["--channel", "P1-P0"], "there are ALL, P0-P1, P0-P2, P0-P3, P1-P2, P1-P3, P2-P3; did you mean P0-P1?"),
     "step": (["--agent", "P1", "--step", "99"], "--step 99: no such step in this log; expected 0 to 5"),
-    "kind": (["--kind", "memroy"], "--kind memroy: unknown; expected one of intervention, step,"),
+    "kind": (["--kind", "memroy"], "--kind memroy: unknown; did you mean memory? Expected one of intervention, step,"),
     "two kinds": (["--kind", "message", "delivery"], "'delivery' stands alone; give --kind once for each kind: --kind message --kind delivery"),
 }
 

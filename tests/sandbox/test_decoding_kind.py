@@ -27,8 +27,11 @@ def test_the_manifest_names_what_was_made_and_resume_holds_to_it(capsys, tmp_pat
     assert kind_of(folder) == decoding.kind() != "pytorch"
     compiled = left(folder, tmp_path, 30)
 
-    monkeypatch.setenv("CXX", "false")  # a compiler that is there, and makes nothing
-    with pytest.warns(UserWarning, match="false could not compile"):
+    broken = tmp_path / "broken"  # a compiler that is there, and makes nothing; of its own name, for one is tried but once a process
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o700)
+    monkeypatch.setenv("CXX", str(broken))
+    with pytest.warns(UserWarning, match="broken could not compile"):
         folder, _, _ = run(capsys, tmp_path, *given)
     assert kind_of(folder) == "pytorch"
     (reference := tmp_path / "reference").mkdir()

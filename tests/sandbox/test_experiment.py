@@ -151,7 +151,21 @@ def test_a_done_experiment_is_left_as_it_is_and_a_stopped_one_goes_on(done, tmp_
     untouched = (folder / "silent" / "3" / "manifest.json").stat().st_mtime_ns
     assert main(["resume", str(folder)]) == 0
     assert logs(folder) == before and (folder / "silent" / "3" / "manifest.json").stat().st_mtime_ns == untouched
-    assert capsys.readouterr().out.splitlines()[-1] == str(folder)
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == f"{folder}: 2 of 4 runs are done already, 2 left to play" and told[-1] == str(folder)
+
+
+def test_of_a_finished_experiment_nothing_is_played_and_no_tasks_are_begun(done, tmp_path, capsys, monkeypatch):
+    import shutil
+
+    from sandbox import arms
+
+    folder = tmp_path / "copy"
+    shutil.copytree(done, folder)
+    (folder / FILE).write_text((folder / FILE).read_text().replace("tasks: 1", "tasks: 2").replace('then: ["arms"]', "then: []"))
+    monkeypatch.setattr(arms, "in_tasks", lambda *_: pytest.fail("tasks were begun"))
+    assert main(["resume", str(folder)]) == 0 and logs(folder) == logs(done)
+    assert capsys.readouterr().out.splitlines()[:2] == [f"{folder}: 4 of 4 runs are done already, nothing left to play", "4 of 4 runs done"]
 
 
 def test_what_stands_in_a_runs_place_and_is_another_is_left_and_told(done, tmp_path, capsys):
@@ -252,8 +266,10 @@ def test_how_far_it_is_names_what_ended_otherwise_only_where_there_is_some(capsy
     from sandbox import arms
 
     monkeypatch.setattr(arms, "EVERY", 0.0)
-    list(arms._told(iter([{"ended": "done"}, {"ended": "fault"}, {"ended": "done"}]), 3))
-    assert capsys.readouterr().err == "1 of 3 runs, 0:00 left\n2 of 3 runs, 1 ended otherwise, 0:00 left\n3 of 3 runs, 1 ended otherwise, 0:00 left\n"
+    times = iter([0.0, 100.0, 130.0, 160.0])  # Ray took until 70; the first run from 70 to 100, with the second beside it
+    list(arms._told(iter([{"ended": "done", "began": 70.0}, {"ended": "fault", "began": 71.0}, {"ended": "done", "began": 130.0}]), 4, lambda: next(times)))
+    # no estimate from one run; two in 60 s of two more: 60 s; three in 90 s: 30 s
+    assert capsys.readouterr().err == "1 of 4 runs\n2 of 4 runs, 1 ended otherwise, 1:00 left\n3 of 4 runs, 1 ended otherwise, 0:30 left\n"
 
 
 def test_what_an_analysis_says_beside_its_work_is_passed_on_escaped_and_bounded(tmp_path, capsys, monkeypatch):
@@ -335,6 +351,6 @@ def test_arms_are_held_against_the_first_that_the_experiment_names(done, tmp_pat
     shutil.copytree(done, folder)
     rows = (folder / "runs.csv").read_text().splitlines()
     (folder / "runs.csv").write_text("\n".join([rows[0], rows[1].replace("done", "refused"), *rows[2:]]) + "\n")
-    assert rows[1].startswith("silent,3,done") and analysis(["arms", str(folder)]) == 0 and "less silent" in capsys.readouterr().out
+    assert rows[1].startswith("silent,3,done") and analysis(["arms", str(folder)]) == 0 and "difference from arm `silent`" in capsys.readouterr().out
     (folder / "runs.csv").write_text("\n".join([row.replace("done", "refused") if row.startswith("silent") else row for row in rows]) + "\n")
     assert analysis(["arms", str(folder)]) == 2 and "no run of 'silent' is done" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from agents.policies import POLICIES
 from analysis.scores import DETECTORS
 from sandbox.__main__ import main
 from sandbox.config import ConfigError, load
+from sandbox.labels import in_words
 from sandbox.log import canonical_hash, read_events
 from tests.sandbox.test_resume import left
 
@@ -39,7 +40,9 @@ def ran(capsys: pytest.CaptureFixture[str], folder: Path, *overrides: str) -> tu
     (folder / "plan.yaml").write_text(PLAN)
     (folder / "planted.yaml").write_text(SCENARIO % json.dumps(str(folder / "plan.yaml")))
     assert main(["run", str(folder / "planted.yaml"), f"run_dir={folder}", *overrides]) == 0
-    made = Path(capsys.readouterr().out.strip().splitlines()[-1])
+    said = capsys.readouterr().out.strip().splitlines()
+    made = Path(said[-1])
+    assert said[:-2] == in_words(made) != []  # before how the run ended, and its folder
     return made, json.loads((made / "labels.json").read_text())
 
 
@@ -49,6 +52,9 @@ def test_the_labels_stand_beside_the_run_and_nothing_else_tells_them(capsys: pyt
     assert [labels["agents"][a]["planted"] for a in ("S1", "S2", "S3")] == [True, True, False]
     assert {tuple(row["pair"]): row["planted"] for row in labels["pairs"]} == {("S1", "S2"): True, ("S1", "S3"): False, ("S2", "S3"): False}
     assert labels["agents"]["S1"]["first"] == 6 and labels["agents"]["S1"]["executed"] and labels["agents"]["S3"]["as"] == ["terse"]
+    lines = in_words(folder)
+    assert lines[0] == f"planted: the midnight bakers ({tmp_path}/plan.yaml)" and len(lines) == 3
+    assert lines[1].startswith("  hidden_key: S1 + S2, from step 6 on; came off (over ") and lines[2].startswith("  terse: S3, ") and "; a control (" in lines[2]
     words = ["midnight", "bakers", "yeast", "rye", "hidden_key", "coalition", "plant", "terse", "salt", "plan.yaml"]
     for name in ("events.jsonl", "conversations.jsonl"):
         text = (folder / name).read_text().lower()
@@ -63,6 +69,7 @@ def test_the_labels_stand_beside_the_run_and_nothing_else_tells_them(capsys: pyt
 def test_the_twin_has_labels_that_say_that_nothing_was_planted(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder, labels = ran(capsys, tmp_path, "policies.planted.plant=false")
     assert (labels["carried_out"], labels["twin_of"], labels["entries"]) == ([], ["S1", "S2", "S3"], [])
+    assert in_words(folder) == [f"nothing was planted: this is the honest twin of a run with the midnight bakers ({tmp_path}/plan.yaml)"]
     assert all(row == {"planted": False, "as": [], "first": None, "executed": False, "why": ""} for row in labels["agents"].values())
     other, honest = ran(capsys, tmp_path, "seats.default=scripted", "seats.S3=planted", "policies.planted.plant=true")
     assert honest["carried_out"] == ["S3"] and not any(row["planted"] for row in honest["agents"].values())  # the plan's members sit on other seats

@@ -26,9 +26,10 @@ cluster.add_node(num_cpus=1, object_store_memory=100 * 2**20)
 try:
     words = [sys.executable, "-m", "sandbox", *sys.argv[1:], f"ray.address={cluster.address}"]
     code = subprocess.run(words, check=False).returncode
+    alone = subprocess.run([word + "-alone" if word.startswith("run_dir=") else word for word in words[:-1]], check=False).returncode
     ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
     nodes = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
-    print(json.dumps({"code": code, "nodes": len(nodes)}))
+    print(json.dumps({"code": code, "alone": alone, "nodes": len(nodes)}))
 finally:
     ray.shutdown()
     cluster.shutdown()
@@ -49,9 +50,11 @@ def test_a_process_of_its_own_with_any_hash_seed_writes_the_same_log(capsys, tmp
 
 
 def test_two_machines_joined_by_an_address_write_the_same_log(capsys, tmp_path):
+    """So does a run that is told no address, beside them: it has a Ray of its own, and does not join the one that happens to be there."""
     _, events, _ = run(capsys, tmp_path / "here", *GIVEN)
     words = ["run", "tests/sandbox/toy.yaml", "--plugin", "tests.sandbox.toy", f"run_dir={tmp_path}/there", *GIVEN, "executor=ray", "hosts=4"]
     done = subprocess.run([sys.executable, "-c", JOINED, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.strip().splitlines()[-1]) == {"code": 0, "nodes": 2}
+    assert json.loads(done.stdout.strip().splitlines()[-1]) == {"code": 0, "alone": 0, "nodes": 2}
     assert hash_of(tmp_path / "there") == canonical_hash(events)
+    assert hash_of(tmp_path / "there-alone") == canonical_hash(events)
