@@ -19,6 +19,7 @@ from tests.sandbox.test_resume import left
 
 ROOT = Path(__file__).parents[2]
 SCORING = {"analysis/truth.py"}  # what holds detectors against the truth
+TOLD = {"analysis/descriptions.py", "analysis/run_facts.py"}  # what a command or a page says of the file: no detector imports them (below)
 PLAN = """plan: the midnight bakers
 coalitions:
   - {name: bakers, members: [S1, S2], scheme: hidden_key, key: yeast, bits: 2, message: rye, when: {round: 2..}}
@@ -186,7 +187,7 @@ def test_a_wrong_plan_is_told_before_anything_is_written_or_loaded(tmp_path: Pat
 @pytest.mark.parametrize("path", sorted((ROOT / "analysis").rglob("*.py")), ids=lambda path: path.name)
 def test_no_detector_opens_the_labels_or_the_plan(path: Path) -> None:
     """By what it imports and by the names that stand in its text, of anything outside the modules that score."""
-    if str(path.relative_to(ROOT)) in SCORING or path.parent.name == "benches":  # which plays planted games, to measure
+    if str(path.relative_to(ROOT)) in SCORING | TOLD or path.parent.name == "benches":  # which plays planted games, to measure
         return
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imported = {name for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))
@@ -209,3 +210,4 @@ def test_no_detector_imports_what_plays_planted_games(place: str) -> None:
         due += [name for name in found if name.startswith("analysis.") and name not in seen]
         others |= found
     assert not [name for name in seen | others if name.startswith("analysis.benches") or name in ("analysis.truth", "sandbox.in_memory")]
+    assert not (seen | others) & {path.removesuffix(".py").replace("/", ".") for path in TOLD}

@@ -213,7 +213,7 @@ def refused(capsys, *words):
 
 @pytest.mark.parametrize(("words", "expected"), [
     (("loop.mix=both",), "loop.mix is 'both'; expected one of replace, accumulate, filter, mix"),
-    (("loop.game=3",), "unknown key 'loop.game'; expected loop. and one of"),
+    (("loop.game=3",), "unknown key 'loop.game'; did you mean loop.games? Expected loop. and one of"),
     (("generations=0",), "generations is 0; expected 1 to 64"),
     (("loop.tokens=many",), "'many' cannot be tokens; expected a whole number"),
     (("loop.real=none",), "loop.real=none, but loop.mix=mix is for real text"),
