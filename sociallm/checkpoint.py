@@ -52,11 +52,8 @@ def resolve(name: str) -> Path:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
-    h = hashlib.sha256()
-    with open(path, "rb") as f:
-        while block := f.read(1 << 20):
-            h.update(block)
-    return h.hexdigest()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def checkpoint_hash(name: str) -> str:

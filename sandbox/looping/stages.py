@@ -77,11 +77,8 @@ def hashes(folder: Path, *patterns: str) -> dict[str, str]:
 
 def sha256(path: Path) -> str:
     """Of a file."""
-    h = hashlib.sha256()
     with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            h.update(block)
-    return h.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def text_sha256(text: str) -> str:
