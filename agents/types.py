@@ -14,7 +14,7 @@ from sociallm.conversation import AgentID, Channel, Message
 if TYPE_CHECKING:
     from sociallm.states import LocalState
 
-__all__ = ["JSON", "Action", "AgentID", "Channel", "Head", "Language", "Message", "Observation", "Option", "Policy", "Turn"]
+__all__ = ["JSON", "Action", "AgentID", "Channel", "Head", "Language", "Message", "Observation", "Option", "OutsidePolicy", "Policy", "Turn"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,8 @@ class Action:
     `intent` is what it plans to do, recorded before its words were chosen: a distribution over its next committed move
     (in Diplomacy, per unit: {unit: {order: probability}}). `choices` are what a learned head weighed (`agents/choosing.py`). `wording` has one entry per message: the act it was meant to
     perform and how the words came about, e.g. {"act": …, "by": "model" | "grammar", "candidates": 8, "meant": 5}.
+    `usage` is what it took where the answer came from outside (`agents/doors.py`): {"calls", "tokens_in", "tokens_out", "cost", "seconds", …}; `faults`
+    are (what, why) of what went wrong on the way and was dealt with: a server that did not answer, a reply that was no reply.
     """
 
     intent: JSON = None
@@ -53,23 +55,30 @@ class Action:
     wording: tuple[Mapping[str, JSON], ...] = ()
     move: JSON = None
     choices: JSON = None
+    usage: JSON = None
+    faults: tuple[tuple[str, str], ...] = ()
 
     def __init__(
         self, *, intent: JSON = None, messages: tuple[Message, ...] = (), wording: tuple[Mapping[str, JSON], ...] = (), move: JSON = None,
-        choices: JSON = None,
+        choices: JSON = None, usage: JSON = None, faults: tuple[tuple[str, str], ...] = (),
     ):  # fmt: skip
         # one is made every turn: set at once, not one by one as a frozen dataclass does, in half the time
-        vars(self).update(intent=intent, messages=messages, wording=wording, move=move, choices=choices)
+        vars(self).update(intent=intent, messages=messages, wording=wording, move=move, choices=choices, usage=usage, faults=faults)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """One agent's moment: what it sees, what it remembers, its own random stream, the states of the channels it may write in."""
+    """One agent's moment: what it sees, what it remembers, its own random stream, the states of the channels it may write in.
+
+    `read` has, for an agent whose answers come from outside in a run with a model, what each message heard since it last acted cost its states
+    (`agents.reading.Reader.absorb`: tokens, and nats as surprise, surprise_no_int, surprise_no_own, surprise_no_states).
+    """
 
     observation: Observation
     memory: AgentMemory
     rng: np.random.Generator
     channels: Mapping[str, LocalState] = field(default_factory=dict)
+    read: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +112,16 @@ class Policy(Protocol):
     """
 
     def step(self, turns: Sequence[Turn]) -> Sequence[tuple[Action, AgentMemory]]: ...
+
+
+class OutsidePolicy(Policy, Protocol):
+    """A policy whose answers come from outside the run: from a server, a person, another run's log. Nobody can be asked twice, so a
+    step that is played again, as after a kill, takes from the log what was done in it."""
+
+    def recall(self, turn: Turn, action: Action) -> AgentMemory:
+        """The memory after this turn, had `step` given this action in it. Asks nobody. `action` is as it stands in the log: what was not
+        permitted is not in it, and `faults` has all that the log tells."""
+        ...
 
 
 class Language(Protocol):

@@ -1,4 +1,4 @@
-"""python -m sandbox run | resume | fork | replay | log | export | loop | bench. What is heavy is imported by the command that needs it: --help answers at once."""
+"""python -m sandbox run | resume | fork | replay | log | export | import | loop | bench. What is heavy is imported by the command that needs it: --help answers at once."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ EXAMPLES = {
     "replay": "example: python -m sandbox replay RUN",
     "log": "example: python -m sandbox log RUN --kind message --pair AUSTRIA ITALY",
     "export": "example: python -m sandbox export FOLDER --format messages --out dialogues --alike 0.8",
+    "import": "example: python -m sandbox import corpus --format convokit --out runs/corpus",
     "loop": "example: python -m sandbox loop scenarios/team_task.yaml generations=2 loop.games=20 loop.real=DATA, people's conversations",
     "bench": "example: python -m sandbox bench --small",
 }
@@ -27,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     # no option is taken for another that begins alike: what a command means must not change when it gets one more
     top = argparse.ArgumentParser(prog="python -m sandbox", description="Agents that talk, act and remember each other, all on record.", allow_abbrev=False)
-    commands = top.add_subparsers(dest="command", required=True, metavar="run | resume | fork | replay | log | export | loop | bench")
+    commands = top.add_subparsers(dest="command", required=True, metavar="run | resume | fork | replay | log | export | import | loop | bench")
     add = partial(commands.add_parser, allow_abbrev=False)
     run = add("run", help="run a scenario, a sweep or an experiment", epilog=EXAMPLES["run"], description=(
         "Run a scenario; with key=1,2 a run for every combination; or an experiment, every arm with every seed. A folder of its own for each: the log "
@@ -65,6 +66,11 @@ def parser() -> argparse.ArgumentParser:
     of_export(add("export", help="make training dialogues of runs", epilog=EXAMPLES["export"], description=(
         "Dialogues of runs that have ended, split into train and validation, with a card (README.md) that says what is in them; "
         "sandbox/exporting/wish.py lists the formats.")))  # fmt: skip
+    from sandbox.importing.command import arguments as of_import
+
+    of_import(add("import", help="make runs of logs from elsewhere", epilog=EXAMPLES["import"], description=(
+        "Conversations and games that were recorded elsewhere as runs that have ended, a folder each, for every command that reads runs; "
+        "sandbox/importing/wish.py lists the formats.")))  # fmt: skip
     loop = add("loop", help="run, export, train, evaluate, and again", epilog=EXAMPLES["loop"], description=(
         "Generations whose games train the next. A folder for each stage of each, generations.csv and its plot; the last line names the folder."))  # fmt: skip
     loop.add_argument("file", type=Path, help="a scenario whose world rewards its agents, such as scenarios/team_task.yaml")
@@ -94,6 +100,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from sandbox.exporting.command import main as export
 
             return export(given)
+        if given.command == "import":
+            from sandbox.importing.command import main as bring
+
+            return bring(given)
         if given.command == "bench" and given.what == "dialogues":
             from sandbox.bench_dialogues import main as dialogues
 
@@ -143,7 +153,7 @@ def act(given: argparse.Namespace) -> int:
 
 def _ours(error: Exception) -> bool:
     """Whether an error was written for the user: by the guard, the log or the file system, a Ray that did not start, not by a defect."""
-    return isinstance(error, OSError) or type(error).__name__ in ("AgentFault", "ConfigError", "ExportError", "LogError", "RunError", "StateError")
+    return isinstance(error, OSError) or type(error).__name__ in ("AgentFault", "ConfigError", "ExportError", "ImportRefused", "LogError", "RunError", "StateError")
 
 
 def show(given: argparse.Namespace) -> int:

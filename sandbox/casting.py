@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from types import ModuleType
 
-from agents.policies import make_policy, policies, policy
+from agents.policies import is_outside, make_policy, policies, policy
 from sandbox.chance import WORLD
 from sandbox.guard import ConfigError, Key
 from sandbox.host import Cast
@@ -91,7 +91,8 @@ def cast_of(config: RunConfig, environment: Environment, source: Source, plugins
         raise source.wrong(("seats", "default"), f"no policy for {', '.join(empty)}; add `default: POLICY` under seats")
     seats = {agent: config.seats.get(agent, config.seats.get("default", "")) for agent in environment.agents}
     used = {name: config.policies[name] for name in sorted(set(seats.values()))}
-    checkpoints = {options["checkpoint"] for name, options in used.items() if policy(name, plugins).needs_model}
+    named = {options["checkpoint"] for name, options in used.items() if policy(name, plugins).needs_model}
+    checkpoints = named - {None}  # some policies do with a model or without
     for name, options in used.items():
         if not policy(name, plugins).needs_model:  # made here once to see that it can be: it may need a world with a language
             try:
@@ -116,6 +117,7 @@ def cast_of(config: RunConfig, environment: Environment, source: Source, plugins
     return Cast(
         seed=config.seed, seats=seats, policies=used, environment=config.environment, plugins=plugins,
         checkpoint=next(iter(checkpoints), None), threads=config.threads,
+        outside=frozenset(agent for agent, name in seats.items() if is_outside(policy(name, plugins))),
     )  # fmt: skip
 
 

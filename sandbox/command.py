@@ -40,7 +40,7 @@ from sandbox.run import Moment, executor, play, snapshot_of, start
 from sandbox.snapshot import FINAL, RunError, number, prune, save_snapshot
 from sandbox.sweep import sweep
 
-CODES = {"done": 0, "fault": 1}
+CODES = {"done": 0, "fault": 1, "limit": 3}
 
 
 def run(path: str, overrides: Sequence[str], plugins: Sequence[str], tasks: int | None = None) -> int:
@@ -156,6 +156,8 @@ def _conduct(setting: Setting, folder: Path, standing: Standing | None, changes:
         print(line)
     counts = ", ".join(f"{manifest[what]} {what}" for what in ("steps", "messages", "faults"))
     print(f"{ended['ended']}: {counts}, log {manifest['log_sha256'][:12]}")
+    if ended["ended"] == "limit":
+        _tell(f"{ended['why']}; to go on with more: python -m sandbox fork {folder} --at {manifest['steps']} budget.…=…")
     if ended["ended"] == "interrupted":
         _tell(f"to go on: {again}")
     return CODES.get(ended["ended"], 128 + (halt.signal or signal.SIGINT)) or (0 if reported else CODES["fault"])
@@ -170,8 +172,7 @@ def _played(setting: Setting, folder: Path, log: EventLog, standing: Standing | 
                 hosts.load(standing.saved)
             halt.playing = True
             keep = Keeper(setting, folder, log, hosts, changes)
-            done = play(setting, hosts, log, standing.now if standing else start(setting), told, halt, keep, changes)
-            ended = "done" if done else "interrupted"
+            ended, why = play(setting, hosts, log, standing.now if standing else start(setting), told, halt, keep, changes)
     except (Interrupted, KeyboardInterrupt):
         ended = "interrupted"
     except SystemExit:  # Ray's own answer to SIGTERM while it starts

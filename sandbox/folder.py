@@ -140,6 +140,8 @@ def _forked(fork: Any) -> bool:
 
 def setting_of(folder: Path, manifest: Mapping[str, Any], plugins: Sequence[str], overrides: Sequence[str] = ()) -> Setting:
     """The setting of a run, from its own folder. Raises `ConfigError`, or `RunError` if it is not what the run began with."""
+    if "imported" in manifest:
+        raise RunError(f"{folder}: imported from a file, so no rules or policies are known by which it could go on or be checked; read it: python -m sandbox log {folder}")
     if list(plugins) != manifest["plugins"]:  # said again by the user: the name of a module in a folder from elsewhere runs nothing
         words = " ".join(f"--plugin {name}" for name in manifest["plugins"]) or "no --plugin"
         raise RunError(f"{folder}: this run was made with {words}; say the same again")

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from agents.doors import CLOSED, Doors
 from agents.memory import AgentMemory, file_name, notes_json, without_notes
 from agents.policies import make_policy
-from agents.types import Action, Observation, Turn
+from agents.types import Action, Observation, OutsidePolicy, Turn
 from sandbox.chance import stream
 from sandbox.made import made
 from scenarios.table import make_environment
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 Scalars = Mapping[str, Any]
 PLAIN = frozenset((str, int, float, bool, type(None)))  # what no one can change
+MEASURED = ("tokens", "surprise", "surprise_no_int", "surprise_no_own", "surprise_no_states")
+NOTHING_KNOWN: Mapping[AgentID, Action] = {}
+NOTHING_READ: Mapping[str, Scalars] = {}
 
 
 class AgentFault(RuntimeError):
@@ -45,6 +49,7 @@ class Cast:
     plugins: tuple[str, ...] = ()
     checkpoint: str | None = None  # None: no policy of this run needs a model
     threads: int = 1
+    outside: frozenset[AgentID] = frozenset()  # whose answers come from outside the run: they act in the user's own process
 
     def options(self, name: str) -> Mapping[str, Any]:
         """A policy's options; a `salt` that is not set is the run's seed, so that what is drawn by it differs from run to run."""
@@ -75,8 +80,10 @@ class OwnTurn(Turn):
 
     _chance: tuple[int, AgentID, str, int]  # the name of the stream
 
-    def __init__(self, *, observation: Observation, memory: AgentMemory, rng: np.random.Generator, channels: Mapping[str, LocalState]):
-        vars(self).update(observation=observation, memory=memory, rng=rng, channels=channels)
+    def __init__(
+        self, *, observation: Observation, memory: AgentMemory, rng: np.random.Generator, channels: Mapping[str, LocalState], read: Mapping[str, Scalars]
+    ):  # fmt: skip
+        vars(self).update(observation=observation, memory=memory, rng=rng, channels=channels, read=read)
 
     @cached_property
     def rng(self) -> np.random.Generator:  # type: ignore[override]
@@ -87,7 +94,8 @@ class OwnTurn(Turn):
 class Host:
     """Some agents of a run: their policies, their memories, the states of the channels they read, one copy of the weights."""
 
-    def __init__(self, cast: Cast, agents: Sequence[AgentID]):
+    def __init__(self, cast: Cast, agents: Sequence[AgentID], doors: Doors | None = None):
+        """`doors` only where the class is not sent elsewhere: not for an actor."""
         language = make_environment(cast.environment, cast.plugins).language
         self._cast = cast
         self._memories = {agent: AgentMemory() for agent in sorted(agents)}
@@ -100,18 +108,23 @@ class Host:
 
             torch.set_num_threads(cast.threads)
             self._reader = Reader(cast.checkpoint, tuple(cast.seats))
-        self._policies = {name: make_policy(name, cast.options(name), language, tuple(cast.seats), cast.plugins) for name in names}
+        self._policies = {name: make_policy(name, cast.options(name), language, tuple(cast.seats), cast.plugins, doors or CLOSED) for name in names}
         self._locals: dict[str, LocalState] = {}
+        self._outside = cast.outside & self._memories.keys()
+        self._read: dict[AgentID, dict[str, Scalars]] = {agent: {} for agent in self._outside}  # what messages cost them since they last acted
 
-    def act(self, observations: Sequence[Observation]) -> dict[AgentID, Action]:
-        """What each observer says and does. Agents of one policy act in one batch."""
+    def act(self, observations: Sequence[Observation], known: Mapping[AgentID, Action] = NOTHING_KNOWN) -> dict[AgentID, Action]:
+        """What each observer says and does. Agents of one policy act in one batch. `known`: what agents whose answers come from outside did in
+        this step when it was played before; they are not asked again."""
         actions: dict[AgentID, Action] = {}
         seats = self._cast.seats
         for name, policy in self._policies.items():
             turns = [self._turn(seen) for seen in observations if seats[seen.agent] == name]
+            if known and turns:
+                turns = self._recalled(name, cast(OutsidePolicy, policy), turns, known, actions)
             if not turns:
                 continue
-            who = [seen.agent for seen in observations if seats[seen.agent] == name]
+            who = [turn.observation.agent for turn in turns]
             try:
                 results = policy.step(turns)
             except (Exception, SystemExit) as error:  # a policy is foreign code: whatever breaks in it ends the run, in one line
@@ -120,7 +133,22 @@ class Host:
                 raise AgentFault(f"policy {name!r} gave {results!r:.80} for {', '.join(who)}; expected an (Action, AgentMemory) each")
             for agent, (action, memory) in zip(who, results, strict=True):
                 actions[agent], self._memories[agent] = action, memory
+        for agent in self._outside & actions.keys():
+            self._read[agent] = {}
         return actions
+
+    def _recalled(
+        self, name: str, policy: OutsidePolicy, turns: Sequence[Turn], known: Mapping[AgentID, Action], actions: dict[AgentID, Action]
+    ) -> list[Turn]:
+        """Put what is known into `actions`, and what follows from it into memories; the turns that are still to be taken."""
+        for turn in turns:
+            agent = turn.observation.agent
+            if agent in known and agent in self._outside:
+                try:
+                    actions[agent], self._memories[agent] = known[agent], policy.recall(turn, known[agent])
+                except (Exception, SystemExit) as error:  # foreign code
+                    raise AgentFault(f"policy {name!r} of {agent} raised {one_line(error)} as it was told what it had done") from None
+        return [turn for turn in turns if turn.observation.agent not in actions]
 
     def _turn(self, seen: Observation) -> Turn:
         locals_ = {c.name: self._locals[c.name] for c in seen.may_write if c.name in self._locals} if self._locals else {}
@@ -128,7 +156,8 @@ class Host:
         # its own, its view too: what a policy does to it reaches neither the world nor the log nor other agents
         own = made(Observation, {**vars(seen), "view": own_copy(seen.view)})
         chance = (self._cast.seed, agent, "policy", seen.step)
-        return made(OwnTurn, {"observation": own, "memory": self._memories[agent], "channels": locals_, "_chance": chance})
+        read = self._read.get(agent, NOTHING_READ)
+        return made(OwnTurn, {"observation": own, "memory": self._memories[agent], "channels": locals_, "read": read, "_chance": chance})
 
     def encode(self, messages: Sequence[Message]) -> tuple[LocalState, tuple[Encoded, ...]]:
         """Of a channel that this host owns: its new state, and what each of its new messages does to those who read it."""
@@ -145,9 +174,15 @@ class Host:
         self._locals |= {name: entry[0] for name, entry in zip(names, encoded, strict=True)}
         records: list[Scalars] = []
         for message in order:
-            readers = {agent: memory for agent, memory in self._memories.items() if message.read_by(agent)}
-            memories, scalars = self._reader.absorb(readers, next(queues[message.channel.name]), measure)
-            self._memories |= memories
+            read, scalars = next(queues[message.channel.name]), dict[AgentID, dict[str, Any]]()
+            for outside, measured in ((False, measure), (True, True)) if self._outside else ((False, measure),):
+                readers = {agent: memory for agent, memory in self._memories.items() if message.read_by(agent) and (agent in self._outside) == outside}
+                memories, found = self._reader.absorb(readers, read, measured)
+                self._memories |= memories
+                scalars |= found
+            for agent in self._outside & scalars.keys():
+                if agent != message.author:
+                    self._read[agent][message.id] = {key: value for key, value in scalars[agent].items() if key in MEASURED}
             records += [{"message": message.id, "reader": agent, **scalars[agent]} for agent in sorted(scalars)]
         return records
 
@@ -173,6 +208,8 @@ class Host:
     def save(self, channels: Sequence[str]) -> Saved:
         """The memories of this host's agents, and the states of these channels, which it owns."""
         saved = Saved({agent: {"notes": self._notes(agent), "channels": dict(memory.channels)} for agent, memory in self._memories.items()}, {})
+        for agent, read in self._read.items():
+            saved.memories[agent]["read"] = dict(read)
         if self._reader is None:
             return saved
         with TemporaryDirectory() as folder:  # states have no form but a file's; the bytes travel, so that hosts need no common disk
@@ -202,6 +239,8 @@ class Host:
         for agent in self._memories:
             kept = saved.memories[agent]
             self._memories[agent] = AgentMemory(notes=kept["notes"], channels=dict(kept["channels"]))
+            if agent in self._outside:
+                self._read[agent] = dict(kept.get("read", {}))  # of a fork in which another policy took the seat there is nothing
         if self._reader is None:
             return
         with TemporaryDirectory() as folder:

@@ -4,7 +4,8 @@ An executor deals the agents out over hosts and speaks to them all at once. `Loc
 needs no Ray; `RayExecutor` has n host actors. Both give the same results, value for value: every random stream has a
 name, results are ordered by agent and never by arrival, and a message is encoded once, by the host that owns its channel,
 in canonical order; its operators and the channel's new state then go through the object store to the hosts of its readers.
-An actor never waits for another one: references are resolved by Ray before a call begins.
+An actor never waits for another one: references are resolved by Ray before a call begins. Agents whose answers come from outside (a server, a
+person) have a host of their own in the process that the user started, with either: what they need to be let out goes nowhere else.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from agents.doors import CLOSED, Doors
 from agents.types import Action, Observation
-from sandbox.host import AgentFault, Cast, Host, Saved, Scalars, one_line
+from sandbox.host import NOTHING_KNOWN, AgentFault, Cast, Host, Saved, Scalars, one_line
 from sociallm.conversation import AgentID, Channel, Message
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ class Executor(Protocol):
 
     def __enter__(self) -> Executor: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
-    def act(self, observations: Sequence[Observation]) -> dict[AgentID, Action]:
-        """Each observer's action, ordered by agent. Raises `AgentFault`."""
+    def act(self, observations: Sequence[Observation], known: Mapping[AgentID, Action] = NOTHING_KNOWN) -> dict[AgentID, Action]:
+        """Each observer's action, ordered by agent; `known` as for `Host.act`. Raises `AgentFault`."""
         ...
 
     def deliver(self, messages: Sequence[Message], measure: bool) -> list[Scalars]:
@@ -60,18 +62,18 @@ class Executor(Protocol):
 class LocalExecutor:
     """One host, in this process."""
 
-    def __init__(self, cast: Cast):
-        self._cast = cast
+    def __init__(self, cast: Cast, doors: Doors = CLOSED):
+        self._cast, self._doors = cast, doors
 
     def __enter__(self) -> LocalExecutor:
-        self._host = Host(self._cast, tuple(self._cast.seats))
+        self._host = Host(self._cast, tuple(self._cast.seats), self._doors)
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
 
-    def act(self, observations: Sequence[Observation]) -> dict[AgentID, Action]:
-        return _by_agent(self._host.act(observations))
+    def act(self, observations: Sequence[Observation], known: Mapping[AgentID, Action] = NOTHING_KNOWN) -> dict[AgentID, Action]:
+        return _by_agent(self._host.act(observations, known))
 
     def deliver(self, messages: Sequence[Message], measure: bool) -> list[Scalars]:
         if self._cast.checkpoint is None or not messages:
@@ -96,8 +98,11 @@ class RayExecutor:
     No turn is lost, and none is in a memory twice. Ray's own restarts would give an actor without its memories.
     """
 
-    def __init__(self, cast: Cast, hosts: int, address: str | None, tell: Callable[[str], None] = lambda _: None):
-        self._cast, self._count, self._address, self._tell = cast, hosts, address, tell
+    def __init__(self, cast: Cast, hosts: int, address: str | None, tell: Callable[[str], None] = lambda _: None, doors: Doors = CLOSED):
+        """Some agents at least are not outside."""
+        self._inside = tuple(agent for agent in cast.seats if agent not in cast.outside)
+        self._cast, self._count, self._address, self._tell, self._doors = cast, min(hosts, len(self._inside)), address, tell, doors
+        self._here: Host | None = None  # of the agents outside
         self._saved: Saved | None = None
         self._since: list[tuple[Call, Any]] = []  # calls since `_saved`, each with what it gave
         self.lost = 0  # hosts that died and were made again
@@ -120,13 +125,19 @@ class RayExecutor:
     def _make(self) -> None:
         """Hosts as they were when last saved. They spread over the machines that there are."""
         actor = self._ray.remote(num_cpus=0, max_restarts=0, scheduling_strategy="SPREAD")(Host)
-        self._seats = deal(tuple(self._cast.seats), self._count)
+        self._seats = deal(self._inside, self._count)
         self._hosts = [actor.remote(self._cast, agents) for agents in self._seats]
         self._get([host.__ray_ready__.remote() for host in self._hosts])
+        self._here = Host(self._cast, tuple(sorted(self._cast.outside)), self._doors) if self._cast.outside else None
         self._word_alike()
         if self._saved is not None:
-            shared = self._ray.put(self._saved)
-            self._get([host.load.remote(shared) for host in self._hosts])
+            self._load(self._saved)
+
+    def _load(self, saved: Saved) -> None:
+        shared = self._ray.put(saved)
+        self._get([host.load.remote(shared) for host in self._hosts])
+        if self._here is not None:
+            self._here.load(saved)
 
     def _word_alike(self) -> None:
         """All hosts word messages by the kind of code that the manifest names, which is that of this process. Raises `AgentFault`."""
@@ -150,8 +161,9 @@ class RayExecutor:
         for host in self._hosts:
             self._ray.kill(host)
 
-    def act(self, observations: Sequence[Observation]) -> dict[AgentID, Action]:
-        return self._surely(lambda: self._act(observations))
+    def act(self, observations: Sequence[Observation], known: Mapping[AgentID, Action] = NOTHING_KNOWN) -> dict[AgentID, Action]:
+        told = dict(known)  # and what those outside answer now: if a host dies, nobody is asked again
+        return self._surely(lambda: self._act(observations, told))
 
     def deliver(self, messages: Sequence[Message], measure: bool) -> list[Scalars]:
         if self._cast.checkpoint is None or not messages:
@@ -165,10 +177,15 @@ class RayExecutor:
 
     def load(self, saved: Saved) -> None:
         self._saved, self._since = saved, []
-        self._surely(lambda: self._get([host.load.remote(saved) for host in self._hosts]), again=False)
+        self._surely(lambda: self._load(saved), again=False)
 
     def erase(self, agent: AgentID, other: AgentID, messages: Sequence[Message], parts: Collection[str]) -> None:
-        self._surely(lambda: self._get([host.erase.remote(agent, other, messages, parts) for host, seats in zip(self._hosts, self._seats, strict=True) if agent in seats]))
+        self._surely(lambda: self._erase(agent, other, messages, parts))
+
+    def _erase(self, agent: AgentID, other: AgentID, messages: Sequence[Message], parts: Collection[str]) -> None:
+        self._get([host.erase.remote(agent, other, messages, parts) for host, seats in zip(self._hosts, self._seats, strict=True) if agent in seats])
+        if self._here is not None and agent in self._cast.outside:
+            self._here.erase(agent, other, messages, parts)
 
     def _surely(self, call: Call, again: bool = True) -> Any:
         """What a call gives, whatever hosts die meanwhile. Raises `AgentFault` when they die of the call itself: `TRIES` times in a row."""
@@ -195,10 +212,14 @@ class RayExecutor:
             if _told(call()) != _told(before):
                 raise AgentFault("a host that was made again acted otherwise than the one that died; does a policy keep something to itself?")
 
-    def _act(self, observations: Sequence[Observation]) -> dict[AgentID, Action]:
+    def _act(self, observations: Sequence[Observation], told: dict[AgentID, Action]) -> dict[AgentID, Action]:
         asked = [[seen for seen in observations if seen.agent in agents] for agents in self._seats]
-        replies = self._get([host.act.remote(seen) for host, seen in zip(self._hosts, asked, strict=True) if seen])
-        return _by_agent({agent: action for reply in replies for agent, action in reply.items()})
+        thinking = [host.act.remote(seen) for host, seen in zip(self._hosts, asked, strict=True) if seen]
+        actions: dict[AgentID, Action] = {}
+        if self._here is not None and (outside := [seen for seen in observations if seen.agent in self._cast.outside]):
+            actions = self._here.act(outside, told)  # while the others think
+            told |= actions
+        return _by_agent({**actions, **{agent: action for reply in self._get(thinking) for agent, action in reply.items()}})
 
     def _deliver(self, messages: Sequence[Message], measure: bool) -> list[Scalars]:
         encoded: dict[str, Any] = {}  # channel name → a reference to its new state and operators: the values never come here
@@ -211,7 +232,11 @@ class RayExecutor:
             names = dict.fromkeys(message.channel.name for message in order)
             if order:
                 calls.append(host.absorb.remote(order, measure, *(encoded[name] for name in names)))
-        return _in_order(messages, [record for reply in self._get(calls) for record in reply])
+        records = [record for reply in self._get(calls) for record in reply]
+        if self._here is not None and (order := [message for message in messages if message.channel.readers & self._cast.outside]):
+            names = dict.fromkeys(message.channel.name for message in order)
+            records += self._here.absorb(order, measure, *self._get([encoded[name] for name in names]))
+        return _in_order(messages, records)
 
     def _save(self) -> Saved:
         known = {name for names in self._get([host.channels.remote() for host in self._hosts]) for name in names}
@@ -219,6 +244,7 @@ class RayExecutor:
         for name in sorted(known):
             owned[owner(name, self._count)].append(name)
         parts = self._get([host.save.remote(names) for host, names in zip(self._hosts, owned, strict=True)])
+        parts += [self._here.save(())] if self._here is not None else []
         return Saved({a: m for p in parts for a, m in p.memories.items()}, {n: c for p in parts for n, c in p.files.items()})
 
     def _get(self, references: list[Any]) -> list[Any]:

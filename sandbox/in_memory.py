@@ -19,7 +19,7 @@ from agents.types import JSON, Action, Language, Observation, Turn
 from sandbox.chance import WORLD, stream
 from sandbox.changes import NOTHING
 from sandbox.config import RunConfig, Setting
-from sandbox.host import Cast, Saved
+from sandbox.host import NOTHING_KNOWN, Cast, Saved
 from sandbox.hosts import Executor, LocalExecutor
 from sandbox.log import Event, canonical, value_of
 from sandbox.run import Moment, start, step
@@ -57,9 +57,9 @@ class Hand(LocalExecutor):
         super().__init__(setting.cast)
         self._force = force
 
-    def act(self, observations: Sequence[Observation]) -> dict[AgentID, Action]:
+    def act(self, observations: Sequence[Observation], known: Mapping[AgentID, Action] = NOTHING_KNOWN) -> dict[AgentID, Action]:
         """Each observer's action, with the move that it is made to make."""
-        actions = super().act(observations)
+        actions = super().act(observations, known)
         force = self._force
         for seen in observations if force is not None else ():
             if seen.move_due and force is not None and (move := force(seen)) is not None:
@@ -77,7 +77,7 @@ class Alike(LocalExecutor):
     def __enter__(self) -> Alike:
         return self
 
-    def act(self, observations: Sequence[Observation]) -> dict[AgentID, Action]:
+    def act(self, observations: Sequence[Observation], known: Mapping[AgentID, Action] = NOTHING_KNOWN) -> dict[AgentID, Action]:
         """Each observer's action, ordered by agent."""
         turns = [Turn(observation=seen, memory=self._memories[seen.agent], rng=stream(self._seed, seen.agent, "policy", seen.step)) for seen in observations]
         found = dict(zip((seen.agent for seen in observations), self._policy.step(turns), strict=True))

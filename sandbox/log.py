@@ -8,7 +8,8 @@ Kinds, in the order in which one step writes them:
     observation   what an agent saw, by reference: {"heard": [message id, …], "may_write": [channel, …], "view": SHA-256}
     fault         what an agent tried and may not; before the end, what broke: {"what", "why"}
     intent        what an agent planned before it spoke: {"intent": …}, where a learned head was there also {"choices": [{"kind", "traits", "options",
-                  "chosen", "p"}, …]} (agents/choosing.py)
+                  "chosen", "p"}, …]} (agents/choosing.py); where the answer came from outside also {"usage": {"calls", "tokens_in", "tokens_out",
+                  "cost", "seconds", …}}, of which "seconds" are no part of the canonical log
     message       {"id", "channel", "readers", "text", "to", "reply_to"} and the wording's own keys: of `scripted` and `social` {"act", "by", "candidates"},
                   of `social` also {"meant", "own", "others", "channel_state"} (candidates that mean the act; keys of the states it was worded
                   from) and, where the model's words were taken, {"sampled", "tokens", "nats"}
@@ -17,9 +18,9 @@ Kinds, in the order in which one step writes them:
     outcome       what followed: {"events": [{"what": …}, …], "done": bool}
     reward        {"reward": number}
     memory        keys of an agent's states after a message: {"message", "role", "own", "other", "channel", "tokens"}, with measure.surprise also {"surprise"}
-    end           how the run ended: {"ended": "done" | "interrupted" | "fault", "why"}
+    end           how the run ended: {"ended": "done" | "interrupted" | "limit" | "fault", "why"}
 Live, the records of a step are one unbuffered write (with fsync: turn, each is one); a kill at any instant leaves at most one torn line,
-the last. The canonical log is the log without `wall` and `crc`.
+the last. The canonical log is the log without `wall`, `crc` and the seconds of `usage`.
 
 A run that goes on after a kill plays the steps since its snapshot again, and hands the log the same events again: those that stand in
 the file already are compared, record by record, and not written a second time. So nothing that was written is taken back, and a
@@ -123,8 +124,14 @@ def _whole(kind: str, step: object, time: object) -> None:
 def _plain(event: Event) -> dict[str, Any]:
     return {
         "v": VERSION, "seq": event.seq, "kind": event.kind, "step": event.step, "time": event.time, "agent": event.agent,
-        "data": dict(event.data),
+        "data": _unhurried(event.kind, event.data),
     }  # fmt: skip
+
+
+def _unhurried(kind: str, data: Mapping[str, JSON]) -> dict[str, JSON]:
+    """The data without how long a server or a person took."""
+    usage = data.get("usage") if kind == "intent" else None
+    return {**data, "usage": {key: value for key, value in usage.items() if key != "seconds"}} if isinstance(usage, dict) else dict(data)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +173,17 @@ class EventLog:
     def repeating(self) -> bool:
         """Whether the file still holds events that the run has not come to again."""
         return bool(self._again)
+
+    def ahead(self, step: int) -> list[Event]:
+        """The events of a step that the run has not come to again."""
+        found: list[Event] = []
+        for line in self._again:
+            event = _decode(line[:-1], None, f"{self.path}")
+            if event.step > step:
+                break
+            if event.step == step:
+                found.append(event)
+        return found
 
     def append(self, event: Event) -> None:
         """One event, one write."""

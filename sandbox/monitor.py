@@ -62,6 +62,10 @@ class Monitor:
             for step in steps_of(events):
                 self._hear(step)
 
+    def ahead(self, step: int) -> list[Event]:
+        """The events of a step that the log holds and the run has not come to again."""
+        return self._log.ahead(step)
+
     def act(self, number: int) -> None:
         """Before step `number`: raise the alarms that are due, and do what is to be done about each."""
         if self._detector is None:

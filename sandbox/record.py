@@ -33,7 +33,7 @@ def step_events(
     events = [Event("step", step, window.start, None, told)]
     events += [an_event(("observation", step, seen.time, seen.agent, reference(seen), -1, None)) for seen in observations]
     events += [Event("fault", step, moments[f.agent], f.agent, {"what": f.what, "why": f.why}) for f in faults]
-    events += [Event("intent", step, time, agent, _planned(action)) for agent, time, action in acted if action.intent is not None or action.choices is not None]
+    events += [Event("intent", step, time, agent, _planned(action)) for agent, time, action in acted if not action.intent is action.choices is action.usage is None]
     events += [Event("message", step, m.time, m.author, {**wording.get(m.id, {"by": "world"}), **message_data(m)}) for m in messages]
     events += [Event("delivery", step, m.time, None, {"message": m.id, "readers": sorted(m.channel.readers)}) for m in messages]
     events += [
@@ -46,8 +46,9 @@ def step_events(
 
 
 def _planned(action: Action) -> dict[str, Any]:
-    """An intent, with what was weighed where a head was there."""
-    return {"intent": action.intent} if action.choices is None else {"choices": action.choices, "intent": action.intent}
+    """An intent, with what was weighed where a head was there, and what it took where the answer came from outside."""
+    beside = {key: value for key, value in (("choices", action.choices), ("usage", action.usage)) if value is not None}
+    return {"intent": action.intent, **beside}
 
 
 def reference(seen: Observation) -> dict[str, Any]:
@@ -82,6 +83,19 @@ def logged_message(event: Event) -> Message:
     return Message(
         id=data["id"], author=str(event.agent), channel=channel, time=event.time, text=data["text"], addressees=frozenset(data["to"]),
         reply_to=data["reply_to"],
+    )  # fmt: skip
+
+
+def logged_action(agent: AgentID, logged: Sequence[Event]) -> Action:
+    """What an agent said and did in a step, as these events of the step have it; what the world said in its name is not among it."""
+    own = [e for e in logged if e.agent == agent]
+    told = [(m, e.data) for e in own if e.kind == "message" for m in [logged_message(e)] if m.id.startswith(f"{e.step}:{agent}:")]
+    wording = tuple({key: value for key, value in data.items() if key not in message_data(m)} for m, data in told)
+    planned = next((e.data for e in own if e.kind == "intent"), {})
+    faults = tuple((str(e.data.get("what")), str(e.data.get("why"))) for e in own if e.kind == "fault")
+    return Action(
+        intent=planned.get("intent"), messages=tuple(m for m, _ in told), wording=wording, choices=planned.get("choices"), usage=planned.get("usage"),
+        move=next((e.data.get("move") for e in own if e.kind == "move"), None), faults=faults,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ numbers and checksums are held.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,7 +22,7 @@ from sandbox.config import Setting
 from sandbox.folder import cut_short, read_manifest, setting_of
 from sandbox.log import Event, LogError, canonical, canonical_hash, describe
 from sandbox.monitor import interventions, stood
-from sandbox.record import logged_message, message_data, step_events
+from sandbox.record import logged_action, logged_message, step_events
 from sandbox.resume import moment_of
 from sandbox.rights import Fault, permitted
 from sandbox.run import Moment, delivered, in_order, observed, start
@@ -103,11 +104,10 @@ def _step(
         outcome = changes.outcome(world.step(before.world, moves, stream(seed, WORLD, "step", step)), step)
     except Exception as error:  # foreign code, and moves that nobody may have made
         raise LogError(f"{where}: the world cannot play step {step} on what is logged of it ({type(error).__name__}: {error!s:.120}); was the log changed?") from None
-    own = {message.id for message in outcome.messages}
     actions: dict[AgentID, Action] = {}
     for seen in observations:
-        told = [e for e in logged if e.agent == seen.agent and not (e.kind == "message" and logged_message(e).id in own)]
-        actions[seen.agent], broken = permitted(seen, _action(told), schedule.names, before.taken)
+        action = dataclasses.replace(logged_action(seen.agent, logged), faults=())
+        actions[seen.agent], broken = permitted(seen, action, schedule.names, before.taken)
         if broken:  # the log has what was permitted, and that is permitted again
             raise LogError(f"{where}: in step {step} {seen.agent} does what it may not: {broken[0].what}: {broken[0].why:.200}; the log was changed")
     faults = [Fault(agent=e.agent, what=str(e.data.get("what")), why=str(e.data.get("why"))) for e in logged if e.kind == "fault" and e.agent is not None]
@@ -117,15 +117,6 @@ def _step(
     expected = step_events(step, window, slots, observations, actions, faults, messages, outcome, memory)
     mailboxes = delivered(before.mailboxes, [slot.agent for slot in slots], messages)
     return Moment(step=step, time=window.end, world=outcome.state, mailboxes=mailboxes, taken=before.taken | sent), expected
-
-
-def _action(logged: Sequence[Event]) -> Action:
-    """What an agent said and did in a step, as the log has it."""
-    told = [(logged_message(e), e.data) for e in logged if e.kind == "message"]
-    wording = tuple({key: value for key, value in data.items() if key not in message_data(m)} for m, data in told)
-    intent, move = (next((e.data.get(kind) for e in logged if e.kind == kind), None) for kind in ("intent", "move"))
-    choices = next((e.data.get("choices") for e in logged if e.kind == "intent"), None)
-    return Action(intent=intent, messages=tuple(m for m, _ in told), wording=wording, move=move, choices=choices)
 
 
 def _same(log: Path, logged: Sequence[Event], expected: Sequence[Event]) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sandbox.config import Setting
 from sandbox.folder import cut_short, must_match, read_manifest, setting_of, write_manifest
@@ -23,7 +23,8 @@ from sandbox.record import logged_message
 from sandbox.run import Moment, start
 from sandbox.sealed import must_be
 from sandbox.snapshot import RunError, Snapshot, load_snapshot, snapshots_of
-from sociallm.conversation import Message
+from sandbox.spent import Spent
+from sociallm.conversation import AgentID, Message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ def reopened(folder: Path, plugins: tuple[str, ...]) -> tuple[Setting, Standing,
     said: list[str] = []
     if manifest["ended"] is not None and "log_sha256" in manifest:
         must_be(log, canonical_hash(read_events(log, torn=said.append)), manifest["log_sha256"])
-    size, marks = whole(log, said)
+    size, marks = whole(log, said, setting.cast.outside)
     if cut := os.path.getsize(log) - size:
         with open(log, "rb+") as file:
             file.truncate(size)
@@ -62,14 +63,21 @@ def reopened(folder: Path, plugins: tuple[str, ...]) -> tuple[Setting, Standing,
     return setting, standing, manifest
 
 
-def whole(log: Path, torn: list[str]) -> tuple[int, list[str]]:
-    """(bytes of the log up to its last whole event, what the marks behind that said)."""
-    sizes, marks = [0], list[str | None]()
+def whole(log: Path, torn: list[str], outside: Collection[AgentID] = ()) -> tuple[int, list[str]]:
+    """(bytes of the log up to its last whole event, what the marks behind that said).
+
+    With agents whose answers come from `outside` it is up to the last whole step: of one that was cut short before its outcome not all
+    that they did is there, and they cannot be asked for the same again.
+    """
+    sizes, marks, stepped, settled = [0], list[str | None](), 0, True
     with open(log, "rb") as lines:
         for event, line in zip(read_events(log, torn.append), lines, strict=False):  # a torn last line is no event
+            if event.kind in ("step", "intervention") and settled:
+                stepped, settled = sizes[-1], event.kind == "intervention"
+            settled = settled or event.kind == "outcome"
             sizes.append(sizes[-1] + len(line))
             marks = [*marks, event.data.get("why") or event.data.get("ended")] if cut_short(event) else []
-    return sizes[-1 - len(marks)], [str(mark) for mark in marks]
+    return sizes[-1 - len(marks)] if settled or not outside else stepped, [str(mark) for mark in marks]
 
 
 def stands(run: Path, log: Path, setting: Setting, manifest: Mapping[str, Any]) -> Standing:
@@ -83,16 +91,16 @@ def stands(run: Path, log: Path, setting: Setting, manifest: Mapping[str, Any]) 
         if not fits or snapshot.checkpoint != setting.checkpoint_sha256:
             continue
         if (found := _behind(log, snapshot)) is not None:
-            written, heard, taken, finished = found
             try:
-                now, saved = moment_of(setting, snapshot, place, heard, taken), _saved(setting, snapshot, place)
+                now, saved = moment_of(setting, snapshot, place, found.heard, found.taken), _saved(setting, snapshot, place)
             except RunError:
                 continue
-            return Standing(now=now, saved=saved, written=written, finished=finished)
+            return Standing(now=replace(now, spent=found.spent), saved=saved, written=found.written, finished=found.finished)
     if "fork" in manifest:
         raise RunError(f"{run}: the snapshot that this fork began with is missing or damaged; make the fork again")
-    written, _, _, finished = _behind(log, None)  # type: ignore[misc]
-    return Standing(now=start(setting), saved=None, written=written, finished=finished)
+    found = _behind(log, None)
+    assert found is not None
+    return Standing(now=start(setting), saved=None, written=found.written, finished=found.finished)
 
 
 def moment_of(setting: Setting, snapshot: Snapshot, place: Path, heard: Mapping[str, Message], taken: set[str]) -> Moment:
@@ -126,13 +134,23 @@ def _saved(setting: Setting, snapshot: Snapshot, place: Path) -> Saved:
     return saved
 
 
-def _behind(log: Path, snapshot: Snapshot | None) -> tuple[Written, dict[str, Message], set[str], bool] | None:
-    """(what is written, messages that wait in mailboxes, ids taken, whether the run was done), seen from a snapshot; None if the log
-    up to it is not the one it was taken of, or does not come so far."""
+class Behind(NamedTuple):
+    """What a log says, seen from a snapshot: what is written, messages that wait in mailboxes, ids taken, what was spent, whether the run was done."""
+
+    written: Written
+    heard: dict[str, Message]
+    taken: set[str]
+    spent: Spent
+    finished: bool
+
+
+def _behind(log: Path, snapshot: Snapshot | None) -> Behind | None:
+    """What stands behind a snapshot; None if the log up to it is not the one it was taken of, or does not come so far."""
     wanted = {name for names in snapshot.mailboxes.values() for name in names} if snapshot else set()
     records, content, size = (snapshot.records if snapshot else 0), hashlib.sha256(), 0
     heard: dict[str, Message] = {}
     taken: set[str] = set()
+    spent = Spent()
     again: list[bytes] = []
     last: Event | None = None
     at, played, done = (0, 0), -1, False
@@ -146,6 +164,8 @@ def _behind(log: Path, snapshot: Snapshot | None) -> tuple[Written, dict[str, Me
             size, at = size + len(line), (event.step, event.time)
             if event.kind == "outcome":
                 played, done = event.step, event.data.get("done") is True
+            if event.kind == "intent" and event.data.get("usage") is not None:
+                spent = spent.after(event.data["usage"])
             if event.kind == "message":
                 message = logged_message(event)
                 taken.add(message.id)
@@ -154,4 +174,4 @@ def _behind(log: Path, snapshot: Snapshot | None) -> tuple[Written, dict[str, Me
     if snapshot and (snapshot.log_bytes, snapshot.log_sha256, snapshot.step, snapshot.done) != (size, content.hexdigest(), played, done):
         return None
     written = Written(records=records, content=content, size=size, step=at[0], time=at[1], again=again)
-    return written, heard, taken, last is not None and last.kind == "end"
+    return Behind(written, heard, taken, spent, last is not None and last.kind == "end")

@@ -16,7 +16,8 @@ from sandbox.writing import writer
 from sociallm.conversation import MAX_TEXT, AgentID, Message, clean
 
 MAX_MESSAGES = 32  # of one agent in one turn
-MAX_JSON = 256 * 1024  # bytes of an intent, of its choices, a move or one message's wording
+MAX_JSON = 256 * 1024  # bytes of an intent, of its choices or usage, a move or one message's wording
+MAX_FAULTS, MAX_WHY = 32, 600  # that a policy tells of one turn; characters of one
 _NOTHING: tuple[()] = ()
 _text = writer()
 
@@ -34,13 +35,17 @@ def permitted(seen: Observation, action: Action, agents: Collection[AgentID], ta
     """The part of an action that the rules allow, and the faults. `agents` are all of the run, `taken` the message ids of it so far."""
     if not isinstance(action, Action):
         return Action(), (Fault(agent=seen.agent, what="action", why=f"expected an Action, got {type(action).__name__}"),)
-    if action.messages is _NOTHING and action.wording is _NOTHING and action.intent is action.choices is None and seen.move_due and _exact(action.move):
+    silent = action.messages is _NOTHING and action.wording is _NOTHING and action.intent is action.choices is action.usage is None
+    if silent and action.faults is _NOTHING and seen.move_due and _exact(action.move):
         return (action, ()) if type(action) is Action else (Action(move=action.move), ())  # most turns of most worlds
     faults: list[Fault] = []
 
     def fault(what: str, why: str) -> None:
         faults.append(Fault(agent=seen.agent, what=what, why=why))
 
+    for told in action.faults[:MAX_FAULTS] if isinstance(action.faults, tuple) else ():
+        if isinstance(told, tuple) and len(told) == 2 and all(isinstance(text, str) for text in told):
+            fault(told[0][:40], told[1][:MAX_WHY])
     said: list[Message] = []
     wording: list[Mapping[str, JSON]] = []
     ids: set[str] = set()
@@ -58,8 +63,8 @@ def permitted(seen: Observation, action: Action, agents: Collection[AgentID], ta
     if move is not None and not seen.move_due:
         fault("move", "no move was due")
         move = None
-    choices = _value("choices", action.choices, fault)
-    return Action(intent=intent, messages=tuple(said), wording=tuple(wording), move=move, choices=choices), tuple(faults)
+    choices, usage = _value("choices", action.choices, fault), _value("usage", action.usage, fault)
+    return Action(intent=intent, messages=tuple(said), wording=tuple(wording), move=move, choices=choices, usage=usage), tuple(faults)
 
 
 def _why_not(seen: Observation, message: Message, agents: Collection[AgentID], taken: Collection[str], ids: Collection[str]) -> str | None:

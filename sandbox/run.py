@@ -8,18 +8,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from agents.doors import CLOSED, Doors
 from agents.types import JSON, Action, Observation
 from sandbox.chance import WORLD, stream
 from sandbox.changes import NOTHING, Changes
 from sandbox.config import Setting
+from sandbox.host import NOTHING_KNOWN
 from sandbox.hosts import Executor, LocalExecutor, RayExecutor
 from sandbox.log import EventLog
 from sandbox.made import made
 from sandbox.monitor import Monitor
-from sandbox.record import step_events
+from sandbox.record import logged_action, step_events
 from sandbox.rights import Fault, permitted
 from sandbox.schedule import Schedule, Slot
 from sandbox.snapshot import Snapshot
+from sandbox.spent import UNSPENT, Spent
 from scenarios.environment import Environment, Outcome, State, Window
 from sociallm.conversation import AgentID, Message
 
@@ -34,17 +37,18 @@ class Moment:
     world: State
     mailboxes: Mapping[AgentID, tuple[Message, ...]]  # delivered since it last acted
     taken: set[str]  # ids of all messages so far
+    spent: Spent = UNSPENT
 
 
 Told = Callable[[Moment, Outcome, int], None]
 Keep = Callable[[Moment, bool], None]
 
 
-def executor(setting: Setting, tell: Callable[[str], None] = lambda _: None) -> Executor:
-    """Where the agents of a run will think."""
-    if setting.config.executor == "local":
-        return LocalExecutor(setting.cast)
-    return RayExecutor(setting.cast, setting.config.hosts, setting.config.ray.address, tell)
+def executor(setting: Setting, tell: Callable[[str], None] = lambda _: None, doors: Doors = CLOSED) -> Executor:
+    """Where the agents of a run will think. `doors`: what is open to those whose answers come from outside."""
+    if setting.config.executor == "local" or setting.cast.outside.issuperset(setting.cast.seats):
+        return LocalExecutor(setting.cast, doors)
+    return RayExecutor(setting.cast, setting.config.hosts, setting.config.ray.address, tell, doors)
 
 
 def start(setting: Setting) -> Moment:
@@ -55,8 +59,9 @@ def start(setting: Setting) -> Moment:
 
 def play(
     setting: Setting, hosts: Executor, log: EventLog, now: Moment, told: Told, halt: Callable[[], bool], keep: Keep, changes: Changes = NOTHING
-) -> bool:  # fmt: skip
-    """Play on from `now` until the world is done (True) or `halt` says so between two steps (False).
+) -> tuple[str, str | None]:  # fmt: skip
+    """Play on from `now` until the world is done, the budget is spent, or `halt` says so between two steps: how it ended ("done", "limit",
+    "interrupted"), and which limit.
 
     `told` hears of every step; `keep` takes a snapshot of a moment, and is told whether it is the last. Steps that stand in the log
     already are played to their end before anything halts.
@@ -65,17 +70,19 @@ def play(
     every = setting.config.snapshots.every
     with seldom_collecting():
         monitor = Monitor(setting, hosts, log, changes)
-        while not now.done:
+        limit = None if log.repeating else now.spent.over(setting.config.budget, len(now.taken))
+        while not now.done and limit is None:
             now, outcome, tokens = step(setting, schedule, hosts, monitor, now, monitor.changes)
             if not now.done:
                 monitor.act(now.step + 1)
             told(now, outcome, tokens)
-            last = outcome.done or (halt() and not log.repeating)
+            limit = None if log.repeating else now.spent.over(setting.config.budget, len(now.taken))
+            last = outcome.done or limit is not None or (halt() and not log.repeating)
             if last or (every and (now.step + 1) % every == 0):
                 keep(now, last)
             if last:
                 break
-    return now.done
+    return ("done", None) if now.done else ("interrupted", None) if limit is None else ("limit", limit)
 
 
 @contextmanager
@@ -93,7 +100,9 @@ def step(setting: Setting, schedule: Schedule, hosts: Executor, log: EventLog | 
     """The next step: observe, act, move, deliver, log. Beside the moment after it: what followed, and how many tokens a model worded."""
     world, seed, number, taken = setting.environment, setting.config.seed, before.step + 1, before.taken
     window, slots, observations = observed(world, schedule, before, changes)
-    proposed = hosts.act(observations)
+    logged = log.ahead(number) if setting.cast.outside else []
+    known = {agent: logged_action(agent, logged) for agent in sorted(setting.cast.outside)} if logged else NOTHING_KNOWN
+    proposed = hosts.act(observations, known) if known else hosts.act(observations)
     actions: dict[AgentID, Action] = {}
     faults: list[Fault] = []
     for seen in observations:
@@ -109,7 +118,8 @@ def step(setting: Setting, schedule: Schedule, hosts: Executor, log: EventLog | 
     memory = hosts.deliver(messages, setting.config.measure.surprise)
     log.commit(step_events(number, window, slots, observations, actions, faults, messages, outcome, memory))
     tokens = sum(n for action in actions.values() if action.wording for w in action.wording if isinstance(n := w.get("tokens"), int))
-    now = dataclasses.replace(before, mailboxes=delivered(before.mailboxes, [slot.agent for slot in slots], messages))
+    spent = before.spent.after_all(actions.values()) if setting.cast.outside else before.spent
+    now = dataclasses.replace(before, mailboxes=delivered(before.mailboxes, [slot.agent for slot in slots], messages), spent=spent)
     return dataclasses.replace(now, step=number, time=window.end, world=outcome.state, done=outcome.done), outcome, tokens
 
 

@@ -36,6 +36,16 @@ class MonitorConfig:
 
 
 @dataclass(frozen=True)
+class BudgetConfig:
+    """What a run may take of what its seats ask of others; it ends cleanly after the step that has taken more. None: no limit."""
+
+    calls: Optional[int] = None  # noqa: UP045  OmegaConf reads this form
+    tokens: Optional[int] = None  # noqa: UP045  read and written, of all seats
+    cost: Optional[float] = None  # noqa: UP045  in the unit in which the seats' prices are given
+    messages: Optional[int] = None  # noqa: UP045  of the whole run, whoever says them
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Everything that YAML and the command line may say about a run."""
 
@@ -52,6 +62,7 @@ class RunConfig:
     snapshots: SnapshotsConfig = field(default_factory=SnapshotsConfig)
     measure: MeasureConfig = field(default_factory=MeasureConfig)
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
     game: Optional[str] = None  # noqa: UP045  a file to read, for worlds that refer to it as ${game}
     run_dir: str = "runs"
     plots: bool = True
@@ -75,5 +86,9 @@ def limits(config: RunConfig, chosen_by_user: bool) -> list[tuple[tuple[str, ...
         (("snapshots", "every"), config.snapshots.every, 0 <= config.snapshots.every < 2**31, "a whole number of steps, or 0: only at the end"),
         (("monitor", "action"), config.monitor.action, config.monitor.action in ("flag", "cut", "swap", "erase"), "flag, cut, swap or erase"),
         (("monitor", "level"), config.monitor.level, 0 < config.monitor.level <= 0.5, "a number above 0, at most 0.5: the share of honest runs with an alarm"),
+        *(
+            (("budget", what), value, value is None or 0 < value <= 2**53, "a number above 0, or null: no limit")
+            for what, value in vars(config.budget).items()
+        ),
         (("run_dir",), config.run_dir, below, "a folder below this one (on the command line: any), its name plain text"),
     ]

@@ -2,7 +2,8 @@
 
 A policy's module has `Options` (a frozen dataclass of plain values: what YAML may say under `policies.<name>`),
 `make(language, options, agents) -> Policy` (`agents`: all of the run) and `needs_model` (whether its agents carry SociaLLM
-states, and its options a `checkpoint`). It is imported when a run asks for it. A plug-in module adds entries by having a
+states, and its options a `checkpoint`). One with `outside = True` gets its answers from outside the run: it acts in the process that the user started,
+`make(language, options, agents, doors)` has what is open there, and what it makes is an `agents.types.OutsidePolicy`. A module is imported when a run asks for it. A plug-in module adds entries by having a
 `POLICIES` mapping of its own.
 """
 
@@ -13,6 +14,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from agents.doors import CLOSED, Doors
 from agents.types import AgentID, Language, Policy
 
 POLICIES: Mapping[str, str] = {
@@ -37,8 +39,14 @@ def policy(name: str, plugins: Sequence[str] = ()) -> ModuleType:
 
 
 def make_policy(
-    name: str, options: Mapping[str, Any], language: Language | None, agents: Sequence[AgentID], plugins: Sequence[str] = ()
+    name: str, options: Mapping[str, Any], language: Language | None, agents: Sequence[AgentID], plugins: Sequence[str] = (), doors: Doors = CLOSED
 ) -> Policy:
-    """The policy that checked options describe."""
+    """The policy that checked options describe. `doors` are for those whose answers come from outside."""
     module = policy(name, plugins)
-    return module.make(language, module.Options(**options), agents)
+    given = (language, module.Options(**options), agents)
+    return module.make(*given, doors) if is_outside(module) else module.make(*given)
+
+
+def is_outside(module: ModuleType) -> bool:
+    """Whether the answers of a module's policy come from outside the run."""
+    return getattr(module, "outside", False) is True

@@ -17,7 +17,7 @@ NAME = (1, "A", "policy", 3)
 
 
 def turn():
-    return made(OwnTurn, {"observation": SEEN, "memory": AgentMemory(notes=4), "channels": {}, "_chance": NAME})
+    return made(OwnTurn, {"observation": SEEN, "memory": AgentMemory(notes=4), "channels": {}, "read": {}, "_chance": NAME})
 
 
 def test_a_stream_is_made_when_it_is_looked_at_and_only_once():
