@@ -1,0 +1,197 @@
+"""Plain chat: a message a line of JSON or a row of CSV, or a line of JSON that holds a list of messages.
+
+Which field is what, `--fields` says (author=nick); of the rest the first that the message has of GUESSES. Without a field for conversations
+a file is one. A line with a list of messages (LISTS) is a conversation of its own, called by its field for conversations, else by
+one of NAMED, else by its number.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from sandbox.importing.files import BROKEN, MAX_LINE, lines, opened, value_of
+from sandbox.importing.gathering import talk_of
+from sandbox.importing.source import Reading, Source
+from sandbox.importing.spill import Spill, line_of
+from sandbox.importing.talk import Line, Talk, name, names, text_of
+from sandbox.importing.times import Numbers, stamp
+from sandbox.importing.wish import NONE, ImportRefused
+
+GUESSES: Mapping[str, tuple[str, ...]] = {  # role → names of fields, the likeliest first
+    "conversation": ("conversation", "conversation_id", "dialogue_id", "dialog_id", "group_id", "game_id", "thread_id", "session_id", "game", "thread"),
+    "channel": ("channel", "room", "channel_name"),
+    "author": ("author", "speaker", "user", "from", "sender", "nick", "username", "name", "role"),
+    "text": ("text", "content", "message", "body", "value", "msg", "utterance"),
+    "time": ("time", "timestamp", "ts", "date", "datetime", "created_at", "sent_at"),
+    "to": ("to", "addressees", "addressee", "recipient", "recipients", "receiver"),
+    "reply_to": ("reply_to", "reply-to", "replyto", "in_reply_to", "parent_id"),
+    "id": ("id", "message_id", "msg_id"),
+    "readers": ("readers", "members"),
+}
+LISTS = ("messages", "turns", "utterances", "units", "chat", "chat_logs", "dialogue", "dialog", "conversation")
+NAMED = (*GUESSES["conversation"], "id")
+MOST_SHAPES = 1_000  # sets of fields that are remembered
+EVERYBODY = ("all", "everybody", "everyone", "global", "public", "*")  # in a field for addressees: nobody in particular
+Record = Mapping[str, Any]
+Fields = Mapping[str, str | None]  # role → field
+
+
+def jsonl(reading: Reading) -> Iterator[Talk]:
+    """The conversations of files of JSON lines."""
+    return _read(reading, _objects)
+
+
+def table(reading: Reading) -> Iterator[Talk]:
+    """The conversations of files of CSV."""
+    return _read(reading, _rows)
+
+
+def _read(reading: Reading, records: Callable[[Source, Reading], Iterator[tuple[int, Record]]]) -> Iterator[Talk]:
+    spill, numbers = Spill(reading.stage / "lines.db"), Numbers()
+    try:
+        for at, source in enumerate(reading.sources):
+            known: dict[tuple[str, ...], Fields] = {}
+            for number, record in records(source, reading):
+                where = f"{source.path}:{number}"
+                inner = next((record[key] for key in LISTS if isinstance(record.get(key), list)), None)
+                whole = source.name if inner is None else _named(record, reading) or f"{source.name}:{number}"
+                for row in [record] if inner is None else inner:
+                    try:
+                        if not isinstance(row, Mapping):
+                            raise ImportRefused(f"{where}: a message is {row!r:.40}, expected an object", "no objects")
+                        keys = tuple(row)
+                        if keys not in known:
+                            if len(known) >= MOST_SHAPES:
+                                known.clear()
+                            known[keys] = _fields(row, where, reading)
+                        of, line = _line(row, known[keys], whole, (at, number), where, reading)
+                    except ImportRefused as error:
+                        reading.refuse(error)
+                        continue
+                    if line is not None:
+                        numbers.see(line.time)
+                        spill.add(of, line)
+        unit = numbers.unit(reading.wish)
+        for of, found in spill.groups():
+            try:
+                talk = talk_of(of, map(line_of, found), reading, unit)
+            except ImportRefused as error:
+                reading.refuse(error)
+                continue
+            if talk is not None:
+                yield talk
+    finally:
+        spill.close()
+
+
+def _objects(source: Source, reading: Reading) -> Iterator[tuple[int, Record]]:
+    for number, line in lines(source.path, reading.wish, reading.left_out):
+        try:
+            value = value_of(line, f"{source.path}:{number}")
+            if not isinstance(value, dict):
+                raise ImportRefused(f"{source.path}:{number}: {value!r:.40}, expected an object a line; is it of another --format?", "no objects")
+        except ImportRefused as error:
+            reading.refuse(error)
+            continue
+        yield number, value
+
+
+def _rows(source: Source, reading: Reading) -> Iterator[tuple[int, Record]]:
+    csv.field_size_limit(MAX_LINE)
+    try:
+        with opened(source.path) as raw, io.TextIOWrapper(io.BufferedReader(_Lines(raw, source)), encoding="utf-8-sig", errors="replace", newline="") as file:
+            head = file.readline()
+            file_rows = csv.reader(_with(head, file), delimiter=_between(head))
+            names_of = next(file_rows, None)
+            if not names_of or len(set(names_of)) < len(names_of) or len(names_of) < 2:
+                raise ImportRefused(f"{source.path}:1: the header is {', '.join(names_of or ())!r:.60}, expected the names of two columns at least, each once")
+            for row in file_rows:
+                if any(row):
+                    if len(row) != len(names_of):
+                        reading.refuse(ImportRefused(f"{source.path}:{file_rows.line_num}: {len(row)} cells, the header has {len(names_of)}; quote texts that hold a comma or a new line", "rows of another length"))
+                        continue
+                    yield file_rows.line_num, dict(zip(names_of, row))
+    except csv.Error as error:
+        raise ImportRefused(f"{source.path}: not CSV ({error}); save it as UTF-8 text with a header") from None
+    except BROKEN as error:
+        raise ImportRefused(f"{source.path}: cannot be read on ({' '.join(str(error).split()):.60}); fetch the file again") from None
+
+
+def _with(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _between(head: str) -> str:
+    """The mark between cells: the one that the header has most of."""
+    return max((",", "\t", ";", "|"), key=lambda mark: (head.count(mark), mark == ","))
+
+
+class _Lines(io.RawIOBase):
+    """A file without endless lines and without NUL, which csv will not have."""
+
+    def __init__(self, file: Any, source: Source):
+        super().__init__()
+        self._file, self._source, self._since, self._number = file, source, 0, 1
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        raw = self._file.read(len(buffer))
+        ends = raw.count(b"\n")
+        self._number += ends
+        self._since = len(raw) - 1 - raw.rfind(b"\n") if ends else self._since + len(raw)
+        if self._since > MAX_LINE:
+            raise ImportRefused(f"{self._source.path}:{self._number}: a line of more than {MAX_LINE // 2**20} MiB; split it")
+        buffer[: len(raw)] = raw.replace(b"\x00", b" ")
+        return len(raw)
+
+
+def _named(record: Record, reading: Reading) -> str:
+    """What a line with a list of messages calls itself."""
+    wanted = reading.wish.fields.get("conversation")
+    found = next((record[key] for key in ((wanted,) if wanted else NAMED) if isinstance(record.get(key), (str, int))), "")
+    return "" if isinstance(found, bool) else str(found)
+
+
+def _fields(row: Record, where: str, reading: Reading) -> Fields:
+    """Role → field of messages with these fields. Raises `ImportRefused` where nobody can tell who says what."""
+    known = {str(key).casefold(): str(key) for key in reversed(list(row))}
+    found: dict[str, str | None] = {}
+    for role, guesses in GUESSES.items():
+        given = reading.wish.fields.get(role)
+        found[role] = None if given == NONE else given or next((known[guess] for guess in guesses if guess in known and known[guess] not in found.values()), None)
+    there = ", ".join(map(str, row))
+    for role in ("author", "text"):  # the others a message may do without
+        given = reading.wish.fields.get(role)
+        if given is not None and given not in row:
+            raise ImportRefused(f"{where}: no field {given!r:.40} for {role}; there are {there:.200}", f"without a field for {role}")
+        if found[role] is None:
+            raise ImportRefused(f"{where}: no field for {role} among {there:.200}; say which it is: --fields {role}=FIELD", f"without a field for {role}")
+    return found
+
+
+def _line(row: Record, fields: Fields, whole: str, place: tuple[int, int], where: str, reading: Reading) -> tuple[str, Line | None]:
+    """(conversation, line) of a message; no line where its text is empty."""
+    def of(role: str) -> Any:
+        key = fields[role]
+        return None if key is None else row.get(key)
+
+    text = text_of(of("text"), where, reading.wish, reading.cleaned)
+    inside = of("conversation")
+    group = whole if inside is None or inside == "" or isinstance(inside, (list, dict, bool)) else name(inside, where, "a conversation", reading.cleaned)
+    if not text:
+        reading.left_out["without a text"] += 1
+        return group, None
+    to = tuple(one for one in names(of("to"), where, "an addressee", reading.cleaned) if one.casefold() not in EVERYBODY)
+    channel, answers, own = of("channel"), of("reply_to"), of("id")
+    return group, Line(
+        place=place, author=name(of("author"), where, "an author", reading.cleaned), text=text, to=to, time=stamp(of("time"), where),
+        channel="" if channel in (None, "") else name(channel, where, "a channel", reading.cleaned),
+        readers=names(of("readers"), where, "a reader", reading.cleaned), id="" if own in (None, "") else name(own, where, "an id", reading.cleaned),
+        reply_to=None if answers in (None, "") else name(answers, where, "an id", reading.cleaned),
+    )  # fmt: skip
