@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agents.conversed import of_world
 from agents.types import JSON, Channel, Head, Language, Turn
 
 
@@ -20,7 +21,7 @@ class Decision:
 
 def decide(turn: Turn, language: Language, head: Head | None = None) -> Decision:
     """Hear, intend, choose acts, draw the move; the turn's random stream is used in this order. `head` adds the policy's own points."""
-    seen, notes = turn.observation, turn.memory.notes
+    seen, notes = turn.observation, of_world(turn.memory.notes)
     notes = language.hear(seen, notes)
     intent, notes = language.intend(seen, notes, turn.rng) if head is None else language.intend(seen, notes, turn.rng, head)
     acts: Sequence[tuple[Channel, JSON]] = ()

@@ -15,7 +15,6 @@ What is measured of a generation is kept in its folder with the hashes of what i
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -29,6 +28,7 @@ import pandas as pd
 from analysis.commitments import words
 from analysis.logistic import Logistic, as_json, fit, from_json
 from analysis.metrics import AnalysisError, read_run
+from analysis.report import csv_of
 from analysis.scores import JOIN, chosen, evidence_of, runs_of, scores_of, unnamed
 from analysis.stats import Interval, auroc_by_game, cluster_bootstrap, paired_bootstrap
 from analysis.truth import labels
@@ -310,11 +310,9 @@ def plot(found: pd.DataFrame, path: Path) -> None:
 
 
 def write(found: pd.DataFrame, path: Path) -> None:
-    """As CSV, whole or not at all."""
-    with placed(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(found.columns)
-        writer.writerows([["" if isinstance(v, float) and math.isnan(v) else v for v in row] for row in found.itertuples(index=False)])
+    """As CSV, whole or not at all, safe for a spreadsheet: figures have the names that a loop's own table gives them."""
+    with placed(path) as part:
+        csv_of(found, part)
 
 
 def generations(folders: Sequence[Path], data: str | None, seed: int) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -109,10 +110,14 @@ def pick(rows: Tensor, index: Tensor) -> Tensor:
 def to_chunks(flat_T: Tensor, chunks: Chunks) -> Tensor:
     """[T, ...] → [K, Q, ...], zeros where a chunk is not full."""
     K, Q = chunks.index_KQ.shape
+    if K == 1:  # one message by itself: filled up with zeros
+        return F.pad(flat_T.flatten(1), (0, 0, 0, Q - len(flat_T))).view(K, Q, *flat_T.shape[1:])
     return _ToChunks.apply(flat_T.flatten(1), chunks.index_KQ.flatten(), chunks.inverse_T).view(K, Q, *flat_T.shape[1:])
 
 
 def from_chunks(chunked_KQ: Tensor, chunks: Chunks) -> Tensor:
     """[K, Q, ...] → [T, ...]."""
+    if len(chunked_KQ) == 1:
+        return chunked_KQ[0, : sum(chunks.lengths)]
     out = _FromChunks.apply(chunked_KQ.flatten(0, 1).flatten(1), chunks.index_KQ.flatten(), chunks.inverse_T)
     return out.view(-1, *chunked_KQ.shape[2:])

@@ -9,6 +9,7 @@ Everything read here comes from outside and is checked; nothing here needs torch
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,13 @@ class Conversation:
 def clean(text: str) -> str:
     """The text with every lone surrogate replaced, so that it has a UTF-8 form."""
     return text.encode("utf-8", "replace" if not text.isascii() else "strict").decode("utf-8")
+
+
+def printable(text: str) -> str:
+    """The text with everything that could steer a terminal made visible: C0, C1, bidi, separators, surrogates, zero widths."""
+    if text.isprintable():  # as nearly all is: what is not printable, but for the space, is C or Z
+        return text
+    return "".join(c if c == " " or unicodedata.category(c)[0] not in "CZ" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def to_json(conversation: Conversation) -> dict[str, Any]:

@@ -66,9 +66,9 @@ class _Model(ctypes.Structure):
 
 class _Task(ctypes.Structure):
     _fields_ = [
-        *((name, c_int32) for name in ("B", "first", "last", "ticks", "most_tokens", "padding")), ("temperature", c_double), ("top_p", c_double),
+        *((name, c_int32) for name in ("B", "first", "last", "ticks")), ("temperature", c_double), ("top_p", c_double),
         *((name, c_void_p) for name in (
-            "header_B", "begins_B", "forced_TB", "uniform_TB", "stops_V", "unsaid_V", "at_first_V", "local_LB", "window_LB", "own_LB", "other_LB",
+            "header_B", "begins_B", "most_B", "forced_TB", "uniform_TB", "stops_V", "unsaid_V", "at_first_V", "local_LB", "window_LB", "own_LB", "other_LB",
             "said_TB", "nats_TB", "logits_TBV",
         )),
     ]  # fmt: skip
@@ -170,9 +170,9 @@ class Plan:
     stops_V: NDArray[np.bool_]
     unsaid_V: NDArray[np.bool_]
     at_first_V: NDArray[np.bool_]
+    most_B: NDArray[np.int64]  # words of each row, its end among them
     temperature: float
     top_p: float
-    most_tokens: int
 
 
 @dataclass(frozen=True)
@@ -185,24 +185,26 @@ class Said:
 
 
 def say(weights: Weights, starts: Sequence[Start], plan: Plan, threads: int, with_logits: bool = False) -> Said:
-    """Feed headers and beginnings, then what is drawn, until every row has ended or said `most_tokens`. Needs `possible()`. Raises
-    ValueError for states of a model of other sizes, which compiled code would read beyond their end."""
+    """Feed headers and beginnings, then what is drawn, until every row has ended or said as much as it may. Needs `possible()`. Rows
+    given the very same tensors are computed once as long as they say the same. Raises ValueError for states of a model of other sizes, which
+    compiled code would read beyond their end."""
     _fit(weights, starts)
     (T, B), V = plan.forced_TB.shape, weights.model.V
     tokens = np.array([s.token for s in starts], np.int64)
-    assert len(starts) == B and plan.uniform_TB.shape == (T, B) and tokens.min() >= 0 and max(tokens.max(), plan.forced_TB.max()) < V
+    assert len(starts) == len(plan.most_B) == B and plan.uniform_TB.shape == (T, B) and tokens.min() >= 0 and max(tokens.max(), plan.forced_TB.max()) < V
     assert all(mask.shape == (V,) and mask.dtype == bool for mask in (plan.stops_V, plan.unsaid_V, plan.at_first_V))
     said, nats = np.full((T, B), -1, np.int64), torch.zeros(T, B, dtype=weights.dtype)
     logits = torch.zeros(T, B, V, dtype=weights.dtype) if with_logits else None
     begins = np.array([s.begins for s in starts], np.int64)
-    given = [np.ascontiguousarray(a) for a in (tokens, begins, plan.forced_TB, plan.uniform_TB, plan.stops_V, plan.unsaid_V, plan.at_first_V)]
-    states = [[t.to(weights.dtype).contiguous() for t in of_all] for of_all in _states(starts)]
+    most = plan.most_B.astype(np.int64)
+    given = [np.ascontiguousarray(a) for a in (tokens, begins, most, plan.forced_TB, plan.uniform_TB, plan.stops_V, plan.unsaid_V, plan.at_first_V)]
+    states = _states(starts, weights.dtype)
     tables = [np.array([t.data_ptr() for t in of_all], np.uint64) for of_all in states]
     f = _function(weights)
 
     def part(first: int, last: int) -> None:
         pointers = [a.ctypes.data for a in (*given, *tables, said)]
-        task = _Task(B, first, last, T, plan.most_tokens, 0, plan.temperature, plan.top_p, *pointers, nats.data_ptr(), 0 if logits is None else logits.data_ptr())
+        task = _Task(B, first, last, T, plan.temperature, plan.top_p, *pointers, nats.data_ptr(), 0 if logits is None else logits.data_ptr())
         f(ctypes.byref(weights.model), ctypes.byref(task))
 
     cuts = np.linspace(0, B, min(threads, B) + 1).astype(int).tolist()
@@ -224,11 +226,19 @@ def _fit(weights: Weights, starts: Sequence[Start]) -> None:
             raise ValueError(f"states of another model: got {wrong[0]}, expected {wrong[1]}; use those that this model's own encoding gave")
 
 
-def _states(starts: Sequence[Start]) -> tuple[list[Tensor], ...]:
-    """Local states, convolution windows, own and interlocutor states: for every layer every row's."""
-    layers = list(zip(*(s.local for s in starts), strict=True))
-    own, other = ([S for of_rows in zip(*(getattr(s, name) for s in starts), strict=True) for S in of_rows] for name in ("own_LHPN", "other_LHPN"))
-    return [S for layer in layers for S, _ in layer], [w for layer in layers for _, w in layer], own, other
+def _states(starts: Sequence[Start], dtype: torch.dtype) -> list[list[Tensor]]:
+    """Local states, convolution windows, own and interlocutor states: for every layer every row's, rows of one tensor sharing it."""
+    made: dict[int, list[Tensor]] = {}
+
+    def layers(t: Tensor, n: int) -> list[Tensor]:  # of a state of all layers, or of one layer's
+        if id(t) not in made:
+            made[id(t)] = list(t.to(dtype).contiguous()) if n else [t.to(dtype).contiguous()]
+        return made[id(t)]
+
+    local, window = ([layers(s.local[i][k], 0)[0] for i in range(len(starts[0].local)) for s in starts] for k in (0, 1))
+    own, other = ([layer for of_rows in zip(*(layers(t, 1) for t in all_rows), strict=True) for layer in of_rows]
+                  for all_rows in ([s.own_LHPN for s in starts], [s.other_LHPN for s in starts]))  # fmt: skip
+    return [local, window, own, other]
 
 
 # ---- which code ------------------------------------------------------------------------------------------------------------

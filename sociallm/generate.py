@@ -1,8 +1,9 @@
 """Batched sampling with carried states, and the likelihood of given candidates.
 
-`generate` words one message: several candidates, each after its own forced beginning, as one batch of a fixed number of rows. What
-is sampled depends on the message's states, header and random numbers only, not on who else is speaking. `sample` takes any number
-of messages, each with states of its own, and may hand them to the compiled code of `decoding.py`. `score` says how likely given texts are.
+`generate` words messages: of each several candidates, after forced beginnings, a fixed number of rows. What is sampled depends on the
+message's states, header and random numbers only, not on who else is speaking: the compiled code of `decoding.py`, to which each row is
+a thing by itself, takes many messages at once, and is so the faster; PyTorch takes one after the other. `sample` takes any number
+of messages, each with states of its own, one row each. `score` says how likely given texts are.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from sociallm.states import LocalState
 from sociallm.tokenizer import MOST_WORDS, SPECIALS
 
 ROWS = 8  # candidates of one message; never a batch of one
+TOGETHER = 16  # messages that compiled code is given at once: as many states as lie in a cache
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,23 @@ class Prompt:
     own_LHPN: Tensor
     other_LHPN: Tensor
     beginning: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A message that is to be worded: what from, its ROWS beginnings ("" for none), and its random numbers. States are as read at the
+    moment of writing."""
+
+    header: Sequence[int]
+    local: LocalState
+    own_LHPN: Tensor
+    other_LHPN: Tensor
+    beginnings: Sequence[str]
+    uniform_TB: NDArray[np.float64]  # as many ticks as it may have tokens, its end among them
+
+    @property
+    def most_tokens(self) -> int:
+        return len(self.uniform_TB)
 
 
 @dataclass
@@ -132,18 +151,18 @@ def _sentence_ends(checkpoint: Checkpoint) -> frozenset[int]:
 
 
 def _choice(
-    checkpoint: Checkpoint, prompts: Sequence[Prompt], forced: Sequence[Sequence[int]], uniform_BT: NDArray[np.float64], temperature: float, top_p: float,
+    checkpoint: Checkpoint, prompts: Sequence[Prompt], forced: Sequence[Sequence[int]], uniform_BT: Sequence[NDArray[np.float64]], temperature: float, top_p: float,
     one_sentence: bool, own_words: bool = False, never: Collection[int] = (),
 ) -> _Choice:  # fmt: skip
     """Every row's forced tokens (header, then beginning) and random numbers, by tick: words of a short header begin earlier."""
-    B, most = uniform_BT.shape
-    ticks = max(len(p.header) for p in prompts) - 1 + most
+    B, most = len(prompts), [len(uniform_T) for uniform_T in uniform_BT]
+    ticks = max(len(p.header) - 1 + n for p, n in zip(prompts, most, strict=True))
     forced_TB, uniform_TB = np.full((ticks, B), FREE), np.zeros((ticks, B))
     for i, (prompt, words) in enumerate(zip(prompts, forced, strict=True)):
         fixed = [*prompt.header[1:], *words][:ticks]
         forced_TB[: len(fixed), i] = fixed
         first = len(prompt.header) - 1
-        uniform_TB[first : first + most, i] = uniform_BT[i]
+        uniform_TB[first : first + most[i], i] = uniform_BT[i]
     free_before = np.vstack([np.zeros((1, B), bool), forced_TB[:-1] == FREE])
     stops, unsaid = np.zeros((2, checkpoint.tokenizer.vocabulary), bool)
     unsaid[checkpoint.tokenizer.END + 1 : len(SPECIALS)] = True  # of the special tokens only the end (the first of them) may be said
@@ -172,20 +191,21 @@ def _say(checkpoint: Checkpoint, prompts: Sequence[Prompt], choice: _Choice, mos
     return np.stack(said), torch.stack(nats)
 
 
-def _say_fast(checkpoint: Checkpoint, prompts: Sequence[Prompt], choice: _Choice, most_tokens: int, half: bool) -> tuple[NDArray[np.int64], Tensor]:
+def _say_fast(checkpoint: Checkpoint, prompts: Sequence[Prompt], choice: _Choice, most_B: Sequence[int], half: bool) -> tuple[NDArray[np.int64], Tensor]:
     """`_say` by compiled code; nothing is said after a row's end."""
     starts = [decoding.Start(p.header[0], len(p.header) - 1, p.local.layers, p.own_LHPN, p.other_LHPN) for p in prompts]
     forced, uniform, stops, unsaid, at_first = (v.numpy() for v in (choice.forced_TB, choice.uniform_TB, choice.stops_V, choice.unsaid_V, choice.at_first_V))
-    plan = decoding.Plan(forced, uniform, stops, unsaid, at_first, float(choice.temperature), float(choice.top_p), most_tokens)
+    plan = decoding.Plan(forced, uniform, stops, unsaid, at_first, np.array(most_B), float(choice.temperature), float(choice.top_p))
     said = decoding.say(_weights(checkpoint, half), starts, plan, torch.get_num_threads())
     return said.tokens_TB, said.nats_TB
 
 
 def _candidates(
-    checkpoint: Checkpoint, prompts: Sequence[Prompt], forced: Sequence[Sequence[int]], said_TB: NDArray[np.int64], nats_TB: Tensor, most_tokens: int
+    checkpoint: Checkpoint, prompts: Sequence[Prompt], forced: Sequence[Sequence[int]], said_TB: NDArray[np.int64], nats_TB: Tensor,
+    most_B: Sequence[int],
 ) -> list[Candidate]:  # fmt: skip
     first, nats = [len(p.header) - 1 for p in prompts], nats_TB.numpy()
-    return [_candidate(checkpoint, said_TB[first[i] :, i], nats[first[i] :, i], len(forced[i]), most_tokens) for i in range(len(prompts))]
+    return [_candidate(checkpoint, said_TB[first[i] :, i], nats[first[i] :, i], len(forced[i]), most_B[i]) for i in range(len(prompts))]
 
 
 def _refuse(temperature: float, top_p: float, most_tokens: int) -> None:
@@ -214,17 +234,36 @@ def generate(
     `own_LHPN` and `other_LHPN` are states as read at the moment of writing; `fast` is that of `sample`. Raises ValueError unless there are
     ROWS beginnings.
     """
-    if len(beginnings) != ROWS:
-        raise ValueError(f"{len(beginnings)} beginnings; expected exactly {ROWS}, so that every batch has the same shape")
     _refuse(temperature, top_p, most_tokens)
-    prompts = [Prompt(header, local, own_LHPN, other_LHPN, b) for b in beginnings]
-    forced = [checkpoint.tokenizer.encode_text(b) for b in beginnings]
-    choice = _choice(checkpoint, prompts, forced, rng.random((most_tokens, ROWS)).T, temperature, top_p, True, own_words, never)
-    if fast and decoding.possible():
-        said = _say_fast(checkpoint, prompts, choice, most_tokens, False)
-    else:
-        said = _say(checkpoint, prompts, choice, most_tokens, _rows(checkpoint, local, own_LHPN, other_LHPN, ROWS))
-    return _candidates(checkpoint, prompts, forced, *said, most_tokens)
+    wanted = Wanted(header, local, own_LHPN, other_LHPN, beginnings, rng.random((most_tokens, ROWS)))
+    return generate_all(checkpoint, [wanted], temperature, top_p, own_words, never, fast)[0]
+
+
+@torch.inference_mode()
+def generate_all(
+    checkpoint: Checkpoint, wanted: Sequence[Wanted], temperature: float, top_p: float, own_words: bool = False, never: Collection[int] = (), fast: bool = False
+) -> list[list[Candidate]]:  # fmt: skip
+    """The candidates of each message, as `generate` gives them: to the last bit those that it would have if it were worded alone."""
+    for one in wanted:
+        if len(one.beginnings) != ROWS:
+            raise ValueError(f"{len(one.beginnings)} beginnings; expected exactly {ROWS}, so that every batch has the same shape")
+        _refuse(temperature, top_p, one.most_tokens)
+    at_once = TOGETHER if fast and decoding.possible() else 1
+    found: list[list[Candidate]] = []
+    for first in range(0, len(wanted), at_once):
+        some = wanted[first : first + at_once]
+        prompts = [Prompt(one.header, one.local, one.own_LHPN, one.other_LHPN, b) for one in some for b in one.beginnings]
+        forced = [checkpoint.tokenizer.encode_text(p.beginning) for p in prompts]
+        most_B = [one.most_tokens for one in some for _ in range(ROWS)]
+        choice = _choice(checkpoint, prompts, forced, [u for one in some for u in one.uniform_TB.T], temperature, top_p, True, own_words, never)
+        if at_once > 1:
+            said = _say_fast(checkpoint, prompts, choice, most_B, False)
+        else:
+            (one,) = some
+            said = _say(checkpoint, prompts, choice, one.most_tokens, _rows(checkpoint, one.local, one.own_LHPN, one.other_LHPN, ROWS))
+        candidates = _candidates(checkpoint, prompts, forced, *said, most_B)
+        found += [candidates[i : i + ROWS] for i in range(0, len(candidates), ROWS)]
+    return found
 
 
 @torch.inference_mode()
@@ -244,14 +283,15 @@ def sample(
         raise ValueError("half=True without fast=True; only compiled code keeps matrices in half precision")
     _refuse(temperature, top_p, most_tokens)
     forced = [checkpoint.tokenizer.encode_text(p.beginning) for p in prompts]
-    choice = _choice(checkpoint, prompts, forced, rng.random((len(prompts), most_tokens)), temperature, top_p, one_sentence)
+    choice = _choice(checkpoint, prompts, forced, list(rng.random((len(prompts), most_tokens))), temperature, top_p, one_sentence)
+    most_B = [most_tokens] * len(prompts)
     if fast and decoding.possible():
-        said = _say_fast(checkpoint, prompts, choice, most_tokens, half)
+        said = _say_fast(checkpoint, prompts, choice, most_B, half)
     else:
         local = [tuple(torch.cat(parts) for parts in zip(*layer, strict=True)) for layer in zip(*(p.local.layers for p in prompts), strict=True)]
         own, other = (torch.stack([getattr(p, name) for p in prompts], 1) for name in ("own_LHPN", "other_LHPN"))
         said = _say(checkpoint, prompts, choice, most_tokens, _Rows(local, list(own), list(other), _windows(checkpoint, len(prompts))))
-    return _candidates(checkpoint, prompts, forced, *said, most_tokens)
+    return _candidates(checkpoint, prompts, forced, *said, most_B)
 
 
 @functools.cache

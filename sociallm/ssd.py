@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from torch import Tensor
 
 from sociallm import kernels
 from sociallm.chunks import Chunks, from_chunks, to_chunks
+
+FEW = 4  # chunks of a message by itself
 
 
 def ssd(x_THP: Tensor, log_a_TH: Tensor, B_TN: Tensor, C_TN: Tensor, chunks: Chunks, initial_GHPN: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -83,7 +86,7 @@ def chunk_states(
     cumulative = log_a_KQH.cumsum(1)
     total_KH = cumulative[:, -1]
     own_KHPN = _Own.apply(x_KQHP, B_KQN, cumulative)
-    waves = _waves_of(segment_K, segments)
+    waves = _waves_of_few(tuple(segment_K.tolist()), segments) if len(segment_K) <= FEW and not segment_K.is_cuda else _waves_of(segment_K, segments)
     if initial_GHPN is None and waves.plain:  # one chunk each: nothing between them
         return ChunkStates(cumulative, None, torch.zeros_like(total_KH), own_KHPN, total_KH, waves.later)
     before, decay_before, final, decay_final = _Between.apply(own_KHPN, total_KH, initial_GHPN, waves)
@@ -137,6 +140,12 @@ class _Waves:
     def plain(self) -> bool:
         """Whether every segment is one chunk, in order."""
         return len(self.sizes) == 1 and self.sizes[0] == self.segments
+
+
+@lru_cache(maxsize=256)
+def _waves_of_few(segment_K: tuple[int, ...], segments: int) -> _Waves:
+    """`_waves_of` of a few chunks, kept: those of a message by itself are the same for every block and every message of its length."""
+    return _waves_of(torch.tensor(segment_K, dtype=torch.long), segments)
 
 
 def _waves_of(segment_K: Tensor, segments: int) -> _Waves:

@@ -10,9 +10,9 @@ moments in it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar
 
 from agents.choosing import Weighing, read_head
 from agents.deciding import decide
@@ -21,7 +21,7 @@ from agents.standing import StateStanding
 from agents.types import JSON, Action, AgentID, Channel, Language, Message, Turn
 from sociallm.checkpoint import shared
 from sociallm.encode import dynamics_of, header_of, new_local, slots_of
-from sociallm.generate import ROWS, Candidate, generate
+from sociallm.generate import ROWS, Candidate, Wanted, generate_all
 from sociallm.states import SocialState, brief, mixture
 from sociallm.tokenizer import Tokenizer
 
@@ -31,6 +31,9 @@ DRAWS = 3  # times ROWS candidates, as long as none of them is sayable
 MOST_OWN = 14  # tokens of the model's own after the beginning: what is longer is seldom idle, and costs time
 WORDS = ("model", "grammar")
 BROKEN = "\ufffd"  # what stands for bytes that are no character
+
+T = TypeVar("T")
+Wording = Generator[Wanted, list[Candidate], T]  # asks for candidates, and comes to a T
 
 
 @dataclass(frozen=True)
@@ -76,14 +79,14 @@ class SocialPolicy:
         """One action and memory for each turn. In a world without a language the agent reads and is silent."""
         if self._language is None:
             return [(Action(), turn.memory) for turn in turns]
-        return [self._act(turn, self._language) for turn in turns]
+        return together([self._act(turn, self._language) for turn in turns], self._candidates)
 
-    def _act(self, turn: Turn, language: Language) -> tuple[Action, AgentMemory]:
+    def _act(self, turn: Turn, language: Language) -> Wording[tuple[Action, AgentMemory]]:
         weighing = Weighing(self._head, self._options.head_weight, turn, self._standing) if self._head is not None or self._options.choices else None
         decision = decide(turn, language, weighing)
         messages, wording = [], []
         for number, (channel, act) in enumerate(decision.acts):
-            text, how = self._word(turn, number, channel, act, language) if self._options.words == "model" else self._plain(turn, act, language)
+            text, how = (yield from self._word(turn, number, channel, act, language)) if self._options.words == "model" else self._plain(turn, act, language)
             messages.append(turn.observation.say(number, channel, text, act["to"]))
             wording.append({"act": act, **how})
         choices = weighing.choices(decision) or None if weighing is not None else None
@@ -95,7 +98,7 @@ class SocialPolicy:
         texts = language.word(act, turn.observation.agent)
         return texts[int(turn.rng.integers(len(texts)))], {"by": "grammar", "candidates": len(texts)}
 
-    def _word(self, turn: Turn, number: int, channel: Channel, act: JSON, language: Language) -> tuple[str, dict[str, Any]]:
+    def _word(self, turn: Turn, number: int, channel: Channel, act: JSON, language: Language) -> Wording[tuple[str, dict[str, Any]]]:
         """(text, how it came about) of one act."""
         seen, texts = turn.observation, list(language.word(act, turn.observation.agent))
         empty, drawn = seen.say(number, channel, "", act["to"]), 0
@@ -103,7 +106,8 @@ class SocialPolicy:
         while not meant and drawn < DRAWS * ROWS:
             begun = [texts[int(i)] for i in turn.rng.permutation(len(texts))[:ROWS]]
             beginnings = (begun * ROWS)[:ROWS]
-            candidates, keys = self._candidates(turn, empty, beginnings)
+            wanted, keys = self._wanted(turn, empty, beginnings)
+            candidates = yield wanted
             drawn += len(candidates)
             own = [(c, c.text.removeprefix(beginning)) for c, beginning in zip(candidates, beginnings, strict=True) if _sayable(c)]
             meant = [(language.denies(added), c.nats, c) for c, added in own  # nats of the whole: per token, long additions win
@@ -114,22 +118,37 @@ class SocialPolicy:
         *_, best = min(meant, key=lambda found: found[:2])
         return best.text.strip(), {"by": "model", **counts, "sampled": best.sampled, "tokens": best.tokens, "nats": round(best.nats, 4)}
 
-    def _candidates(self, turn: Turn, message: Message, beginnings: Sequence[str]) -> tuple[list[Candidate], dict[str, Any]]:
-        """(what could be said in place of the empty `message`, the keys of the states that it was drawn from)."""
-        memory, now, o = turn.memory, message.time, self._options
+    def _wanted(self, turn: Turn, message: Message, beginnings: Sequence[str]) -> tuple[Wanted, dict[str, Any]]:
+        """(what is to be said in place of the empty `message`, the keys of the states that it is drawn from)."""
+        memory, now = turn.memory, message.time
         local = turn.channels.get(message.channel.name) or new_local(self._checkpoint)
         header, partners = header_of(self._checkpoint, local, self._slots, message)
         own = memory.own or self._empty
         known = {v: memory.others.get(v, self._empty) for v in partners}  # a stranger counts as an empty state
         other = mixture(list(known.values()), now, self._dynamics, self._empty.S_LHPN)
         begun = max(len(self._checkpoint.tokenizer.encode_text(b)) for b in beginnings)
-        most = min(o.most_tokens, begun + MOST_OWN + 1)  # and its end; what would be longer is not said
-        candidates = generate(
-            self._checkpoint, header, local, own.at(now, self._dynamics), other, beginnings, turn.rng, o.temperature, o.top_p, most,
-            own_words=True, never=self._naming, fast=True,
-        )  # fmt: skip
+        most = min(self._options.most_tokens, begun + MOST_OWN + 1)  # and its end; what would be longer is not said
         keys = {"own": brief(own.key), "others": {v: brief(s.key) for v, s in known.items()}, "channel_state": brief(local.key)}
-        return candidates, keys
+        return Wanted(header, local, own.at(now, self._dynamics), other, beginnings, turn.rng.random((most, ROWS))), keys
+
+    def _candidates(self, wanted: Sequence[Wanted]) -> list[list[Candidate]]:
+        """What could be said in place of each."""
+        return generate_all(self._checkpoint, wanted, self._options.temperature, self._options.top_p, own_words=True, never=self._naming, fast=True)
+
+
+def together(wordings: Sequence[Wording[T]], candidates: Callable[[Sequence[Wanted]], Sequence[list[Candidate]]]) -> list[T]:
+    """What each comes to, those that wait for candidates being given them together: many messages are worded faster than one after another."""
+    done: dict[int, T] = {}
+    given: dict[int, list[Candidate] | None] = dict.fromkeys(range(len(wordings)))
+    while given:
+        asking: dict[int, Wanted] = {}
+        for i, found in given.items():
+            try:
+                asking[i] = wordings[i].send(found)  # type: ignore[arg-type]  # None begins it
+            except StopIteration as end:
+                done[i] = end.value
+        given = dict(zip(asking, candidates(list(asking.values())), strict=True)) if asking else {}
+    return [done[i] for i in range(len(wordings))]
 
 
 def _naming(tokenizer: Tokenizer, language: Language) -> frozenset[int]:

@@ -6,10 +6,13 @@ above fits nothing that went before.
 
 from __future__ import annotations
 
+import hashlib
+import math
 from pathlib import Path
 
 from sandbox.exporting.reading import Said
-from sandbox.exporting.wish import ExportError
+from sandbox.exporting.source import Source as Run
+from sandbox.exporting.wish import ExportError, Wish
 from sociallm.conversation import Channel, Conversation, Message
 
 TABLE = "observed.parquet"
@@ -28,6 +31,25 @@ def energies(said: Said, checkpoint: str | None) -> dict[str, float]:
     return found
 
 
+def known_by(source: Run, wish: Wish) -> str:
+    """What the energies of a run follow from beside its log: the hash of its table; "" where none is read."""
+    table = source.folder / TABLE
+    if wish.energy is None or wish.checkpoint is not None or not table.is_file():
+        return ""
+    with open(table, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def weights(name: str) -> str:
+    """The hash of a checkpoint's weights. Raises `ExportError` where there is none."""
+    from sociallm.checkpoint import CheckpointError, checkpoint_hash
+
+    try:
+        return checkpoint_hash(name)
+    except CheckpointError as error:
+        raise ExportError(f"--checkpoint {name!r:.60}: energies cannot be computed with it ({error}); name another") from None
+
+
 def _read(table: Path) -> dict[str, float]:
     import pyarrow
     import pyarrow.parquet as parquet
@@ -36,8 +58,14 @@ def _read(table: Path) -> dict[str, float]:
         columns = parquet.read_table(table, columns=["message", "role", "e_rel"]).to_pydict()
     except (pyarrow.ArrowException, OSError, KeyError, ValueError) as error:
         raise ExportError(f"{table}: not a table of observations ({' '.join(str(error).split()):.80}); make it again with python -m analysis observe {table.parent}") from None
-    rows = zip(columns["message"], columns["role"], columns["e_rel"])
-    return {message: float(e) for message, role, e in rows if role == "wrote" and e is not None and e == e}
+    found: dict[str, float] = {}
+    for message, role, e in zip(columns["message"], columns["role"], columns["e_rel"]):
+        if role == "wrote" and e is not None:
+            if not isinstance(e, float) or math.isinf(e):
+                raise ExportError(f"{table}: e_rel of {message!r:.40} is {e!r:.40}, expected a number; make it again with python -m analysis observe {table.parent}")
+            if not math.isnan(e):
+                found[message] = e
+    return found
 
 
 def _computed(said: Said, name: str) -> dict[str, float]:

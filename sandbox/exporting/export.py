@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,7 +31,7 @@ import numpy as np
 from sandbox.disk import made_folder, placed
 from sandbox.exporting import files
 from sandbox.exporting.card import card
-from sandbox.exporting.energy import energies
+from sandbox.exporting.energy import energies, weights
 from sandbox.exporting.filters import Found, Likeness, first_look, last_look
 from sandbox.exporting.games import games
 from sandbox.exporting.reading import Said, said_in
@@ -50,14 +50,16 @@ PREFIX = 3  # messages by which two runs are known to be of one game
 
 def export(runs: Sequence[Path], wish: Wish, tell: Callable[[str], None] = lambda _: None, messages: int = MESSAGES) -> Counts:
     """Make the export, or go on with it. `tell` is told how far it is; `messages`: of a piece."""
+    if wish.checkpoint is not None:
+        wish = replace(wish, weights=weights(wish.checkpoint))
     chosen, skipped = sources(runs, wish)
     _apart(chosen, wish)
     asking = asked(wish, chosen, f"{generator()}, pieces of {messages}")
-    standing = stands(wish.out, asking)
-    if standing != "done":
+    if stands(wish.out, asking) != "done":
         made_folder(wish.out)
     try:
         with held(wish.out):
+            standing = stands(wish.out, asking)  # another may have been here until now
             if standing == "done":
                 return _again(wish.out)
             stage = begin(wish.out, asking) if standing == "nothing" else Stage(wish.out)
@@ -111,7 +113,7 @@ def _pieces(chosen: Sequence[Source], messages: int) -> Iterator[list[Source]]:
 
 def _looked(pieces: Sequence[Sequence[Source]], make: Rows, wish: Wish, stage: Stage, tell: Callable[[str], None]) -> dict[str, str]:
     """Row → why it is left out."""
-    done = stage.mend(LOOKED)
+    done = _gone_through(stage, LOOKED, len(pieces))
     likeness = Likeness(wish.alike) if wish.alike is not None else None
     found = list[Found]()
     for row in (Found(**row) for line in stage.lines(LOOKED) for row in line["rows"]):
@@ -120,7 +122,7 @@ def _looked(pieces: Sequence[Sequence[Source]], make: Rows, wish: Wish, stage: S
         found.append(replace(row, signature=()))
     for number, piece in enumerate(pieces[done:], done):
         looked = list(_first(piece, make, wish, likeness))
-        stage.add(LOOKED, {"rows": [row.to_json() for row in looked]})
+        stage.add(LOOKED, number, {"rows": [row.to_json() for row in looked]})
         found += [replace(row, signature=()) for row in looked]
         tell(f"{number + 1} of {len(pieces)} pieces gone through")
     return {row.id: why for row, why in zip(found, last_look(found, wish)) if why}
@@ -156,15 +158,38 @@ class Tally:
 def _written(pieces: Sequence[Sequence[Source]], make: Rows, reasons: Mapping[str, str], wish: Wish, stage: Stage, tell: Callable[[str], None]) -> None:
     """Write what is not written yet, piece by piece."""
     where = stage.parts if wish.format == "convokit" else wish.out
-    done = stage.mend(WRITTEN)
+    done = _gone_through(stage, WRITTEN, len(pieces))
+    for line in stage.lines(WRITTEN):
+        _as_left(wish.out, line["files"])
     began = {start: game for line in stage.lines(WRITTEN) for start, game in line["begins"].items()}
     for number, piece in enumerate(pieces[done:], done):
         tally, made = Tally(), []
         for which in SIDES:
             rows = (row for run in piece if side(run.game, wish.validation) == which for row in _kept(run, make, reasons, which, wish, tally, began))
             made += files.WRITERS[wish.format](where, which, number, rows)
-        stage.add(WRITTEN, tally.to_json() | {"files": [str(path.relative_to(wish.out)) for path in made]})
+        stage.add(WRITTEN, number, tally.to_json() | {"files": {str(path.relative_to(wish.out)): _sha256(path) for path in made}})
         tell(f"{number + 1} of {len(pieces)} pieces written")
+
+
+def _gone_through(stage: Stage, name: str, pieces: int) -> int:
+    """How many pieces are done. Raises `ExportError` for more than there are."""
+    if (done := stage.mend(name)) > pieces:
+        raise ExportError(f"{stage.folder / name}: tells of {done} pieces, of {pieces} there are; remove {stage.out}, and export again")
+    return done
+
+
+def _as_left(out: Path, made: Mapping[str, str]) -> None:
+    """Raises `ExportError` if files are not as they were left."""
+    for name, sha256 in made.items():
+        if not (out / name).is_file() or _sha256(out / name) != sha256:
+            raise ExportError(f"{out / name}: changed or lost since it was written; remove {out}, and export again")
+
+
+def _nothing_else(out: Path, made: Collection[str]) -> None:
+    """Raises `ExportError` for a file among the rows that is none of the export's: those who load the folder would take it for one."""
+    for which in SIDES:
+        if strange := next((path for path in sorted((out / which).rglob("*")) if path.is_file() and str(path.relative_to(out)) not in made), None):
+            raise ExportError(f"{strange}: not of this export, and would be loaded as if it were; take it away, and give the same command again")
 
 
 def _kept(run: Source, make: Rows, reasons: Mapping[str, str], which: str, wish: Wish, tally: Tally, began: dict[str, str]) -> Iterator[Row]:
@@ -203,7 +228,10 @@ def _finished(chosen: Sequence[Source], skipped: Mapping[str, int], wish: Wish, 
     if both := total.games["train"] & total.games["validation"]:
         raise ExportError(f"{wish.out}: the game {min(both)!r:.60} stands on both sides of the split; remove the folder, and export again")
     if wish.format == "convokit":
-        made = [str(path.relative_to(wish.out)) for which in SIDES for path in files.corpus(wish.out, which, sorted(stage.parts.glob(f"{which}-*")))]
+        parts = [wish.out / name for name in sorted(made)]
+        corpora = (files.corpus(wish.out, which, [part for part in parts if part.name.startswith(f"{which}-")]) for which in SIDES)
+        made = {str(path.relative_to(wish.out)): _sha256(path) for corpus in corpora for path in corpus}
+    _nothing_else(wish.out, made)
     alike = np.intersect1d(np.array(total.same["train"], np.uint64), np.array(total.same["validation"], np.uint64))
     counts = Counts(
         out=wish.out, runs=len(chosen), games={which: len(total.games[which]) for which in SIDES}, messages=sum(run.messages for run in chosen),
@@ -213,37 +241,41 @@ def _finished(chosen: Sequence[Source], skipped: Mapping[str, int], wish: Wish, 
     if not any(counts.rows.values()):
         raise ExportError(f"{wish.out}: no row is left ({', '.join(f'{n} {why}' for why, n in sorted(counts.left_out.items()))}); ask for less with the filters, and remove this folder")
     with placed(wish.out / "README.md") as part:
-        part.write_text(card(chosen, counts, wish, generator(), made), encoding="ascii", errors="backslashreplace")
+        part.write_text(card(chosen, counts, wish, generator(), sorted(made)), encoding="ascii", errors="backslashreplace")
     told = {name: value for name, value in asdict(counts).items() if name != "out"}
-    whole = dict(asking) | {"counts": told, "files": {name: _sha256(wish.out / name) for name in sorted([*made, "README.md"])}}
+    whole = dict(asking) | {"counts": told, "files": dict(sorted({**made, "README.md": _sha256(wish.out / "README.md")}.items()))}
     with placed(wish.out / DONE) as part:
         part.write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n", encoding="ascii")
     stage.remove()
     return counts
 
 
-def _total(stage: Stage) -> tuple[Tally, list[str]]:
-    """All pieces together, and the files they gave."""
-    total, made = Tally(), list[str]()
+def _total(stage: Stage) -> tuple[Tally, dict[str, str]]:
+    """All pieces together, and the files they gave, with their hashes."""
+    total, made = Tally(), dict[str, str]()
     for line in stage.lines(WRITTEN):
         for name in ("rows", "turns", "left_out", "texts"):
             getattr(total, name).update(line[name])
         for which in SIDES:
             total.games[which].update(line["games"][which])
             total.same[which] += line["same"][which]
-        made += line["files"]
+        made |= line["files"]
     return total, made
 
 
 def _again(out: Path) -> Counts:
     """The counts of an export that is done. Raises `ExportError` if its files are not as it left them."""
     told = json.loads((out / DONE).read_bytes())
-    for name, sha256 in told["files"].items():
-        if not (out / name).is_file() or _sha256(out / name) != sha256:
-            raise ExportError(f"{out / name}: changed or lost since the export was done; remove {out}, and export again")
+    try:
+        counts, made = Counts(out=out, **told["counts"]), dict(told["files"])
+        counts.lines()
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ExportError(f"{out / DONE}: not what an export writes when it is done ({type(error).__name__}); remove {out}, and export again") from None
+    _as_left(out, made)
+    _nothing_else(out, made)
     if (out / STAGE).exists():  # killed while it cleared up
         Stage(out).remove()
-    return Counts(out=out, **told["counts"])
+    return counts
 
 
 def _sha256(path: Path) -> str:

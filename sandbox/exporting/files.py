@@ -20,8 +20,11 @@ CORPUS = ("utterances", "speakers", "conversations")  # parts of a corpus of Con
 Write = Callable[[Path, str, int, Iterable[Row]], list[Path]]
 
 
+_ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode  # ASCII: one row, one line, whatever a text holds
+
+
 def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)  # ASCII: one row, one line, whatever a text holds
+    return _ENCODE(value)
 
 
 def json_lines(where: Path, side: str, number: int, rows: Iterable[Row], name: str = "{side}/{number:05d}.jsonl") -> list[Path]:

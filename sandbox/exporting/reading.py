@@ -53,7 +53,7 @@ def said_in(source: Source, intents: bool) -> Said:
             continue
         try:
             lines.append(_line(step, time, agent, value_of(data)))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise LogError(f"{source.folder}: a message of step {step} is none ({error!s:.60}); the log was changed after the run") from None
     if len(lines) != source.messages:
         raise LogError(f"{source.folder}: the log holds {len(lines)} messages, manifest.json says {source.messages}; restore what was changed, or run again")
@@ -77,4 +77,6 @@ def _line(step: int, time: int, author: str | None, data: Any) -> Line:
     texts = (author, data["id"], data["channel"], data["text"], *readers, *to, "" if answers is None else answers)
     if set(map(type, texts)) != {str} or author not in readers:
         raise ValueError("names and texts are not as they should be")
+    if type(time) is not int or not 0 <= time < 2**63:
+        raise ValueError(f"its time is {time!s:.30}")
     return Line(step, time, texts[0], data["id"], data["channel"], tuple(sorted(readers)), data["text"], tuple(sorted(to)), answers, data.get("by") == "world")

@@ -134,6 +134,8 @@ def source(folder: Path, wish: Wish) -> Source:
     world, sha256, said = manifest.get("environment"), manifest.get("log_sha256"), manifest.get("messages")
     if not isinstance(world, str) or not isinstance(sha256, str) or len(sha256) != 64 or type(said) is not int:
         raise ExportError(f"{folder / MANIFEST}: does not say which log was sealed ('environment', 'log_sha256', 'messages'); restore it, or run again")
+    if type(manifest["seed"]) is not int or not -(2**63) <= manifest["seed"] < 2**63:
+        raise ExportError(f"{folder / MANIFEST}: its seed is {manifest['seed']!s:.40}, which no column of integers holds; restore it, or run again")
     if not said:
         raise ExportError(f"{folder}: nobody said anything in this run; leave it out, or leave such runs out with --skip")
     if wish.format == "diplomacy" and world != "diplomacy":
@@ -182,8 +184,8 @@ def _labels(path: Path) -> dict[str, dict[str, Any]] | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ExportError(f"{path}: not the labels of a run ({type(error).__name__}: {' '.join(str(error).split()):.60}); restore them, or run again") from None
     for agent, row in found.items():
-        if not type(row["planted"]) is type(row["executed"]) is bool:
-            raise ExportError(f"{path}: of {agent!r:.40} it says {row!r:.80}, expected planted and executed as true or false; restore it, or run again")
+        if not type(row["planted"]) is type(row["executed"]) is bool or not isinstance(agents[agent]["as"], list):
+            raise ExportError(f"{path}: of {agent!r:.40} it says {agents[agent]!r:.80}, expected planted and executed as true or false, as as a list; restore it, or run again")
     return found
 
 

@@ -22,6 +22,7 @@ FORMATS = (*VIEWS, *GAMES)
 COLUMNS = ("intents", "labels")  # that can be left out
 PLANTED = ("tag", "exclude")
 SIDES = ("train", "validation")
+MOST_BYTES = 10**18
 
 
 class ExportError(ValueError):
@@ -41,6 +42,7 @@ class Wish:
     length: tuple[int, int] | None = None  # words of a row, from … to
     energy: tuple[float, float] | None = None  # quantiles of E_rel between which a row is kept
     checkpoint: str | None = None  # computes E_rel where a run has no observed.parquet
+    weights: str | None = None  # the hash of its weights, by which it is known: `export` finds it
     cap: float | None = None  # share of the text that one lineage of agents may have
     of: int | None = None  # bytes of text that `cap` is a share of; None: of all that the other filters leave
     skip: bool = False  # runs that cannot be exported are left out and told; otherwise the first of them ends the export
@@ -64,8 +66,8 @@ class Wish:
             raise ExportError("--checkpoint is for the energy filter; say also --energy 0.01..0.99")
         if self.cap is not None:
             _share("--cap", self.cap, 0.0, 1.0, "a share of the text, such as 0.05")
-        if self.of is not None and (self.cap is None or self.of < 1):
-            raise ExportError(f"--of {self.of}: expected the bytes of text, 1 at least, that --cap is a share of")
+        if self.of is not None and (self.cap is None or not 1 <= self.of <= MOST_BYTES):
+            raise ExportError(f"--of {self.of!s:.40}: expected the bytes of text, 1 at least, that --cap is a share of")
 
     @property
     def filtering(self) -> bool:
@@ -76,7 +78,7 @@ class Wish:
         """All that the bytes of an export depend on, but the runs; not where it lies."""
         return {
             "format": self.format, "without": sorted(self.without), "planted": self.planted, "validation": self.validation, "alike": self.alike,
-            "length": self.length and list(self.length), "energy": self.energy and list(self.energy), "checkpoint": self.checkpoint,
+            "length": self.length and list(self.length), "energy": self.energy and list(self.energy), "checkpoint": self.weights,
             "cap": self.cap, "of": self.of,
         }  # fmt: skip
 

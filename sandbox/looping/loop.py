@@ -36,7 +36,7 @@ from sandbox.interrupt import Interrupted
 from sandbox.looping import playing, teaching
 from sandbox.looping.playing import GAMES, Minds
 from sandbox.looping.settings import FILE, SCENARIO, Asked, asked, differs, read
-from sandbox.looping.stages import MARK, hashes, sha256, stage
+from sandbox.looping.stages import MARK, hashes, sha256, stage, text_sha256
 from sandbox.snapshot import RunError
 
 HEAD, MEASURED = "head.json", "generations.csv"
@@ -53,7 +53,7 @@ def loop(path: Path, words: Sequence[str], plugins: Sequence[str] = (), out: Pat
     folder = out or Path("runs") / "loops" / name / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     begin(folder, wish, checked(path).text)
     with held(folder):
-        going = Going(folder=folder, asked=wish, world=world, learners=learners, tasks=tasks, one=one, scenario=(folder / SCENARIO).read_text(encoding="utf-8"))
+        going = Going(folder=folder, asked=wish, world=world, learners=learners, tasks=tasks, one=one, scenario=scenario_of(folder, wish))
         try:
             code = conduct(going)
         except (Interrupted, KeyboardInterrupt):
@@ -92,6 +92,17 @@ def begin(folder: Path, wish: Asked, scenario: str) -> None:
     with placed_folder(folder) as part:
         (part / SCENARIO).write_text(scenario, encoding="utf-8")
         (part / FILE).write_text(wish.as_yaml(), encoding="utf-8")
+
+
+def scenario_of(folder: Path, wish: Asked) -> str:
+    """The scenario as the loop was begun with it. Raises `RunError` if its file is another now."""
+    try:
+        text = (folder / SCENARIO).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder / SCENARIO}: cannot be read ({' '.join(str(error).split()):.80}); restore it") from None
+    if text_sha256(text) != wish.scenario_sha256:
+        raise RunError(f"{folder / SCENARIO}: was changed since the loop was begun; restore it, or begin another loop with another --out")
+    return text
 
 
 @dataclass(frozen=True, kw_only=True)

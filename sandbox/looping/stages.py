@@ -20,6 +20,7 @@ from sandbox.snapshot import RunError
 
 MARK = "done.json"
 NAMES = ("run", "export", "head", "model", "evaluate")
+TELLS = {"run": ("runs", "messages"), "export": ("dialogues",), "head": ("refused",)}  # what a stage is asked for when it is done
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +66,10 @@ def read(folder: Path) -> Done:
         value = json.loads(path.read_text(encoding="utf-8"))
         if set(value) != set(Done.__dataclass_fields__) or not all(isinstance(value[key], dict) for key in ("inputs", "outputs", "told")):
             raise ValueError("it has other keys than a stage's mark has")
+        if value["stage"] != folder.name or (absent := [key for key in TELLS.get(folder.name, ()) if key not in value["told"]]):
+            raise ValueError(f"it is of the stage {value['stage']!r:.20}" if value["stage"] != folder.name else f"it does not tell its {absent[0]}")
         return Done(**value)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise RunError(f"{path}: not the mark of a stage ({' '.join(str(error).split()):.100}); delete the folder to have the stage made again") from None
 
 

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <functional>
 #include <limits>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "rows.h"
@@ -76,26 +78,48 @@ template <class T> int draw(T* logits, int count, double uniform, const Task& t)
     return likely[kept - 1].token;
 }
 
-// What the row says after tick `at`; puts it on record.
-template <class T> void choose(const Model& m, const Task& t, int at, Row<T>& row) {
-    std::ptrdiff_t place = std::ptrdiff_t(at) * t.B + row.row;
-    T* logits = row.logits.data();
-    if (t.logits_TBV) std::copy_n(logits, m.V, (T*)t.logits_TBV + place * m.V);
-    int forced = int(t.forced_TB[place]), said = forced;
-    T whole = log_sum(logits, m.V), chosen = 0;
-    if (forced == FREE) {
-        if (row.free && t.stops_V[row.token]) said = END;
-        else {
-            for (int i = 0; i < m.V; i++)
-                if (t.unsaid_V[i] | (t.at_first_V[i] & !row.free)) logits[i] = -std::numeric_limits<T>::infinity();
-            said = draw<T>(logits, m.V, t.uniform_TB[place], t);
-        }
+// The rows that a row falls into: messages that said the same, of their own choice or not, stay together; those that are done go.
+template <class T> void part(const Task& t, int at, Rows<T>& next, std::unique_ptr<Row<T>> row) {
+    struct Part { int token; bool free; std::vector<int> messages; };
+    std::vector<Part> parts;
+    for (int b : row->messages) {
+        std::ptrdiff_t place = std::ptrdiff_t(at) * t.B + b;
+        int said = int(t.said_TB[place]), words = at - int(t.begins_B[b]) + 1;
+        bool free = t.forced_TB[place] == FREE;
+        if ((said == END && words > 0) || words >= t.most_B[b]) continue;
+        auto same = std::find_if(parts.begin(), parts.end(), [&](const Part& one) { return one.token == said && one.free == free; });
+        if (same == parts.end()) same = parts.insert(same, {said, free, {}});
+        same->messages.push_back(b);
     }
-    chosen = logits[said];
-    t.said_TB[place] = said;
-    ((T*)t.nats_TB)[place] = whole - chosen;
-    row.token = said, row.free = forced == FREE;
-    row.done = (said == END && at >= t.begins_B[row.row]) || at - t.begins_B[row.row] >= t.most_tokens - 1;
+    for (std::size_t i = 0; i < parts.size(); i++) {
+        next.push_back(i + 1 < parts.size() ? std::make_unique<Row<T>>(*row) : std::move(row));  // a copy shares the states until they fold
+        next.back()->token = parts[i].token, next.back()->free = parts[i].free, next.back()->messages = parts[i].messages;
+    }
+}
+
+// What each message of the row says after tick `at`, on record; the rows that it falls into then go to `next`, without those that are done.
+template <class T> void choose(const Model& m, const Task& t, int at, Rows<T>& next, std::unique_ptr<Row<T>> row) {
+    T* logits = row->logits.data();
+    auto place = [&](int b) { return std::ptrdiff_t(at) * t.B + b; };
+    if (t.logits_TBV)
+        for (int b : row->messages) std::copy_n(logits, m.V, (T*)t.logits_TBV + place(b) * m.V);
+    T whole = log_sum(logits, m.V);
+    auto say = [&](int b, int said) {
+        t.said_TB[place(b)] = said;
+        ((T*)t.nats_TB)[place(b)] = whole - logits[said];
+    };
+    bool masked = false;
+    for (int b : row->messages)  // what must be said first: a draw takes what may not be out of the logits
+        if (t.forced_TB[place(b)] != FREE) say(b, int(t.forced_TB[place(b)]));
+        else if (row->free && t.stops_V[row->token]) say(b, END);
+    for (int b : row->messages) {
+        if (t.forced_TB[place(b)] != FREE || (row->free && t.stops_V[row->token])) continue;
+        for (int i = 0; i < m.V && !masked; i++)
+            if (t.unsaid_V[i] | (t.at_first_V[i] & !row->free)) logits[i] = -std::numeric_limits<T>::infinity();
+        masked = true;
+        say(b, draw<T>(logits, m.V, t.uniform_TB[place(b)], t));
+    }
+    part(t, at, next, std::move(row));
 }
 
 }  // namespace

@@ -32,9 +32,9 @@ struct Model {
 
 // Rows first..last-1 of B. Tensors of all B rows, a row a column; states by pointer: [layer][B].
 struct Task {
-    int32_t B, first, last, ticks, most_tokens, padding;
+    int32_t B, first, last, ticks;
     double temperature, top_p;
-    const int64_t *header_B, *begins_B, *forced_TB;  // the first token, the tick after which a row's first word is said, what must be said
+    const int64_t *header_B, *begins_B, *most_B, *forced_TB;  // the first token, the tick after which the first word is said, how many there may be, what must be said
     const double* uniform_TB;
     const uint8_t *stops_V, *unsaid_V, *at_first_V;
     const void* const *local_LB;   // [H, P, N]
@@ -51,7 +51,7 @@ static_assert(sizeof(void*) == 8 && sizeof(double) == 8);
 static_assert(sizeof(Matrix) == 24 && offsetof(Matrix, in) == 16);
 static_assert(sizeof(Layer) == 176 && offsetof(Layer, eps) == 32 && offsetof(Layer, into) == 40 && offsetof(Layer, conv_KW) == 136);
 static_assert(sizeof(Model) == 64 && offsetof(Model, eps) == 16 && offsetof(Model, head) == 32 && offsetof(Model, layer) == 56);
-static_assert(sizeof(Task) == 152 && offsetof(Task, temperature) == 24 && offsetof(Task, header_B) == 40 && offsetof(Task, logits_TBV) == 144);
+static_assert(sizeof(Task) == 152 && offsetof(Task, temperature) == 16 && offsetof(Task, header_B) == 32 && offsetof(Task, logits_TBV) == 144);
 
 extern const int32_t agreed[8];
 extern const char made_by[];

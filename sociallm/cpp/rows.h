@@ -1,4 +1,5 @@
-// A row: one message that is being said, with its states, the windows of its convolutions, and the working memory of a step.
+// A row: a message that is being said, with its states, the windows of its convolutions, and the working memory of a step. Messages that
+// start from the same and have said the same so far are one row, computed once.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -10,13 +11,15 @@
 namespace {
 
 template <class T> struct Row {
-    int row, token;
-    bool free = false, done = false;  // free: `token` was the model's choice
+    std::vector<int> messages;  // which of the task's
+    int token;
+    bool free = false;  // whether `token` was the model's choice
     std::vector<States<T>> local, social;
     std::vector<std::vector<T>> window;
-    std::unique_ptr<T[]> states;
-    std::vector<T> p, r, unit, projected, conv, query, views, added, dt, a, x, rate, written, own, other, logits;  // working memory of a step
+    std::vector<T> p, r, unit, projected, conv, query, views, added, dt, a, x, rate, written, social_written, own, other, logits;  // working memory of a step
 };
+
+template <class T> using Rows = std::vector<std::unique_ptr<Row<T>>>;
 
 template <class T> const T* given(const void* const* table, int layer, const Task& t, int row) {
     return (const T*)table[std::ptrdiff_t(layer) * t.B + row];
@@ -27,22 +30,15 @@ int social_inner_of(const Layer& l) { return l.social_heads * l.social_head_widt
 int seen_of(const Layer& l) { return inner_of(l) + 2 * l.state; }
 int convolved_of(const Layer& l) { return seen_of(l) + (l.social_heads ? social_inner_of(l) + l.social_state : 0); }
 
-template <class T> std::ptrdiff_t room_of(const Layer& l) {
-    return std::ptrdiff_t(l.state) * up(inner_of(l), PANEL) + 2 * std::ptrdiff_t(l.social_state) * up(social_inner_of(l), PANEL);
-}
-
 template <class T> void make_room(const Model& m, Row<T>& row) {
-    std::ptrdiff_t room = 0;
     int projected = 0, widest = m.D, heads = 0;
     for (int i = 0; i < m.layers; i++) {
         const Layer& l = m.layer[i];
-        room += room_of<T>(l);
         projected = std::max({projected, l.into.out, l.read.out});
         widest = std::max({widest, inner_of(l), 2 * social_inner_of(l)});
         heads = std::max(heads, l.heads + l.social_heads);
     }
-    row.states.reset(new T[room]);
-    for (auto* v : {&row.p, &row.r, &row.unit, &row.views, &row.added, &row.x, &row.rate, &row.written, &row.own, &row.other}) v->assign(widest + PANEL, 0);
+    for (auto* v : {&row.p, &row.r, &row.unit, &row.views, &row.added, &row.x, &row.rate, &row.written, &row.social_written, &row.own, &row.other}) v->assign(widest + PANEL, 0);
     for (auto* v : {&row.projected, &row.conv, &row.query}) v->assign(projected + PANEL, 0);
     for (auto* v : {&row.dt, &row.a}) v->assign(heads, 0);
     row.logits.assign(up(m.V, PANEL), 0);
@@ -50,25 +46,35 @@ template <class T> void make_room(const Model& m, Row<T>& row) {
 }
 
 template <class T> void begin(const Model& m, const Task& t, int b, Row<T>& row) {
-    row.row = b, row.token = int(t.header_B[b]);
+    row.messages = {b}, row.token = int(t.header_B[b]);
     make_room(m, row);
-    T* room = row.states.get();
-    for (int i = 0, j = 0; i < m.layers; room += room_of<T>(m.layer[i]), i++) {
+    for (int i = 0, j = 0; i < m.layers; i++) {
         const Layer& l = m.layer[i];
         int seen = seen_of(l), W = convolved_of(l);
         row.local[i].begin(l.state, l.heads, l.head_width);
-        row.local[i].add(room, given<T>(t.local_LB, i, t, b));
+        row.local[i].add(given<T>(t.local_LB, i, t, b));
         row.window[i].assign(std::size_t(m.conv) * W, 0);  // social convolutions have seen nothing when a message begins
         for (int k = 0; k + 1 < m.conv; k++) std::copy_n(given<T>(t.window_LB, i, t, b) + k * seen, seen, &row.window[i][(k + 1) * W]);
         if (!l.social_heads) continue;
         const T *own = given<T>(t.own_LB, j, t, b), *other = given<T>(t.other_LB, j, t, b);
         j++;
         States<T>& social = row.social[i];
-        T* next = room + std::ptrdiff_t(l.state) * row.local[i].width;
         social.begin(l.social_state, l.social_heads, l.social_head_width);
-        social.add(next, own, l.summed ? other : nullptr);
-        if (!l.summed) social.add(next + std::ptrdiff_t(l.social_state) * social.width, other);
+        social.add(own, l.summed ? other : nullptr);
+        if (!l.summed) social.add(other);
     }
+}
+
+// Whether two messages start from the same states and the same token.
+template <class T> bool alike(const Model& m, const Task& t, int a, int b) {
+    if (t.header_B[a] != t.header_B[b]) return false;
+    for (int i = 0, j = 0; i < m.layers; i++) {
+        if (given<T>(t.local_LB, i, t, a) != given<T>(t.local_LB, i, t, b) || given<T>(t.window_LB, i, t, a) != given<T>(t.window_LB, i, t, b)) return false;
+        if (!m.layer[i].social_heads) continue;
+        if (given<T>(t.own_LB, j, t, a) != given<T>(t.own_LB, j, t, b) || given<T>(t.other_LB, j, t, a) != given<T>(t.other_LB, j, t, b)) return false;
+        j++;
+    }
+    return true;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "matrices.h"
@@ -13,16 +14,19 @@ constexpr int FOLD = LANES;
 // States that take the same writes (one, or an author's own and its interlocutor's): each is decay · base + the sum of recent B x^T.
 template <class T> struct States {
     int N, E, width, heads, count = 0, recent = 0;  // width: E filled up to whole panels
-    T* base[2];                                     // [width / PANEL][N][PANEL]
+    std::shared_ptr<T[]> base;                      // [count][width / PANEL][N][PANEL]; of rows that were one until lately the same, till they fold
     std::vector<T> decay, x, B;                     // [width], [FOLD][width] decayed to the present, [N][FOLD]
 
     void begin(int N_, int heads_, int head_width) {
         N = N_, heads = heads_, E = heads * head_width, width = up(E, PANEL);
         decay.assign(width, 1), x.assign(FOLD * width, 0), B.assign(FOLD * N, 0);
+        base.reset(new T[2 * size()]);
     }
 
-    void add(T* room, const T* S_EN, const T* more_EN = nullptr) {  // a state to start from, or the sum of two
-        base[count++] = room;
+    std::ptrdiff_t size() const { return std::ptrdiff_t(N) * width; }
+
+    void add(const T* S_EN, const T* more_EN = nullptr) {  // a state to start from, or the sum of two
+        T* room = base.get() + size() * count++;
         for (int first = 0; first < width; first += PANEL, room += std::ptrdiff_t(N) * PANEL)
             for (int e = 0; e < PANEL; e++)
                 for (int n = 0; n < N; n++) {
@@ -32,23 +36,25 @@ template <class T> struct States {
     }
 
     void fold() {
-        for (int s = 0; s < count; s++) {
-            T* S = base[s];
+        std::shared_ptr<T[]> own = base.use_count() == 1 ? base : std::shared_ptr<T[]>(new T[2 * size()]);
+        const T* S = base.get();
+        T* to = own.get();
+        for (int s = 0; s < count; s++)
             for (int first = 0; first < width; first += PANEL)
                 for (int n = 0; n < N; n++)
-                    for (int e = first; e < first + PANEL; e += LANES, S += LANES) {
+                    for (int e = first; e < first + PANEL; e += LANES, S += LANES, to += LANES) {
                         V<T> sum = load(S) * load(&decay[e]);
                         for (int t = 0; t < FOLD; t++) sum += B[n * FOLD + t] * load(&x[t * width + e]);
-                        store(S, sum);
+                        store(to, sum);
                     }
-        }
+        base = own;
         std::fill(decay.begin(), decay.end(), T(1));
         std::fill(B.begin(), B.end(), T(0));
         recent = 0;
     }
 
-    // S <- a S + x B^T for every state, then y = S C; `a` and `written` are room for [width].
-    void advance(const T* a_H, const T* x_E, const T* B_N, const T* C_N, T* a, T* written, T* const* y) {
+    // S <- a S + x B^T for every state; in `written` what S C has of recent tokens. `a` and `written` are room for [width].
+    void write(const T* a_H, const T* x_E, const T* B_N, const T* C_N, T* a, T* written) {
         if (recent == FOLD) fold();
         std::copy(x_E, x_E + E, &x[recent * width]);
         for (int n = 0; n < N; n++) B[n * FOLD + recent] = B_N[n];
@@ -68,12 +74,11 @@ template <class T> struct States {
             store(written + e, sum);
         }
         recent++;
-        for (int s = 0; s < count; s++) {
-            const T* key[1] = {C_N};
-            T* to[1] = {y[s]};
-            product_of<T, T, 1>(base[s], key, to, nullptr, N, width);
-            for (int e = 0; e < width; e += LANES) store(y[s] + e, load(y[s] + e) * load(&decay[e]) + load(written + e));
-        }
+    }
+
+    // y = S C of one state, `y` being base · C.
+    void read(T* y, const T* written) const {
+        for (int e = 0; e < width; e += LANES) store(y + e, load(y + e) * load(&decay[e]) + load(written + e));
     }
 };
 

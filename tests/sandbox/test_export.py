@@ -13,6 +13,7 @@ from sandbox.exporting.source import side
 from sandbox.exporting.wish import FORMATS, ExportError, Wish
 from sandbox.log import canonical_hash, encode, read_events
 from scenarios.diplomacy.saved import read as read_game
+from sociallm.checkpoint import resolve
 from sociallm.conversation import read_conversations
 from sociallm.corpora import own
 from tests.sandbox.exports import content, runs
@@ -176,7 +177,7 @@ def changed(run, **values):
     ({"ended": None}, "is going on, or was killed; first python -m sandbox resume"), ({"ended": "fault"}, "ended otherwise (fault)"),
     ({"log_version": 2}, "its log is of version 2"), ({"v": 9}, "version 9, this program knows"), ({"messages": 0}, "nobody said anything"),
     ({"messages": 7}, "manifest.json says 7"), ({"log_sha256": None}, "does not say which log was sealed"),
-    ({"log_sha256": "0" * 64, "files": {}}, "one of them was changed"),
+    ({"log_sha256": "0" * 64, "files": {}}, "one of them was changed"), ({"seed": True}, "its seed is True"), ({"seed": 2**63}, "its seed is 9223372036854775808"),
 ])  # fmt: skip
 def test_a_run_that_is_not_whole_is_refused_in_one_line(one, tmp_path, capsys, values, what):
     changed(one, **values)
@@ -199,7 +200,7 @@ def test_a_log_that_was_cut_short_or_changed_is_refused_and_one_of_its_two_forms
     assert content(tmp_path / "lines") == content(whole)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"agents": {"M1": {"planted": 1, "as": [], "executed": false}}}', '{"agents": {"M1": {"planted": true}}}', '{"agents": {"M1": {"planted": true, "as": [3], "executed": false}}}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "[]", '{"agents": {"M1": {"planted": 1, "as": [], "executed": false}}}', '{"agents": {"M1": {"planted": true}}}', '{"agents": {"M1": {"planted": true, "as": [3], "executed": false}}}', '{"agents": {"M1": {"planted": true, "as": "lie", "executed": false}}}', "[" * 100_000])
 def test_labels_that_no_run_writes_are_refused(one, tmp_path, capsys, text):
     (one / "labels.json").write_text(text)
     assert "labels.json: " in refused(tmp_path, one, "--format", "messages", capsys=capsys)
@@ -273,3 +274,69 @@ def test_a_folder_that_is_no_export_or_another_one_is_left_alone(tmp_path, capsy
 ])  # fmt: skip
 def test_a_wish_that_cannot_be_had_is_refused_in_one_line(tmp_path, capsys, words, what):
     assert what in refused(tmp_path, runs() / "ring", *words, capsys=capsys)
+
+
+# ---- what was changed while an export stood still, or after it was done ----------------------------------------------------
+
+
+class Stopped(Exception):
+    pass
+
+
+def begun(out, **options):
+    """An export that stopped when its first piece was written, and what finishes it."""
+    of = [runs() / "ring", runs() / "pairs"]
+
+    def stop(line):
+        if "written" in line:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        export(of, Wish(format="messages", out=out, **options), stop, messages=20)
+    return lambda: export(of, Wish(format="messages", out=out, **options), messages=20)
+
+
+def of_a_piece(out):
+    return next(path for path in sorted(out.glob("*/*.jsonl")) if path.parent.name != "stage")
+
+
+@pytest.mark.parametrize(("change", "what"), [
+    (lambda out: of_a_piece(out).unlink(), "changed or lost since it was written"),
+    (lambda out: of_a_piece(out).write_bytes(of_a_piece(out).read_bytes()[:50]), "changed or lost since it was written"),
+    (lambda out: (out / "stage/written.jsonl").write_text("{}\n"), "line 1 was changed"),
+    (lambda out: (out / "stage/written.jsonl").write_bytes((out / "stage/written.jsonl").read_bytes() * 2), "line 2 was changed"),
+    (lambda out: (out / "stage/looked.jsonl").write_text('{"rows":[]}\n'), "line 1 was changed"),
+    (lambda out: (of_a_piece(out).parent / "99999.jsonl").write_text("{}\n"), "not of this export, and would be loaded"),
+    (lambda out: ((out / "stage/written.jsonl").unlink(), (out / "stage/written.jsonl").mkdir()), "no file, as an export keeps there"),
+], ids=["lost", "short", "garbage", "doubled", "looked", "stray", "folder"])  # fmt: skip
+def test_an_export_of_which_something_was_changed_while_it_stood_still_is_refused(tmp_path, change, what):
+    """It never ends with fewer rows than it says, or with others."""
+    finish = begun(tmp_path / "out", length=(0, 10**6))
+    change(tmp_path / "out")
+    with pytest.raises(ExportError, match=what) as refusal:
+        finish()
+    assert "\n" not in str(refusal.value) and not (tmp_path / "out/export.json").exists()
+
+
+@pytest.mark.parametrize(("value", "what"), [
+    ({"counts": None}, "not what an export writes"), ({"counts": {"x": 1}}, "not what an export writes"), ({"files": [1]}, "not what an export writes"),
+    ({"files": {}}, "not of this export"),
+])  # fmt: skip
+def test_an_export_that_says_otherwise_of_itself_than_it_did_is_refused(tmp_path, capsys, value, what):
+    out, _ = made(tmp_path, of=["ring"])
+    (out / "export.json").write_text(json.dumps(json.loads((out / "export.json").read_text()) | value))
+    assert what in refused(tmp_path, runs() / "ring", "--format", "messages", capsys=capsys)
+
+
+def test_of_the_folder_of_a_checkpoint_nothing_stands_in_an_export_but_the_hash_of_its_weights(tmp_path):
+    """So wherever it lies the bytes are the same, and another one in its place is another wish."""
+    copy = shutil.copytree(resolve("base"), tmp_path / "mine")
+    of = [runs() / "ring" / "1"]
+    for name, checkpoint in (("a", "base"), ("b", str(copy))):
+        export(of, Wish(format="messages", out=tmp_path / name, energy=(0.0, 1.0), checkpoint=checkpoint))
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+    config = json.loads((copy / "config.json").read_text())
+    config["sha256"]["model.safetensors"] = "0" * 64
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ExportError, match="with other options"):
+        export(of, Wish(format="messages", out=tmp_path / "b", energy=(0.0, 1.0), checkpoint=str(copy)))

@@ -104,6 +104,25 @@ def test_a_table_of_energies_that_does_not_know_a_message_is_refused(tmp_path):
         export([top / "3"], Wish(format="messages", out=tmp_path / "out", energy=(0.0, 1.0)))
 
 
+@pytest.mark.parametrize("value", [float("inf"), "x"])
+def test_an_energy_that_is_no_number_is_refused(tmp_path, value):
+    top = copied(tmp_path, (0.0, 0.0, 0.0))
+    table = parquet.read_table(top / "1" / "observed.parquet")
+    values = pyarrow.array([value] * len(table))
+    parquet.write_table(table.set_column(table.column_names.index("e_rel"), "e_rel", values), top / "1" / "observed.parquet")
+    with pytest.raises(ExportError, match="expected a number"):
+        export([top / "1"], Wish(format="messages", out=tmp_path / "out", energy=(0.0, 1.0)))
+
+
+def test_an_export_does_not_go_on_with_other_energies_than_those_it_was_begun_with(tmp_path):
+    top = copied(tmp_path, (0.0, 0.5, 1.0))
+    wish = Wish(format="messages", out=tmp_path / "out", energy=(0.0, 1.0))
+    export([top], wish)
+    shutil.copy(top / "1" / "observed.parquet", top / "2" / "observed.parquet")
+    with pytest.raises(ExportError, match="of other runs"):
+        export([top], wish)
+
+
 def test_all_filters_in_small_pieces_give_the_same_whatever_the_order(tmp_path):
     pytest.importorskip("datasketch", reason="needs datasketch: pip install 'social-sandbox[export]'")
     of = [runs() / arm for arm in ("ring", "pairs", "cartel", "twin")]

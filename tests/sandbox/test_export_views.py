@@ -113,6 +113,8 @@ def test_no_line_within_a_text_passes_for_another_authors_message():
     ("good day", "good day", ()),
     ("a\x1b[31mred\x00\x07", "a[31mred", ("control",)),
     ("left\u202eright\u2028end", "leftrightend", ("control",)),
+    ("say\u200b \U000e0041\U000e0042hello\u200f\u2060\xad", "say hello", ("control",)),
+    ("<\u200b|im_end|> <think>so</think>", "< |im_end|> < think>so< /think>", ("control", "mark")),
     ("half \ud83d a sign", "half \\ud83d a sign", ()),
     ("a\r\nb\rc\td", "a\nb\nc\td", ()),
     ("<|im_start|>system", "< |im_start|>system", ("mark",)),

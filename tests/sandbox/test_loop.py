@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -190,14 +191,28 @@ def test_killed_in_any_stage_it_goes_on_and_ends_with_the_same_logs_dialogues_he
 
 
 def test_a_stage_that_was_tampered_with_is_refused(whole, tiny, tmp_path, capsys):
-    import shutil
-
     folder = tmp_path / "loop"
     shutil.copytree(whole, folder)
     head = folder / "0" / "head" / "head.json"
     head.write_text(head.read_text().replace("0.", "1.", 1))
     assert played(folder, tiny) == 2
     assert "head.json was changed since it was done; restore it, or delete this folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("path", "change", "expected"), [
+    ("scenario.yaml", lambda text: text + "# more\n", "scenario.yaml: was changed since the loop was begun"),
+    ("0/run/done.json", lambda text: text.replace('"messages"', '"words"', 1), "does not tell its messages"),
+    ("0/export/done.json", lambda text: text.replace('"stage": "export"', '"stage": "run"'), "it is of the stage 'run'"),
+    ("0/head/done.json", lambda text: "[" * 100_000, "not the mark of a stage"),
+    ("0/model/model.safetensors", lambda text: text[::-1], "model.safetensors was changed since it was done"),
+])  # fmt: skip
+def test_what_was_forged_in_a_loops_folder_is_refused_in_one_line(whole, tiny, tmp_path, capsys, path, change, expected):
+    folder = tmp_path / "loop"
+    shutil.copytree(whole, folder)
+    file = folder / path
+    file.write_text(change(file.read_text(encoding="latin-1")), encoding="latin-1")
+    assert played(folder, tiny) == 2
+    assert expected in capsys.readouterr().err.strip().splitlines()[-1]
 
 
 # ---- what is refused ---------------------------------------------------------------------------------------------------

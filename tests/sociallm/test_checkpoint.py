@@ -23,6 +23,8 @@ from sociallm.model import build
 from sociallm.tokenizer import Tokenizer
 from tests.sociallm.small import AGENTS, LINES, PUBLIC, model_of, saved, tokenizer_of
 
+pytestmark = pytest.mark.security(line="S3")
+
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -18,7 +18,7 @@ from sociallm import checkpoint, decoding
 from sociallm.checkpoint import Checkpoint
 from sociallm.conversation import Message
 from sociallm.encode import encode, header_of, new_local, nll_under, slots_of
-from sociallm.generate import ROWS, Candidate, Prompt, _draw, _rows, _step, generate, sample, score
+from sociallm.generate import ROWS, Candidate, Prompt, Wanted, _draw, _rows, _step, generate, generate_all, sample, score
 from sociallm.layout import reads_of, sequence_of
 from sociallm.model import build
 from sociallm.states import LocalState
@@ -250,12 +250,44 @@ needs_compiler = pytest.mark.skipif(decoding.compiler() is None, reason="no C++ 
 def forced_logits(weights: decoding.Weights, starts: Sequence[decoding.Start], forced_TB: Tensor, threads: int = 1) -> Tensor:
     """What compiled code predicts while it says nothing but what it must: [T, B, V]."""
     no = np.zeros(weights.model.V, bool)
-    plan = decoding.Plan(forced_TB.numpy(), np.zeros(forced_TB.shape), no, no, no, 1.0, 1.0, len(forced_TB))
+    plan = decoding.Plan(forced_TB.numpy(), np.zeros(forced_TB.shape), no, no, no, np.full(len(starts), len(forced_TB)), 1.0, 1.0)
     said = decoding.say(weights, starts, plan, threads, with_logits=True)
     assert np.array_equal(said.tokens_TB, forced_TB) and said.logits_TBV is not None
     costs = -torch.log_softmax(said.logits_TBV, -1).gather(-1, forced_TB[..., None])[..., 0]
     assert torch.allclose(said.nats_TB, costs, rtol=0, atol=1e-10 if weights.dtype == torch.float64 else 1e-4)
     return said.logits_TBV
+
+
+@needs_compiler
+def test_messages_worded_together_are_those_worded_alone_to_the_last_bit(tiny):
+    """Of other states, headers, lengths and beginnings: in compiled code rows that start alike are one until they part."""
+    header, local, own, other = moment(tiny)
+    empty = torch.zeros_like(own)
+    beginnings = (["shall we go"] * 3 + ["shall we not"] * 2 + ["", "", "x"])[:ROWS]
+    rngs = [np.random.default_rng(seed) for seed in range(3)]
+    wanted = [Wanted(header, local, own, other, beginnings, rngs[0].random((20, ROWS))), Wanted(header, local, own, other, FREE, rngs[1].random((9, ROWS))),
+              Wanted(header[:-1], new_local(tiny), other, empty, beginnings, rngs[2].random((30, ROWS)))]  # fmt: skip
+    together = generate_all(tiny, wanted, 0.9, 0.9, fast=True)
+    assert together == [generate_all(tiny, [one], 0.9, 0.9, fast=True)[0] for one in wanted]
+    assert len({c.text for c in together[1]}) > 1  # they did part
+
+
+@needs_compiler
+def test_rows_that_start_from_the_same_tensors_say_what_they_would_from_copies(tiny):
+    """Nothing that is shared shows: tokens and their nats are the same, past the token at which states are folded."""
+    _, local, own, other = moment(tiny)
+    weights, V = decoding.weights_of(tiny.model), tiny.tokenizer.vocabulary
+    copies = [(tuple((S.clone(), w.clone()) for S, w in local.layers), own.clone(), other.clone()) for _ in range(6)]
+    forced = np.full((40, 6), decoding.FREE)
+    forced[:12] = np.arange(20, 32)[:, None]
+    forced[5, 3:] = 40  # half of them part early
+    no, end = np.zeros((2, V), bool)
+    end[Tokenizer.END] = True
+    plan = decoding.Plan(forced, np.random.default_rng(0).random(forced.shape), no, end, end, np.full(6, 40), 1.0, 1.0)
+    shared = decoding.say(weights, [decoding.Start(7, 0, local.layers, own, other)] * 6, plan, 1)
+    apart = decoding.say(weights, [decoding.Start(7, 0, *of) for of in copies], plan, 1)
+    assert np.array_equal(shared.tokens_TB, apart.tokens_TB) and torch.equal(shared.nats_TB, apart.nats_TB)
+    assert (shared.tokens_TB >= 0).all() and len({tuple(row) for row in shared.tokens_TB.T}) > 2
 
 
 def random_start(model: Checkpoint, generator: torch.Generator, token: int = 0) -> decoding.Start:

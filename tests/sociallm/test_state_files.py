@@ -40,6 +40,8 @@ from sociallm.states import (
 from sociallm.streams import READ, WROTE
 from tests.sociallm.small import AGENTS, conversation, model_of, operator_of, same, states_of
 
+pytestmark = pytest.mark.security(line="S3")
+
 HOUR = 3_600_000
 
 
