@@ -15,10 +15,11 @@ __all__ = ["CLOSED", "Doors"]
 
 @dataclass(frozen=True, kw_only=True)
 class Doors:
-    """`servers`: origin, as in https://api.example.org:443, → the key that is sent there and nowhere else, "" for none. `terminal`: what a person
-    types, and is shown; None where nobody sits."""
+    """`servers`: origin, as in https://api.example.org:443, → the key that is sent there and nowhere else, "" for none. `addresses`: origin → the
+    address that the user named beside it. `terminal`: what a person types, and is shown; None where nobody sits."""
 
     servers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    addresses: Mapping[str, str] = field(default_factory=dict)
     terminal: tuple[TextIO, TextIO] | None = field(default=None, repr=False)
 
     def __reduce__(self) -> str:

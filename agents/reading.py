@@ -7,13 +7,14 @@ reader with both its states, with its state of the author emptied, with its own 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from agents.memory import AgentMemory, file_name, without_notes
-from sociallm.checkpoint import shared
+from sociallm.checkpoint import Checkpoint, shared
 from sociallm.conversation import AgentID, Message
 from sociallm.encode import EncodedMessage as Encoded
 from sociallm.encode import dynamics_of, encode, new_local, nll_under, slots_of
@@ -21,18 +22,36 @@ from sociallm.state_files import load_locals, load_states, save_locals, save_sta
 from sociallm.states import ROLES, Absorbed, LocalState, SocialState, StateError, Stream, between, brief, forget_partner
 from sociallm.streams import READ, WROTE
 
-__all__ = ["Encoded", "Reader"]
+__all__ = ["Encoded", "Reader", "prior"]
+
+
+NOBODY: Mapping[AgentID, str] = {}
+
+
+def prior(checkpoint: Checkpoint, file: str) -> SocialState:
+    """The own state in a file that `Reader.save` wrote in an earlier run, as a new run begins with it: whatever its time was there, it does not fade
+    before its first message here. Its key says that it is of another run. Raises `StateError`."""
+    states = load_states(Path(file), checkpoint.model, checkpoint.sha256)
+    if "own" not in states:
+        raise StateError(f"{file}: holds no own state, only {', '.join(states) or 'nothing'!s:.80}; name AGENT.safetensors in a snapshot of an earlier run")
+    return replace(states["own"], time=None, key=hashlib.sha256(f"{states['own'].key}\0prior".encode()).hexdigest())
 
 
 class Reader:
     """Reads for all agents of one host, with one copy of the weights. Holds no memory of its own."""
 
-    def __init__(self, checkpoint: str, agents: Sequence[AgentID]):
-        """`agents` are all agents of the run, on whatever host: a name has the same slot everywhere."""
+    def __init__(self, checkpoint: str, agents: Sequence[AgentID], own: Mapping[AgentID, str] = NOBODY):
+        """`agents` are all agents of the run, on whatever host: a name has the same slot everywhere. `own`: agent → the file of the own state that
+        it begins with. Raises `StateError` for one that cannot be had."""
         self._checkpoint = shared(checkpoint)
+        self._priors = {agent: prior(self._checkpoint, file) for agent, file in own.items()}
         self._slots = slots_of(agents)
         self._dynamics = dynamics_of(self._checkpoint)
         self._empty = SocialState.empty(self._checkpoint.model, self._checkpoint.sha256)
+
+    def beginning(self, agent: AgentID) -> AgentMemory:
+        """The memory of an agent that has met nobody here."""
+        return AgentMemory(own=self._priors.get(agent))
 
     def encode(self, local: LocalState | None, messages: Sequence[Message]) -> tuple[LocalState, tuple[Encoded, ...]]:
         """The channel's state after its new messages (None: a new channel), and each of them encoded, in order."""
@@ -113,7 +132,7 @@ class Reader:
         "own": its own state, made again from all that it read and wrote but for the channels of these two alone; "int": the partner a
         stranger again; "notes": what its policy noted about the partner. Raises `StateError` if the messages do not make the memory.
         """
-        stream, locals_ = Stream.starting(self._empty), dict[str, LocalState]()
+        stream, locals_ = Stream.starting(self._priors.get(holder, self._empty)), dict[str, LocalState]()
         for message in messages:
             if message.read_by(holder) and "own" in parts:
                 locals_[message.channel.name], (encoded,) = self.encode(locals_.get(message.channel.name), [message])

@@ -1,4 +1,4 @@
-"""python -m analysis report | watch | export | arms | scores | verdicts | observe | probes | information | teams | detector | monitored | generations | lies: tables, plots and figures from logs and models.
+"""python -m analysis report | view | watch | export | arms | scores | verdicts | observe | probes | information | personas | teams | detector | monitored | generations | lies: tables, plots and figures from logs and models.
 
 Reads logs, touches nothing alive; `--help` of each command says what it takes.
 """
@@ -69,6 +69,11 @@ def _of_a_run(add: Adding) -> None:
     report = add("report", **_told("report"), help="what came out of a run: printed, and as report.html, report.md, metrics.csv and plots in its folder; of an experiment: scores, verdicts and report.html")
     report.add_argument("run", type=Path, metavar="RUN|EXPERIMENT")
     report.set_defaults(command=commands.report)
+    view = add("view", help="a run as one page, with a moment to choose that all of it follows: view.html in its folder")
+    view.add_argument("run", type=Path, metavar="RUN")
+    view.add_argument("--out", type=Path, metavar="FILE", help="the page (default: view.html in the folder of the run)")
+    view.add_argument("--labels", action="store_true", help="show what was planted, too")
+    view.set_defaults(command=commands.view)
     watch = add("watch", help="compare surprise with and without states over watched games")
     watch.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     watch.add_argument("--held-out", type=Path, metavar="FILE", help="a text naming the games never trained on (default: the shipped model card)")
@@ -149,6 +154,12 @@ def _of_a_model(add: Adding) -> None:
     apply.set_defaults(command=commands.probes_apply)
     for one in (train, apply):
         one.add_argument("--checkpoint", default="base", metavar="NAME", help="the model whose states are asked (default: base)")
+    personas = add("personas", **_told("personas"), help="do agents stay who they were told to be? identity, drift and consistency by the model's own states")
+    personas.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="runs whose agents were told personas, or folders of runs")
+    personas.add_argument("--checkpoint", metavar="NAME", help="the model that reads (default: that of the run, or base)")
+    personas.add_argument("--out", type=Path, default=Path("personas.csv"), metavar="FILE", help="the table by line (default: personas.csv)")
+    personas.add_argument("--seed", type=_seed, default=0, help="of the bootstrap and the shuffles (default: 0)")
+    personas.set_defaults(command=commands.personas)
     information = add("information", help="is what a message does to a model's beliefs what it should do? held against exact values")
     information.add_argument("checkpoint", metavar="CHECKPOINT", help="a shipped one by name, or a folder; fine-tuned on lessons it can know (README)")
     information.add_argument("--dialogues", type=int, default=200, metavar="N", help="so many (default: 200)")

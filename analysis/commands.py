@@ -40,6 +40,18 @@ def report(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def view(chosen: argparse.Namespace) -> int:
+    """`view`."""
+    from analysis.viewing.view import view
+    from sandbox.log import printable
+
+    path, notes = view(chosen.run, chosen.out, chosen.labels)
+    for note in notes:
+        _say(note)
+    print(printable(f"view: {path}"))
+    return 0
+
+
 def generations(chosen: argparse.Namespace) -> int:
     """`generations`."""
     from analysis import generations
@@ -272,6 +284,21 @@ def information(chosen: argparse.Namespace) -> int:
     found = information.measured(checkpoint, seeds, chosen.forget, lambda what: print(printable(what), file=sys.stderr, flush=True))
     _place(found, chosen.out)
     print(information.as_text(information.figures(found, np.random.default_rng(0))))
+    print("\n" + printable(f"table: {chosen.out}"))
+    return 0
+
+
+def personas(chosen: argparse.Namespace) -> int:
+    """`personas`."""
+    import numpy as np
+
+    from analysis import personas
+    from analysis.texts import runs_of
+    from sandbox.log import printable
+
+    measured = personas.measure(runs_of(chosen.runs), chosen.checkpoint)
+    _place(measured.lines, chosen.out)
+    print(personas.as_text(measured, personas.figures(measured, np.random.default_rng(chosen.seed))))
     print("\n" + printable(f"table: {chosen.out}"))
     return 0
 

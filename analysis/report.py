@@ -26,7 +26,8 @@ from analysis.roles import role_lines
 from analysis.summary import summary
 from analysis.tidy import tidy
 from analysis.trust import TRUST, trust
-from sandbox.log import Event, printable
+from sandbox.log import Event
+from sandbox.spreadsheet import cell
 
 SHOWS = {  # under each plot
     "centres": "Supply centres of each power at the end of each year; who has most of them is ahead.",
@@ -124,19 +125,10 @@ def _frames(found: Tables) -> Mapping[str, pd.DataFrame]:
 def csv_of(frame: pd.DataFrame, path: Path) -> None:
     """A table as CSV. Text is made safe for a terminal and for a spreadsheet, which would run a cell that begins like a formula."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    safe = frame.rename(columns=_cell)
+    safe = frame.rename(columns=cell)
     for column in safe.columns[[not pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind) for kind in safe.dtypes]]:
-        safe[column] = safe[column].map(_cell)
+        safe[column] = safe[column].map(cell)
     safe.to_csv(path, index=False)
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, (tuple, list, frozenset)):
-        value = " ".join(map(str, value))
-    if not isinstance(value, str):
-        return value
-    shown = printable(value)
-    return f"'{shown}" if shown[:1] in ("=", "+", "-", "@") else shown
 
 
 def _blocks(

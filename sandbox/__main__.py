@@ -1,21 +1,25 @@
-"""python -m sandbox run | resume | fork | replay | log | export | import | loop | bench. What is heavy is imported by the command that needs it: --help answers at once."""
+"""python -m sandbox run | resume | fork | replay | ask | view | log | export | import | loop | bench. What is heavy is imported by the command that needs it: --help answers at once."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from sandbox.interrupt import Interrupted
+from sandbox.opening import arguments as letting_out
+from sandbox.opening import forget, hidden
 
 EXAMPLES = {
     "run": "example: python -m sandbox run scenarios/liars.yaml seed=7 environment.last_year=1902 executor=local",
     "resume": "example: python -m sandbox resume RUN, the folder that a run or an experiment named",
     "fork": "example: python -m sandbox fork RUN --at 8 --cut AUSTRIA-ITALY seed=2",
     "replay": "example: python -m sandbox replay RUN",
+    "ask": "example: python -m sandbox ask RUN 'Whom do you trust?' --at 8 --agent FRANCE",
+    "view": "example: python -m sandbox view RUN --out page.html",
     "log": "example: python -m sandbox log RUN --kind message --pair AUSTRIA ITALY",
     "export": "example: python -m sandbox export FOLDER --format messages --out dialogues --alike 0.8",
     "import": "example: python -m sandbox import corpus --format convokit --out runs/corpus",
@@ -28,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     # no option is taken for another that begins alike: what a command means must not change when it gets one more
     top = argparse.ArgumentParser(prog="python -m sandbox", description="Agents that talk, act and remember each other, all on record.", allow_abbrev=False)
-    commands = top.add_subparsers(dest="command", required=True, metavar="run | resume | fork | replay | log | export | import | loop | bench")
+    commands = top.add_subparsers(dest="command", required=True, metavar="run | resume | fork | replay | ask | view | log | export | import | loop | bench")
     add = partial(commands.add_parser, allow_abbrev=False)
     run = add("run", help="run a scenario, a sweep or an experiment", epilog=EXAMPLES["run"], description=(
         "Run a scenario; with key=1,2 a run for every combination; or an experiment, every arm with every seed. A folder of its own for each: the log "
@@ -36,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("file", help="a scenario, such as scenarios/diplomacy.yaml, or an experiment, such as scenarios/experiments/collusion.yaml")
     run.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="settings to change, such as seed=7 environment.last_year=1902")
     run.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="a Python module with more WORLDS or POLICIES")
+    run.add_argument("--watch", action="store_true", help="print every message as it is said (one run alone)")
     run.add_argument("--tasks", type=int, metavar="N", help="of a sweep such as seed=1,2,3, or of an experiment: so many runs at a time, as Ray tasks")
     resume = add("resume", help="go on with a run or an experiment that was stopped or killed", epilog=EXAMPLES["resume"], description=(
         "Go on with a run to its end, in its own folder; of an experiment with every run that is not done. What is done is left as it is."))  # fmt: skip
@@ -44,7 +49,12 @@ def parser() -> argparse.ArgumentParser:
         "Erasures, cuts and withheld messages may be given more than once."))  # fmt: skip
     replay = add("replay", help="check a log against the rules", epilog=EXAMPLES["replay"], description=(
         "Schedule and rules again, on the logged moves, step by step; no model is asked and nothing is written. The first difference ends it."))  # fmt: skip
-    for command in (resume, fork, replay):
+    ask = add("ask", help="interview agents of a run", epilog=EXAMPLES["ask"], description=(
+        "A question to agents as they were before a step: what each says to it, intends, has noted, and what its states are ready to claim. The moment is "
+        "made again in memory: nobody in the run hears of it, and nothing is written."))  # fmt: skip
+    for command in (run, resume, fork, ask):
+        letting_out(command)
+    for command in (resume, fork, replay, ask):
         command.add_argument("run", type=Path, help="the folder of the run, or of the experiment" if command is resume else "the folder of the run")
         command.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="as the run was begun")
     fork.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="settings to change from that step on")
@@ -53,6 +63,15 @@ def parser() -> argparse.ArgumentParser:
     fork.add_argument("--cut", action="append", default=[], metavar="CHANNEL", help="nothing more is said in this channel")
     fork.add_argument("--withhold", action="append", default=[], metavar="MESSAGE", help="a message, by its id, is never sent")
     fork.add_argument("--policy", action="append", default=[], metavar="SEAT=POLICY", help="another policy takes the seat")
+    ask.add_argument("question", help="what is asked, in plain words")
+    ask.add_argument("--at", type=int, metavar="STEP", help="before this step (default: the last, or the one that would come next)")
+    ask.add_argument("--agent", action="append", default=[], metavar="NAME", help="whom; may be given more than once (default: all)")
+    ask.add_argument("--json", action="store_true", help="print the answers as JSON lines, whole")
+    view = add("view", help="make one page of a run, to look at", epilog=EXAMPLES["view"], description=(
+        "A run as one HTML file that needs nothing else: a moment to choose, and all that was said, planned and done by then, in each agent's eyes."))  # fmt: skip
+    view.add_argument("run", type=Path, help="the folder of the run; one that goes on, or was cut short, too")
+    view.add_argument("--out", type=Path, metavar="FILE", help="the page (default: view.html in the folder of the run)")
+    view.add_argument("--labels", action="store_true", help="show what was planted, too")
     log = add("log", help="print the log of a run", epilog=EXAMPLES["log"], description="Print the events of a run, one a line.")
     log.add_argument("run", help="the folder of a run, or its events.jsonl")
     log.add_argument("--kind", action="append", default=[], help="only events of this kind, such as message, move or intent (may be given more than once)")
@@ -88,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. What the user got wrong is one line on stderr and exit code 2."""
     given, rest = parser().parse_known_args(arguments)  # known: argparse gives up on a key=value that stands behind an option
+    secrets = forget(os.environ, getattr(given, "key", ()))  # first of all: what starts from here on has no keys
     if what := slip(given, rest):
         print(f"sandbox: {what}", file=sys.stderr)
         return 2
@@ -112,7 +132,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from sandbox.bench import main as bench
 
             return bench(given.small, given.json)
-        return show(given) if given.command == "log" else act(given)
+        if given.command == "view":
+            from sandbox.analysing import viewed
+
+            return viewed(given.run, given.out, given.labels)
+        return show(given) if given.command == "log" else act(given, secrets)
     except (KeyboardInterrupt, Interrupted):  # asked twice, or while the report was made: what is on disk stays as it is
         print("sandbox: stopped at once", file=sys.stderr)
         return 130
@@ -126,16 +150,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from sandbox.log import printable
 
         what, full = (refused(error), error.errno in FULL) if isinstance(error, OSError) else (str(error), False)
-        print(f"sandbox: {printable(what)}", file=sys.stderr)
+        print(f"sandbox: {printable(hidden(what))}", file=sys.stderr)
         return 1 if full else 2
 
 
-def act(given: argparse.Namespace) -> int:
-    """What writes to a run's folder or makes one, and replay."""
+def act(given: argparse.Namespace, secrets: Mapping[str, str]) -> int:
+    """What writes to a run's folder or makes one, and what plays one again."""
     from sandbox.command import fork, replay, resume, run
+    from sandbox.doors import opened
 
+    opening = opened(getattr(given, "allow_host", ()), getattr(given, "key", ()), secrets)
+    if given.command == "ask":
+        from sandbox import interview
+
+        answers = interview.ask(given.run, tuple(given.plugin), given.at, given.agent, given.question, opening)
+        print(interview.as_json(answers) if given.json else "\n".join(interview.in_words(answers)))
+        return 0
     if given.command == "run":
-        return run(given.file, given.overrides, tuple(given.plugin), given.tasks)
+        return run(given.file, given.overrides, tuple(given.plugin), given.tasks, given.watch, opening)
     if given.command == "loop":
         from sandbox.looping.loop import loop
 
@@ -147,8 +179,8 @@ def act(given: argparse.Namespace) -> int:
             at=given.at, overrides=tuple(given.overrides), erase=tuple(given.erase), cut=tuple(given.cut), withhold=tuple(given.withhold),
             policy=tuple(given.policy),
         )  # fmt: skip
-        return fork(given.run, tuple(given.plugin), wish)
-    return (resume if given.command == "resume" else replay)(given.run, tuple(given.plugin))
+        return fork(given.run, tuple(given.plugin), wish, opening)
+    return resume(given.run, tuple(given.plugin), opening) if given.command == "resume" else replay(given.run, tuple(given.plugin))
 
 
 def _ours(error: Exception) -> bool:

@@ -30,6 +30,20 @@ def analysed(word: str, folder: Path) -> bool:
     return not child.returncode
 
 
+def viewed(run: Path, out: Path | None, with_labels: bool) -> int:
+    """Have the page of a run made by `python -m analysis view`; the exit code. The last line names the page."""
+    asked = [str(run), *(["--out", str(out)] if out else []), *(["--labels"] if with_labels else [])]
+    child = subprocess.run([sys.executable, "-m", "analysis", "view", *asked], capture_output=True, text=True, errors="backslashreplace", check=False)
+    said = child.stderr.strip().splitlines()
+    if child.returncode:
+        _pass_on(said[:-1])
+        print(f"sandbox: {shortened(said[-1]) if said else f'the page could not be made; try python -m analysis view {run}'}", file=sys.stderr)
+        return child.returncode
+    _pass_on(said)
+    print(printable(str(out or run / "view.html")))
+    return 0
+
+
 def _pass_on(lines: Sequence[str]) -> None:
     if len(lines) > MOST_LINES:
         print(f"… {len(lines) - MOST_LINES} lines before", file=sys.stderr)

@@ -19,6 +19,7 @@ from typing import Any
 from sandbox.analysing import analysed
 from sandbox.config import Setting, load, reseeded
 from sandbox.disk import placed, placed_folder, refused
+from sandbox.doors import CLOSED, ONE_AT_A_TIME, Opening
 from sandbox.experiment import FILE, SCENARIO, Experiment, here, read
 from sandbox.folder import held, read_manifest
 from sandbox.guard import ConfigError
@@ -28,6 +29,7 @@ from sandbox.log import printable
 from sandbox.progress import EVERY
 from sandbox.snapshot import RunError
 from sandbox.source import first_line
+from sandbox.spreadsheet import row as cells_of
 
 USUAL = ("executor=local", "plots=false")  # of every run of an experiment, unless it says otherwise: its runs stand beside each other in tasks
 TABLE = "runs.csv"
@@ -36,11 +38,13 @@ TOLD = ("ConfigError", "LogError", "PlanError", "RunError", "StateError")  # err
 One = Callable[[Callable[[], Setting], Path, tuple[str, ...]], int]  # (its setting, folder, plugins) → exit code: plays a run there, or on
 
 
-def begin(path: Path | str, overrides: Sequence[str], plugins: Sequence[str], tasks: int | None) -> Path:
+def begin(path: Path | str, overrides: Sequence[str], plugins: Sequence[str], tasks: int | None, opening: Opening = CLOSED) -> Path:
     """The folder of a new experiment. Every arm's settings are checked before anything is written. Raises `ConfigError`."""
     found = read(path, overrides, tasks)
     placed_by = [text for text in overrides if text.partition("=")[0].lstrip("+") == "run_dir"]
-    first = next(iter(_whole(found, plugins, placed_by).values()))
+    settings = _whole(found, plugins, placed_by)
+    _let_out(found, settings, opening)
+    first = next(iter(settings.values()))
     folder = Path(first.config.run_dir) / found.name / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     with placed_folder(folder) as part:
         (part / SCENARIO).write_text(found.scenario.read_text(encoding="utf-8-sig"), encoding="utf-8")
@@ -48,12 +52,13 @@ def begin(path: Path | str, overrides: Sequence[str], plugins: Sequence[str], ta
     return folder
 
 
-def go_on(folder: Path, plugins: Sequence[str], one: One) -> int:
+def go_on(folder: Path, plugins: Sequence[str], one: One, opening: Opening = CLOSED) -> int:
     """Play what is not done yet, tell how it goes, write the table, analyse. The exit code: 0, 1 where a run or an analysis was not done, 130 if
     it was stopped. Raises `ConfigError`."""
     with held(folder):
         found = here(read(folder / FILE), folder)
         settings = _whole(found, plugins)  # before anything begins
+        _let_out(found, settings, opening)
         there = {(arm, seed): _done(found, settings[arm], folder, arm, seed, tuple(plugins)) for arm, seed in found.cells}
         left = [at for at, row in there.items() if row is None]
         if len(left) < len(there):
@@ -79,6 +84,14 @@ def go_on(folder: Path, plugins: Sequence[str], one: One) -> int:
     whole = f"of all: python -m analysis report {folder}; " if any((folder / arm / str(seed) / LABELS).is_file() for arm, seed in found.cells) else ""
     print(f"for a report {whole}of one run, with plots: python -m analysis report {folder}/ARM/SEED")  # of all only where something can be detected
     return 0 if not broken and all(made) else 1
+
+
+def _let_out(found: Experiment, settings: Mapping[str, Setting], opening: Opening) -> None:
+    """Raises `ConfigError` if an arm's seats would call servers that are not open, or from a process that has no doors."""
+    if found.tasks > 1 and any(setting.cast.outside for setting in settings.values()):
+        raise ConfigError(ONE_AT_A_TIME)
+    for setting in settings.values():
+        opening.doors(setting, (), found.scenario)
 
 
 def _rows(
@@ -193,4 +206,4 @@ def _table(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
     with placed(folder / TABLE) as part, open(part, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")  # when a run began is no result
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(map(cells_of, rows))

@@ -17,6 +17,7 @@ from sandbox.guard import ConfigError, Key
 from sandbox.host import Cast
 from sandbox.schema import RunConfig
 from sandbox.source import Source, first_line, nearest, one_of
+from scenarios.briefing import briefed
 from scenarios.environment import Environment
 from scenarios.table import world, worlds
 
@@ -71,7 +72,19 @@ def environment_of(config: RunConfig, source: Source, plugins: tuple[str, ...]) 
     for name in ("default", WORLD):
         if name in environment.agents:
             raise source.wrong(("environment",), f"an agent named {name!r} cannot be seated; rename it")
-    return environment
+    return _briefed(environment, config, source)
+
+
+def _briefed(environment: Environment, config: RunConfig, source: Source) -> Environment:
+    """The world with the run's personas told in it."""
+    for name in config.personas:
+        if name not in environment.agents:
+            raise source.wrong(("personas", name), f"no agent {name!r:.60} here; expected one of {', '.join(environment.agents)}{nearest(name, environment.agents)}")
+    try:
+        return briefed(environment, {name: persona["text"] for name, persona in config.personas.items() if persona["text"] is not None})
+    except ValueError as error:
+        name = str(error).split(":")[0]
+        raise source.wrong(("personas", name, "text"), f"personas.{error}") from None
 
 
 def _named(what: str, options: Mapping[str, object]) -> Key:
@@ -118,19 +131,28 @@ def cast_of(config: RunConfig, environment: Environment, source: Source, plugins
         seed=config.seed, seats=seats, policies=used, environment=config.environment, plugins=plugins,
         checkpoint=next(iter(checkpoints), None), threads=config.threads,
         outside=frozenset(agent for agent, name in seats.items() if is_outside(policy(name, plugins))),
+        own={agent: persona["own"] for agent, persona in sorted(config.personas.items()) if persona["own"] is not None},
     )  # fmt: skip
 
 
 def checkpoint_of(config: RunConfig, cast: Cast, source: Source) -> str | None:
     """The SHA-256 of the model's weights. Loaded here once, so that a damaged model is told before anything is written."""
     if cast.checkpoint is None:
+        for agent in cast.own:
+            raise source.wrong(("personas", agent, "own"), f"personas.{agent}.own is a state, but no seat has a model; seat one, as in seats.default=social")
         return None
+    from agents.reading import prior
     from sociallm.checkpoint import CheckpointError, load, shared
+    from sociallm.states import StateError
 
     try:
-        return (shared if config.executor == "local" else load)(cast.checkpoint).sha256
+        checkpoint = (shared if config.executor == "local" else load)(cast.checkpoint)
     except CheckpointError as error:
         name = next(name for name, options in cast.policies.items() if options.get("checkpoint") == cast.checkpoint)
         raise source.wrong(("policies", name, "checkpoint"), f"policies.{name}.checkpoint: {first_line(error)}") from None
-
-
+    for agent, file in cast.own.items():
+        try:
+            prior(checkpoint, file)
+        except StateError as error:
+            raise source.wrong(("personas", agent, "own"), f"personas.{agent}.own: {error}") from None
+    return checkpoint.sha256

@@ -18,78 +18,94 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from agents.doors import Doors
 from sandbox.analysing import analysed
 from sandbox.arms import begin, go_on
 from sandbox.changes import NOTHING, Changes
 from sandbox.config import Setting, cells, load
 from sandbox.disk import REMEDY, refused
+from sandbox.doors import CLOSED, Opening, as_words
 from sandbox.experiment import FILE as EXPERIMENT
 from sandbox.experiment import is_experiment
 from sandbox.folder import held, make_folder, read_manifest, seal
 from sandbox.fork import ForkWish
 from sandbox.fork import fork as make_fork
+from sandbox.guard import ConfigError
 from sandbox.host import AgentFault
 from sandbox.hosts import Executor
 from sandbox.interrupt import Halt, Interrupted
 from sandbox.labels import in_words, write_labels
-from sandbox.log import EventLog, Fsync, LogError, Written
+from sandbox.log import EventLog, Fsync, LogError, Written, printable
 from sandbox.progress import Progress
 from sandbox.replay import replay as replay_run
 from sandbox.resume import Standing, reopened
 from sandbox.run import Moment, executor, play, snapshot_of, start
 from sandbox.snapshot import FINAL, RunError, number, prune, save_snapshot
 from sandbox.sweep import sweep
+from sandbox.terminal import with_terminal
+from sandbox.used import in_lines
+from sandbox.watching import Watching
 
 CODES = {"done": 0, "fault": 1, "limit": 3}
 
 
-def run(path: str, overrides: Sequence[str], plugins: Sequence[str], tasks: int | None = None) -> int:
+def run(
+    path: str, overrides: Sequence[str], plugins: Sequence[str], tasks: int | None = None, watch: bool = False, opening: Opening = CLOSED
+) -> int:  # fmt: skip
     """Run a scenario, every cell of a sweep, or an experiment; the exit code. Raises `ConfigError` before anything is written."""
+    if watch and (is_experiment(path) or len(cells(overrides)) > 1):
+        what = "an experiment" if is_experiment(path) else f"a sweep of {len(cells(overrides))} runs"
+        raise ConfigError(f"--watch: expected one run, got {what}; leave --watch out, or name one scenario with one value for each key")
     if is_experiment(path):
-        folder = begin(path, overrides, plugins, tasks)
-        code = go_on(folder, plugins, play_in)
+        folder = begin(path, overrides, plugins, tasks, opening)
+        code = go_on(folder, plugins, partial(play_in, opening=opening), opening)
         print(folder)
         return code
     swept = cells(overrides)
     if len(swept) > 1:
-        return sweep(path, swept, plugins, tasks or 1, run_cell)
-    code, made = run_cell(path, overrides, plugins)
+        return sweep(path, swept, plugins, tasks or 1, partial(run_cell, opening=opening), opening)
+    code, made = run_cell(path, overrides, plugins, watch, opening)
     if made is not None:
         print(made)
     return code
 
 
-def run_cell(path: str, overrides: Sequence[str], plugins: Sequence[str]) -> tuple[int, Path | None]:
-    """(exit code, folder) of one run."""
+def run_cell(
+    path: str, overrides: Sequence[str], plugins: Sequence[str], watch: bool = False, opening: Opening = CLOSED
+) -> tuple[int, Path | None]:  # fmt: skip
+    """(exit code, folder) of one run; with `watch` each message is shown as it is said."""
     with Halt() as halt:
         try:
             setting, now = load(path, overrides, plugins), datetime.now(UTC)
+            doors = opening.doors(setting, overrides, Path(path))
             folder = Path(setting.config.run_dir) / setting.config.name / f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
             make_folder(folder, setting, now)  # which may compile
         except Interrupted:
             return 128 + (halt.signal or signal.SIGINT), None
         with held(folder):
-            return _conduct(setting, folder, None, NOTHING, halt), folder
+            return _conduct(setting, folder, None, NOTHING, halt, doors, watch), folder
 
 
-def play_in(setting_of: Callable[[], Setting], folder: Path, plugins: Sequence[str]) -> int:
+def play_in(setting_of: Callable[[], Setting], folder: Path, plugins: Sequence[str], opening: Opening = CLOSED) -> int:
     """A run in this very folder, begun, or gone on with if it stands there; the exit code."""
     if (folder / "manifest.json").exists():
-        return resume(folder, plugins)
+        return resume(folder, plugins, opening)
     with Halt() as halt:
         try:
             setting = setting_of()
+            doors = opening.doors(setting, (), folder)
             make_folder(folder, setting, datetime.now(UTC))
         except Interrupted:
             return 128 + (halt.signal or signal.SIGINT)
         with held(folder):
-            return _conduct(setting, folder, None, NOTHING, halt)
+            return _conduct(setting, folder, None, NOTHING, halt, doors)
 
 
-def resume(folder: Path, plugins: Sequence[str]) -> int:
-    """Go on with a run that was stopped, killed, or could not write; the exit code. Raises `RunError`, `ConfigError`, `LogError`."""
+def resume(folder: Path, plugins: Sequence[str], opening: Opening = CLOSED, typed: Sequence[str] = ()) -> int:
+    """Go on with a run that was stopped, killed, or could not write; the exit code. `typed`: overrides of this command line that it was forked with.
+    Raises `RunError`, `ConfigError`, `LogError`."""
     if (folder / EXPERIMENT).is_file():
-        code = go_on(folder, plugins, play_in)
+        code = go_on(folder, plugins, partial(play_in, opening=opening), opening)
         print(folder)
         return code
     manifest = read_manifest(folder)
@@ -98,22 +114,24 @@ def resume(folder: Path, plugins: Sequence[str]) -> int:
         return 0
     with Halt() as halt, held(folder):
         try:
-            setting, standing, manifest = reopened(folder, tuple(plugins))
+            may = partial(opening.doors, typed=typed, file=folder / "config.yaml")
+            setting, standing, manifest = reopened(folder, tuple(plugins), may)
         except Interrupted:
             return 128 + (halt.signal or signal.SIGINT)
         changes = Changes.of_json(manifest["fork"]) if "fork" in manifest else NOTHING
-        code = _conduct(setting, folder, standing, changes, halt)
+        code = _conduct(setting, folder, standing, changes, halt, may(setting))
     print(folder)
     return code
 
 
-def fork(run: Path, plugins: Sequence[str], wish: ForkWish) -> int:
+def fork(run: Path, plugins: Sequence[str], wish: ForkWish, opening: Opening = CLOSED) -> int:
     """Make a fork of a run and play it to its end; the exit code. Raises `RunError`, `ConfigError`, `LogError`, `StateError`."""
     at = "the first message withheld" if wish.at is None else f"step {wish.at}"
     print(f"forking {run} at {at}: its log is read, and what lies behind its last snapshot before that is played again", flush=True)
-    folder = make_fork(run, tuple(plugins), wish, secrets.token_hex(3), _tell)
+    may = partial(opening.doors, typed=wish.overrides, file=run / "config.yaml")
+    folder = make_fork(run, tuple(plugins), wish, secrets.token_hex(3), _tell, may)
     print(f"{folder}: the fork; playing on", flush=True)
-    return resume(folder, plugins)
+    return resume(folder, plugins, opening, wish.overrides)
 
 
 def replay(run: Path, plugins: Sequence[str]) -> int:
@@ -127,11 +145,11 @@ def replay(run: Path, plugins: Sequence[str]) -> int:
     return 0
 
 
-def _conduct(setting: Setting, folder: Path, standing: Standing | None, changes: Changes, halt: Halt) -> int:
+def _conduct(setting: Setting, folder: Path, standing: Standing | None, changes: Changes, halt: Halt, doors: Doors, watch: bool = False) -> int:
     """Play a run to its end, or on to it, seal it, and say what came of it; the exit code."""
     fsync: Fsync = cast(Fsync, setting.config.log.fsync)  # one of the three: the configuration was held against them
     written: Written | None = standing.written if standing else None
-    again = f"python -m sandbox resume {folder}{''.join(f' --plugin {name}' for name in setting.cast.plugins)}"
+    again = f"python -m sandbox resume {folder}{''.join(f' --plugin {name}' for name in setting.cast.plugins)}{as_words(doors)}"
     try:
         log = EventLog(folder / "events.jsonl", fsync=fsync, clock=time.time, written=written)
     except OSError as error:
@@ -140,7 +158,7 @@ def _conduct(setting: Setting, folder: Path, standing: Standing | None, changes:
     if standing and standing.finished:  # killed while it was sealed
         ended: dict[str, Any] = {"ended": "done", "why": None}
     else:
-        ended = _played(setting, folder, log, standing, changes, halt)
+        ended = _played(setting, folder, log, standing, changes, halt, with_terminal(setting.cast, doors), watch)
     try:
         log.close()
         manifest = seal(folder, datetime.now(UTC), ended, partial(write_labels, folder, setting, _tell))
@@ -152,8 +170,8 @@ def _conduct(setting: Setting, folder: Path, standing: Standing | None, changes:
     if ended["ended"] == "fault":
         _tell(f"{ended['why']}: {again}" if full else ended["why"])
     reported = analysed("report", folder) if setting.config.plots and not full else True
-    for line in in_words(folder):
-        print(line)
+    for line in (*in_words(folder), *in_lines(manifest.get("usage", {}))):
+        print(printable(line))
     counts = ", ".join(f"{manifest[what]} {what}" for what in ("steps", "messages", "faults"))
     print(f"{ended['ended']}: {counts}, log {manifest['log_sha256'][:12]}")
     if ended["ended"] == "limit":
@@ -163,14 +181,18 @@ def _conduct(setting: Setting, folder: Path, standing: Standing | None, changes:
     return CODES.get(ended["ended"], 128 + (halt.signal or signal.SIGINT)) or (0 if reported else CODES["fault"])
 
 
-def _played(setting: Setting, folder: Path, log: EventLog, standing: Standing | None, changes: Changes, halt: Halt) -> dict[str, Any]:
+def _played(
+    setting: Setting, folder: Path, log: EventLog, standing: Standing | None, changes: Changes, halt: Halt, doors: Doors, watch: bool
+) -> dict[str, Any]:  # fmt: skip
     """Play, and end the log with how it ended and why."""
     why: str | None = None
     try:
-        with executor(setting, _tell) as hosts, Progress(sys.stderr, time.monotonic, getattr(setting.environment, "share", None)) as told:
+        person = doors.terminal is not None  # nothing is then shown but what is said to the person
+        with executor(setting, _tell, doors) as hosts, Progress(None if person else sys.stderr, time.monotonic, getattr(setting.environment, "share", None)) as progress:
             if standing and standing.saved:
                 hosts.load(standing.saved)
-            halt.playing = True
+            halt.playing = not person  # who waits for a person does not wait for the end of the step
+            told = Watching(progress.say, progress) if watch else progress
             keep = Keeper(setting, folder, log, hosts, changes)
             ended, why = play(setting, hosts, log, standing.now if standing else start(setting), told, halt, keep, changes)
     except (Interrupted, KeyboardInterrupt):
@@ -210,4 +232,4 @@ class Keeper:
 
 
 def _tell(what: str) -> None:
-    print(f"sandbox: {what}", file=sys.stderr, flush=True)
+    print(f"sandbox: {printable(what)}", file=sys.stderr, flush=True)  # what a policy or a world raised may stand in it

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import yaml
@@ -33,7 +32,7 @@ from sandbox.casting import cast_of, checkpoint_of, entry, environment_of, table
 from sandbox.detector_file import Detector, DetectorError, read_detector
 from sandbox.guard import PLAIN_INTERPOLATION, ConfigError, Key, bad_key, bad_value, checked
 from sandbox.host import Cast
-from sandbox.schema import RunConfig, limits
+from sandbox.schema import PersonaConfig, RunConfig, limits
 from sandbox.source import Source, first_line, nearest, one_of, shown, words
 from scenarios.environment import Environment
 from scenarios.table import world
@@ -236,7 +235,7 @@ def _complete(config: Any, source: Source, plugins: tuple[str, ...], ours: bool)
         raise source.wrong(("environment", "name"), f"environment.name is missing; expected one of {', '.join(known_worlds)}")
     module = entry("world", name, known_worlds, ("environment", "name"), source, partial(world, name, plugins))
     options = {key: value for key, value in config.environment.items() if key != "name"}
-    environment = {"name": name} | _options(module, options, ("environment",), source)
+    environment = {"name": name} | _options(module.Options, options, ("environment",), source)
     wanted = {key: {} for key in config.seats.values()} | {key: {} if value is None else value for key, value in config.policies.items()}
     complete: dict[str, Any] = {}
     for key, given in sorted(wanted.items()):
@@ -244,8 +243,13 @@ def _complete(config: Any, source: Source, plugins: tuple[str, ...], ours: bool)
         module = entry("policy", key, known_policies, at, source, partial(policy, key, plugins))
         if not isinstance(given, Mapping):
             raise source.wrong(at, f"policies.{key} is {shown(given)}; expected its options under it, as key: value")
-        complete[key] = _options(module, given, at, source)
-    return dataclasses.replace(config, environment=environment, policies=complete)
+        complete[key] = _options(module.Options, given, at, source)
+    personas: dict[str, Any] = {}
+    for key, given in sorted(config.personas.items()):
+        if not isinstance(given, Mapping) or not any(given.values()):
+            raise source.wrong(("personas", key), f"personas.{key} is {shown(given)}; expected under it text: …, or own: FILE, or both")
+        personas[key] = _options(PersonaConfig, given, ("personas", key), source)
+    return dataclasses.replace(config, environment=environment, policies=complete, personas=personas)
 
 
 def _monitor(config: RunConfig, source: Source) -> Detector | None:
@@ -262,20 +266,20 @@ def _monitor(config: RunConfig, source: Source) -> Detector | None:
     return found
 
 
-def _options(module: ModuleType, given: Mapping[str, Any], at: tuple[str, ...], source: Source) -> dict[str, Any]:
-    """The options of a world or policy, every one of them, from those given."""
-    _fit(module.Options, given, at, source)
+def _options(kind: Any, given: Mapping[str, Any], at: tuple[str, ...], source: Source) -> dict[str, Any]:
+    """The options of a world, a policy or a persona, every one of them, from those given."""
+    _fit(kind, given, at, source)
     missing = [
-        f.name for f in dataclasses.fields(module.Options)
+        f.name for f in dataclasses.fields(kind)
         if f.name not in given and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     ]  # fmt: skip
     if missing:
         raise source.wrong((*at, missing[0]), f"{'.'.join(at)} needs {', '.join(missing)}; add it under {at[0]}")
     try:
-        made = OmegaConf.to_object(OmegaConf.merge(opened(module.Options), given))
+        made = OmegaConf.to_object(OmegaConf.merge(opened(kind), given))
     except (OmegaConfBaseException, ValueError) as error:
         raise source.wrong(at, f"{'.'.join(at)}: {first_line(error)}") from None
-    return {f.name: getattr(made, f.name) for f in dataclasses.fields(module.Options)}
+    return {f.name: getattr(made, f.name) for f in dataclasses.fields(kind)}
 
 
 def _within(config: RunConfig, source: Source, ours: bool) -> None:

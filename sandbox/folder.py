@@ -24,6 +24,7 @@ from typing import Any
 from agents.policies import policies
 from sandbox.config import Setting, load
 from sandbox.disk import placed, placed_folder
+from sandbox.given_files import file_hashes
 from sandbox.labels import plan_hashes
 from sandbox.log import VERSION as LOG_VERSION
 from sandbox.log import Event, canonical_hash, read_events
@@ -31,13 +32,14 @@ from sandbox.named import no_run
 from sandbox.record import conversation
 from sandbox.sealed import seal_log
 from sandbox.snapshot import RunError
+from sandbox.used import used
 from scenarios.table import worlds
 from sociallm.conversation import write_conversations
 
 VERSION = 2
 KINDS: dict[str, Any] = {  # of what a manifest says, where a run relies on it
     "seed": int, "seats": dict, "plugins": list, "checkpoint": (dict, type(None)), "config_sha256": str, "python": str, "versions": dict,
-    "ended": (str, type(None)), "resumed": list, "plugin_sha256": dict, "plan_sha256": dict, "monitor": dict, "fork": dict,
+    "ended": (str, type(None)), "resumed": list, "plugin_sha256": dict, "plan_sha256": dict, "file_sha256": dict, "monitor": dict, "fork": dict,
 }  # fmt: skip
 PACKAGES = ("social-sandbox", "torch", "ray", "mesa", "hydra-core", "numpy", "tokenizers", "safetensors")
 
@@ -80,7 +82,7 @@ def made_of(setting: Setting) -> dict[str, Any]:
         "python": platform.python_version(), "versions": {name: _version(name) for name in PACKAGES},
         "decoding": _decoding() if setting.checkpoint_sha256 else None,  # of every host too, which is held against it
         "plugin_sha256": {name: _source(name) for name in sorted(mine)},
-    } | ({"plan_sha256": plans} if (plans := plan_hashes(setting)) else {}) | _listening(setting)  # fmt: skip
+    } | ({"plan_sha256": plans} if (plans := plan_hashes(setting)) else {}) | ({"file_sha256": files} if (files := file_hashes(setting)) else {}) | _listening(setting)  # fmt: skip
 
 
 def seal(folder: Path, now: datetime, ended: Mapping[str, Any], also: Callable[[Sequence[Event]], None] = lambda _: None) -> dict[str, Any]:
@@ -94,7 +96,7 @@ def seal(folder: Path, now: datetime, ended: Mapping[str, Any], also: Callable[[
         "finished": now.isoformat(timespec="seconds"), "events": len(events), "steps": sum(e.kind == "step" for e in events),
         "messages": len(said.messages), "faults": sum(e.kind == "fault" for e in events), "log_sha256": canonical_hash(events),
         "files": {"events.parquet": seal_log(folder / "events.parquet", events)},
-    }  # fmt: skip
+    } | ({"usage": usage} if (usage := used(events)) else {})  # fmt: skip
     write_manifest(folder, manifest)
     return manifest
 
@@ -176,6 +178,9 @@ def must_match(folder: Path, manifest: Mapping[str, Any], setting: Setting) -> N
     for name, then in manifest.get("plan_sha256", {}).items():
         if here.get("plan_sha256", {}).get(name, then) != then:
             raise RunError(f"{folder}: the plan of the policy {name!r} was changed since the run began; put it back, or run again")
+    for key, then in manifest.get("file_sha256", {}).items():
+        if here.get("file_sha256", {}).get(key, then) != then:
+            raise RunError(f"{folder}: the file that {key} names was changed since the run began; put it back, or run again")
 
 
 def _listening(setting: Setting) -> dict[str, Any]:

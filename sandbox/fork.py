@@ -20,13 +20,10 @@ from sandbox.changes import NOTHING, Changes
 from sandbox.config import Setting
 from sandbox.disk import placed_folder
 from sandbox.folder import begun, cut_short, fill_folder, must_match, read_manifest, setting_of
-from sandbox.hosts import LocalExecutor
-from sandbox.log import Event, EventLog, LogError, Written, encode
-from sandbox.monitor import Monitor
+from sandbox.log import Event, LogError
 from sandbox.record import logged_message, opened
-from sandbox.resume import Standing, stands
-from sandbox.run import snapshot_of, start, step
-from sandbox.schedule import Schedule
+from sandbox.rewinding import rewound
+from sandbox.run import snapshot_of
 from sandbox.sealed import events_of
 from sandbox.snapshot import RunError, number, save_snapshot
 from sandbox.source import listed, nearest
@@ -59,15 +56,18 @@ class Past:
     messages: dict[str, int]  # id → step
 
 
-def fork(run: Path, plugins: tuple[str, ...], wish: ForkWish, unique: str, tell: Callable[[str], None]) -> Path:
+def fork(
+    run: Path, plugins: tuple[str, ...], wish: ForkWish, unique: str, tell: Callable[[str], None], may: Callable[[Setting], object] = lambda _: None
+) -> Path:  # fmt: skip
     """Make the folder of the fork, ready to go on; whole or not at all. Raises `RunError`, `ConfigError`, `LogError`, `StateError`.
 
-    A wish that changes nothing is told to `tell`.
+    A wish that changes nothing is told to `tell`; `may` raises, before anything is written, if the new setting may not be played.
     """
     manifest = read_manifest(run)
     old = setting_of(run, manifest, plugins)
     must_match(run, manifest, old)
     new = setting_of(run, manifest, plugins, (*wish.overrides, *(f"seats.{_two(text, '=', 'SEAT=POLICY')}" for text in wish.policy)))
+    may(new)
     past = _past(run, wish)
     at = _at(run, manifest, wish, past)
     _compatible(run, old, new, at)
@@ -92,26 +92,16 @@ def _begin(
     changed: Sequence[tuple[str | None, dict[str, Any]]], at: int,
 ) -> None:  # fmt: skip
     """Write the log up to the step, play from the nearest snapshot to the step, change what is to be changed, and keep that moment."""
-    path = part / "events.jsonl"
-    path.write_bytes(b"".join(encode(event) for event in past.before))
-    standing = stands(run, path, old, manifest) if at else Standing(now=start(new), saved=None, written=Written())
-    log = EventLog(path, fsync="none", clock=lambda: 0.0, written=standing.written)
     try:
-        with LocalExecutor(old.cast) as hosts:
-            if standing.saved:
-                hosts.load(standing.saved)
-            now, schedule = standing.now, Schedule(old.config.seed, old.environment.agents)
-            monitor = Monitor(old, hosts, log, earlier)
-            while now.step < at - 1:
-                now, _, _ = step(old, schedule, hosts, monitor, now, monitor.changes)
-                monitor.act(now.step + 1)
+        with rewound(run, manifest, old, past.before, at, earlier, part) as (now, hosts, log):
             said: list[Message] = [logged_message(event) for event in past.before if event.kind == "message"]
             for agent, data in changed:
                 if data["what"] == "erase":
                     hosts.erase(str(agent), data["other"], said, data["parts"])
                 log.mark("intervention", agent, at, **data)
             log.close()
-            save_snapshot(part / "snapshots", number(at - 1), snapshot_of(new, log, hosts, now))
+            world = new.environment.from_json(old.environment.to_json(now.world))  # whose agents may now have something to be told
+            save_snapshot(part / "snapshots", number(at - 1), snapshot_of(new, log, hosts, dataclasses.replace(now, world=world)))
     except (LogError, OSError):
         raise
     except Exception as error:  # worlds and policies are foreign code, what they go on from are files
@@ -167,15 +157,17 @@ def _compatible(run: Path, old: Setting, new: Setting, at: int) -> None:
         raise RunError(f"{run}: a fork at step {at} has the same agents; run a new one for others")
     if at and new.checkpoint_sha256 and new.checkpoint_sha256 != old.checkpoint_sha256:
         raise RunError(f"{run}: its agents carry no states of the checkpoint {new.cast.checkpoint!r}; run a new one with it, or fork --at 0")
+    if at and (other := [agent for agent in new.environment.agents if new.cast.own.get(agent) != old.cast.own.get(agent)]):
+        raise RunError(f"{run}: personas.{other[0]}.own is what a run begins with; run a new one with it, or fork --at 0")
 
 
 def interventions(old: Setting, new: Setting, wish: ForkWish) -> list[tuple[str | None, dict[str, Any]]]:
     """(agent, data) of everything that a fork changes. Raises `RunError` for an erasure that names nobody."""
     found: list[tuple[str | None, dict[str, Any]]] = []
     before, after = _flat(old), _flat(new)
-    for key in sorted(before.keys() & after.keys()):
-        if before[key] != after[key]:
-            found.append((None, {"what": "setting", "key": key, "from": before[key], "to": after[key]}))
+    for key in sorted(key for key in before.keys() | after.keys() if (key in before and key in after) or key.split(".")[0] in ("environment", "personas")):
+        if before.get(key) != after.get(key):
+            found.append((None, {"what": "setting", "key": key, "from": before.get(key), "to": after.get(key)}))
     for agent in sorted(old.cast.seats.keys() & new.cast.seats.keys()):
         if old.cast.seats[agent] != new.cast.seats[agent]:
             found.append((agent, {"what": "policy", "from": old.cast.seats[agent], "to": new.cast.seats[agent]}))

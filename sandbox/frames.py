@@ -48,7 +48,7 @@ def load(run: Path | str) -> Run:
     outcomes = [(event, told) for event in of("outcome") for told in _told(event)]
     return Run(
         path=path,
-        messages=_table(((e, {"author": e.agent, **e.data}) for e in of("message")), ("author", "channel", "readers", "to", "text", "id", "reply_to")),
+        messages=_table(((e, {**e.data, "author": e.agent}) for e in of("message")), ("author", "channel", "readers", "to", "text", "id", "reply_to")),
         moves=_table(((e, {"agent": e.agent, **e.data}) for e in of("move")), ("agent", "move")),
         intents=_table(((e, {"agent": e.agent, **e.data}) for e in of("intent")), ("agent", "intent")),
         memory=_table(((e, e.data) for e in of("memory")), ("message", "reader", "role")),
@@ -67,7 +67,7 @@ def _told(event: Event) -> list[dict[str, Any]]:
 
 def _table(rows: Iterable[tuple[Event, Any]], first: Sequence[str]) -> pd.DataFrame:
     """One row an entry; what only some rows have comes after the columns that all have, and is empty elsewhere."""
-    found = [{**{name: getattr(event, name) for name in PLACE}, **data} for event, data in rows]
+    found = [{**data, **{name: getattr(event, name) for name in PLACE}} for event, data in rows]  # whatever a wording or a world calls its own keys
     rest = dict.fromkeys(key for row in found for key in row if key not in (*PLACE, *first))
     try:
         return pd.DataFrame(found, columns=[*PLACE, *first, *rest])

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_SCALAR = 256 * 1024, 12, 10_000, 8192
+MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_SCALAR = 256 * 1024, 12, 2_500, 8192
 PLAIN_INTERPOLATION = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\}")
 Key = tuple[str, ...]  # a key and those above it
 

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ import numpy as np
 from agents.doors import CLOSED, Doors
 from agents.memory import AgentMemory, file_name, notes_json, without_notes
 from agents.policies import make_policy
-from agents.types import Action, Observation, OutsidePolicy, Turn
+from agents.types import Action, Observation, OutsidePolicy, Policy, Turn
 from sandbox.chance import stream
 from sandbox.made import made
 from scenarios.table import make_environment
@@ -49,6 +49,7 @@ class Cast:
     plugins: tuple[str, ...] = ()
     checkpoint: str | None = None  # None: no policy of this run needs a model
     threads: int = 1
+    own: Mapping[AgentID, str] = field(default_factory=dict)  # agent → file of the own state that it begins with
     outside: frozenset[AgentID] = frozenset()  # whose answers come from outside the run: they act in the user's own process
 
     def options(self, name: str) -> Mapping[str, Any]:
@@ -107,7 +108,8 @@ class Host:
             from agents.reading import Reader
 
             torch.set_num_threads(cast.threads)
-            self._reader = Reader(cast.checkpoint, tuple(cast.seats))
+            self._reader = Reader(cast.checkpoint, tuple(cast.seats), {agent: file for agent, file in cast.own.items() if agent in self._memories})
+            self._memories = {agent: self._reader.beginning(agent) for agent in self._memories}
         self._policies = {name: make_policy(name, cast.options(name), language, tuple(cast.seats), cast.plugins, doors or CLOSED) for name in names}
         self._locals: dict[str, LocalState] = {}
         self._outside = cast.outside & self._memories.keys()
@@ -158,6 +160,10 @@ class Host:
         chance = (self._cast.seed, agent, "policy", seen.step)
         read = self._read.get(agent, NOTHING_READ)
         return made(OwnTurn, {"observation": own, "memory": self._memories[agent], "channels": locals_, "read": read, "_chance": chance})
+
+    def mind(self, seen: Observation) -> tuple[Policy, Turn]:
+        """An agent's policy, and the turn that it would have: for who asks without playing. What comes of it is kept nowhere."""
+        return self._policies[self._cast.seats[seen.agent]], self._turn(seen)
 
     def encode(self, messages: Sequence[Message]) -> tuple[LocalState, tuple[Encoded, ...]]:
         """Of a channel that this host owns: its new state, and what each of its new messages does to those who read it."""

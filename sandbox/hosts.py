@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agents.doors import CLOSED, Doors
-from agents.types import Action, Observation
+from agents.types import Action, Observation, Policy, Turn
 from sandbox.host import NOTHING_KNOWN, AgentFault, Cast, Host, Saved, Scalars, one_line
 from sociallm.conversation import AgentID, Channel, Message
 
@@ -79,6 +79,10 @@ class LocalExecutor:
         if self._cast.checkpoint is None or not messages:
             return []
         return _in_order(messages, self._host.absorb(messages, measure, *map(self._host.encode, _channels(messages))))
+
+    def mind(self, seen: Observation) -> tuple[Policy, Turn]:
+        """See `Host.mind`."""
+        return self._host.mind(seen)
 
     def save(self) -> Saved:
         return self._host.save(self._host.channels())

@@ -35,7 +35,6 @@ import json
 import math
 import os
 import re
-import unicodedata
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -49,7 +48,7 @@ from zlib import crc32
 from agents.types import JSON
 from sandbox.disk import REMEDY, sync_folder
 from sandbox.writing import writer
-from sociallm.conversation import AgentID
+from sociallm.conversation import AgentID, printable
 
 VERSION = 1
 KINDS = ("intervention", "step", "observation", "fault", "intent", "message", "delivery", "move", "outcome", "reward", "memory", "end")
@@ -352,11 +351,6 @@ def canonical_hash(events: Path | str | Iterable[Event]) -> str:
 def canonical(event: Event) -> bytes:
     """The event's line in the canonical log."""
     return json.dumps(_plain(event), sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n"
-
-
-def printable(text: str) -> str:
-    """The text with everything that could steer a terminal made visible: C0, C1, bidi, separators, surrogates, zero widths."""
-    return "".join(c if c == " " or unicodedata.category(c)[0] not in "CZ" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 HEADS = f"{'record':>6} {'step':>5} {'time/ms':>10} {'kind':<11} {'agent':<10} what"

@@ -15,6 +15,7 @@ from sandbox.run import Moment
 from scenarios.environment import Outcome, State
 
 EVERY = 5.0  # seconds between plain lines
+MOST = 2**53  # tokens of a step that are counted
 
 
 class Progress:
@@ -37,8 +38,15 @@ class Progress:
             self._live.stop()
 
     def __call__(self, now: Moment, outcome: Outcome, tokens: int = 0) -> None:
-        self._tokens += tokens
+        self._tokens += tokens if 0 <= tokens < MOST else 0  # a policy says of itself how many
         self.tell(now.step, len(now.taken), phase_of(outcome.events), self._share(now.world) if self._share else None)
+
+    def say(self, line: str) -> None:
+        """A line of its own, which stays."""
+        if self._live:
+            self._live.console.print(Text(line), soft_wrap=True)
+        elif self._stream:
+            print(line, file=self._stream, flush=True)
 
     def tell(self, step: int, messages: int, phase: str, share: float | None = None) -> None:
         """One more step: how many messages so far, which phase it ended in, which share of the run is done."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,11 +37,15 @@ class Standing:
     finished: bool = False  # its last event says that it was done
 
 
-def reopened(folder: Path, plugins: tuple[str, ...]) -> tuple[Setting, Standing, dict[str, Any]]:
-    """(setting, standing, manifest) of a run that is to go on, its log cut to what is whole. Raises `RunError`, `ConfigError`, `LogError`."""
+def reopened(
+    folder: Path, plugins: tuple[str, ...], may: Callable[[Setting], object] = lambda _: None
+) -> tuple[Setting, Standing, dict[str, Any]]:  # fmt: skip
+    """(setting, standing, manifest) of a run that is to go on, its log cut to what is whole. `may` raises, before anything is touched, if it may not.
+    Raises `RunError`, `ConfigError`, `LogError`."""
     manifest = read_manifest(folder)
     setting = setting_of(folder, manifest, plugins)
     must_match(folder, manifest, setting)
+    may(setting)
     log = folder / "events.jsonl"
     if not log.exists():
         if manifest["ended"] is not None or "fork" in manifest:

@@ -107,7 +107,7 @@ def step(setting: Setting, schedule: Schedule, hosts: Executor, log: EventLog | 
     faults: list[Fault] = []
     for seen in observations:
         action = changes.action(proposed[seen.agent]) if changes.withheld else proposed[seen.agent]
-        actions[seen.agent], found = permitted(seen, action, schedule.names, taken)
+        actions[seen.agent], found = permitted(seen, action, schedule.names, taken, seen.agent in setting.cast.outside)
         if found:
             faults += found
 

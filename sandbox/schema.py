@@ -46,6 +46,14 @@ class BudgetConfig:
 
 
 @dataclass(frozen=True)
+class PersonaConfig:
+    """Who an agent is: what it is told of itself, and the own state that it begins with, AGENT.safetensors of an earlier run's snapshot. One at least."""
+
+    text: Optional[str] = None  # noqa: UP045  OmegaConf reads this form
+    own: Optional[str] = None  # noqa: UP045
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Everything that YAML and the command line may say about a run."""
 
@@ -54,6 +62,7 @@ class RunConfig:
     environment: dict[str, Any] = field(default_factory=dict)  # name: a world of the table; the rest: that world's Options
     seats: dict[str, str] = field(default_factory=dict)  # agent → policy; default: all the others
     policies: dict[str, Any] = field(default_factory=dict)  # policy → that policy's Options
+    personas: dict[str, Any] = field(default_factory=dict)  # agent → its PersonaConfig
     executor: str = "ray"  # ray | local
     hosts: int = 2
     threads: int = 1  # of torch, on each host

@@ -16,14 +16,21 @@ from typing import Any
 
 from sandbox.config import load
 from sandbox.disk import placed, refused
+from sandbox.doors import ONE_AT_A_TIME, Opening
+from sandbox.guard import ConfigError
 from sandbox.hosts import in_tasks
+from sandbox.spreadsheet import row as cells_of
 
 COLUMNS = ("ended", "steps", "messages", "faults", "log_sha256", "folder")
 
 
-def sweep(path: str, cells: Sequence[tuple[str, ...]], plugins: Sequence[str], tasks: int, one: Callable[..., tuple[int, Path | None]]) -> int:
+def sweep(path: str, cells: Sequence[tuple[str, ...]], plugins: Sequence[str], tasks: int, one: Callable[..., tuple[int, Path | None]], opening: Opening) -> int:
     """Run every cell by `one`; the exit code is the worst of them. Raises `ConfigError` before anything runs."""
     settings = [load(path, cell, plugins) for cell in cells]
+    if tasks > 1 and any(setting.cast.outside for setting in settings):
+        raise ConfigError(ONE_AT_A_TIME)
+    for setting, cell in zip(settings, cells, strict=True):
+        opening.doors(setting, cell, Path(path))
     varied = [i for i in range(len(cells[0])) if len({cell[i] for cell in cells}) > 1]
     names = [cell[i].split("=")[0].lstrip("+") for i in varied for cell in cells[:1]]
     place = Path(settings[0].config.run_dir)
@@ -68,5 +75,5 @@ def _table(place: Path, names: Sequence[str], rows: Sequence[dict[str, Any]]) ->
     with placed(path) as part, open(part, "x", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, [*names, *COLUMNS])
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(map(cells_of, rows))
     print(path)

@@ -15,9 +15,11 @@ DOORS = {
     "mesa": {"sandbox/schedule.py"},
     "hydra": {"sandbox/config.py", "sociallm/config.py"},
     "omegaconf": {"sandbox/config.py", "sociallm/config.py"},
+    "transformers": {"agents/policies/hf.py", "sociallm/bench.py"},
 }
 # torch's home is sociallm. Elsewhere: a host sets its threads, and the policy and the reader of agents may hold its tensors.
-TORCH = {"sandbox/host.py", "agents/reading.py", "agents/policies/social.py"}
+# The policy hf makes tensors for models that are none of ours.
+TORCH = {"sandbox/host.py", "agents/reading.py", "agents/policies/social.py", "agents/policies/hf.py"}
 UNSAFE = {"eval", "exec", "__import__", "compile"}
 
 

@@ -3,7 +3,9 @@
 A policy's module has `Options` (a frozen dataclass of plain values: what YAML may say under `policies.<name>`),
 `make(language, options, agents) -> Policy` (`agents`: all of the run) and `needs_model` (whether its agents carry SociaLLM
 states, and its options a `checkpoint`). One with `outside = True` gets its answers from outside the run: it acts in the process that the user started,
-`make(language, options, agents, doors)` has what is open there, and what it makes is an `agents.types.OutsidePolicy`. A module is imported when a run asks for it. A plug-in module adds entries by having a
+`make(language, options, agents, doors)` has what is open there, and what it makes is an `agents.types.OutsidePolicy`. One with
+`terminal = True` has people on its seats, who need the terminal. `check(language, options, agents)` says early what `make` would refuse once the weights are
+there; `reads(options)` names the files that make the policy what it is: their hashes go into the manifest. A module is imported when a run asks for it. A plug-in module adds entries by having a
 `POLICIES` mapping of its own.
 """
 
@@ -18,8 +20,12 @@ from agents.doors import CLOSED, Doors
 from agents.types import AgentID, Language, Policy
 
 POLICIES: Mapping[str, str] = {
+    "hf": "agents.policies.hf",
+    "human": "agents.policies.human",
+    "llm": "agents.policies.llm",
     "planted": "agents.policies.planted",
     "planted_social": "agents.policies.planted_social",
+    "replay": "agents.policies.replay",
     "scripted": "agents.policies.scripted",
     "social": "agents.policies.social",
 }

@@ -151,7 +151,10 @@ def source(folder: Path, wish: Wish) -> Source:
 
 
 def _game(folder: Path, manifest: Mapping[str, Any]) -> str:
-    """World and seed; of a fork, the seed with which the first of its line began; of a recorded game, its file's name."""
+    """World and seed; of a fork, the seed with which the first of its line began; of a recorded game, its file's name; of an imported one, what its
+    source called the game, so that it stays on that side of a split."""
+    if isinstance(told := manifest.get("imported"), Mapping) and isinstance(kept := told.get("game"), str) and kept:
+        return kept
     world, seed = str(manifest["environment"]), manifest["seed"]
     if world == "watch":
         try:

@@ -72,7 +72,7 @@ def _manifest(talk: Talk, sha256: str, config: str, events: Sequence[Event]) -> 
         "environment": talk.environment["name"], "seats": dict.fromkeys(talk.seats, SEAT), "plugins": [], "executor": "local", "hosts": 1,
         "log_version": LOG_VERSION, "config_sha256": hashlib.sha256(config.encode()).hexdigest(), "checkpoint": None,
         "python": platform.python_version(), "versions": {"social-sandbox": _version()}, "decoding": None, "plugin_sha256": {},
-        "imported": {"format": talk.format, "file": talk.source, "sha256": sha256, "conversation": talk.name},
+        "imported": {"format": talk.format, "file": talk.source, "sha256": sha256, "conversation": talk.name} | ({"game": talk.game} if talk.game else {}),
         "events": len(events), "steps": len(talk.happened), "faults": 0, "log_sha256": canonical_hash(events),
     }  # fmt: skip
 

@@ -38,6 +38,7 @@ from sandbox.looping.playing import GAMES, Minds
 from sandbox.looping.settings import FILE, SCENARIO, Asked, asked, differs, read
 from sandbox.looping.stages import MARK, hashes, sha256, stage, text_sha256
 from sandbox.snapshot import RunError
+from sandbox.spreadsheet import row
 
 HEAD, MEASURED = "head.json", "generations.csv"
 STOP = "stop"  # the column that says why a loop should end
@@ -203,9 +204,9 @@ def _portable(experiment: Any, going: Going) -> Any:
 
 def _written(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     with placed(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, list(row(rows[0])))
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(map(row, rows))
 
 
 # ---- what came out, by its hashes ----------------------------------------------------------------------------------------

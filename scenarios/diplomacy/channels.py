@@ -15,11 +15,6 @@ PAIRS = tuple(Channel(name="-".join(pair), readers=frozenset(pair)) for pair in 
 _BY_READERS = {channel.readers: channel for channel in PAIRS}
 
 
-def alone(power: AgentID) -> Channel:
-    """The channel in which a power writes to itself: what only it knows (its persona) reaches its own state and nobody else's."""
-    return Channel(name=f"{power}-SELF", readers=frozenset({power}))
-
-
 def open_channels(press: str, pairs: Sequence[str], silenced: Sequence[str]) -> tuple[Channel, ...]:
     """The channels of a game: under `press`, of `pairs` only (all if empty), less those `silenced`. Raises ValueError for what names none."""
     if press not in PRESS:

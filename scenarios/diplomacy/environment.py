@@ -2,8 +2,7 @@
 
 A movement phase is `press_rounds` windows in which the living powers write to each other (one channel per pair, 'AUSTRIA-ITALY', and
 'ALL', as far as the press rules open them), then one window in which orders are due and nobody writes. Retreats and adjustments are one
-window for those concerned. Rules as in the adjudicator; press outside movement phases is left out. Personas are told in a window before
-the first phase, each to its own agent alone.
+window for those concerned. Rules as in the adjudicator; press outside movement phases is left out.
 
 A move is {unit: order text} or a list of order texts; in an adjustment {'BUILD': [order texts]} or {'REMOVE': [order texts]} or the list.
 """
@@ -19,23 +18,22 @@ from typing import Any
 import numpy as np
 
 from agents.types import JSON
+from scenarios.briefing import briefed
 from scenarios.diplomacy.adjudicator import Resolution, adjudicate
 from scenarios.diplomacy.board import FIRST_YEAR, Board, adjustment_count, board_from_json, board_hash, board_to_json, initial_board
-from scenarios.diplomacy.channels import EVERYONE, PAIRS, alone, among, open_channels
+from scenarios.diplomacy.channels import EVERYONE, PAIRS, among, open_channels
 from scenarios.diplomacy.map import POWERS
 from scenarios.diplomacy.notes import HONESTY
 from scenarios.diplomacy.orders import legal_orders
 from scenarios.diplomacy.planting import PlantableDiplomacy
 from scenarios.diplomacy.rules import NAMED
 from scenarios.environment import Outcome, Window
-from sociallm.conversation import AgentID, Channel, Message
+from sociallm.conversation import AgentID, Channel
 
 __all__ = ["EVERYONE", "PAIRS", "Diplomacy", "Options", "State", "make", "read_move"]
 TO_WIN = 18  # centres, more than half of the 34: the rulebook's solo
 MAX_ORDERS, MAX_ORDER = 64, 80  # of one move: order texts, and characters in each
-MAX_PERSONA = 2000  # characters
 LATEST_YEAR = 2000  # games are over long before; a longer one is a slip of the keyboard
-BRIEFING = -1  # the round before the first, in which agents are told what only they know
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Options:
     silenced: list[str] = field(default_factory=list)  # pairs that may not
     honesty: dict[str, float] = field(default_factory=dict)  # power, or default for the others → 0 (a lie wherever it pays) to 1 (never)
     rules: str = "standard"  # how what the rulebook leaves open is settled: a name of rules.NAMED
-    personas: dict[str, str] = field(default_factory=dict)  # power → what it is told of itself, by itself, before the first phase
+    personas: dict[str, str] = field(default_factory=dict)  # power → what it is told of itself: the same as the run's own `personas`, which any world can have
 
 
 @dataclass(frozen=True)
@@ -82,14 +80,12 @@ class Diplomacy:
         return 0 if self.options.press == "none" else self.options.press_rounds
 
     def start(self, rng: np.random.Generator) -> State:
-        """Spring 1901; before it, a briefing where an agent has a persona."""
-        return State(initial_board(), round=BRIEFING if self.options.personas else 0)
+        """Spring 1901."""
+        return State(initial_board())
 
     def window(self, state: State) -> Window:
         """A press round, or orders due."""
         board, rounds = state.board, self.rounds
-        if state.round == BRIEFING:
-            return Window(agents=(), start=state.time, end=state.time)
         if board.phase != "M":
             return Window(agents=_concerned(board), start=state.time, end=state.time + self.options.phase_ms // 10, move_due=True)
         length = self.options.phase_ms // (rounds + 1)
@@ -118,16 +114,12 @@ class Diplomacy:
         legal = legal_orders(board, agent) if agent in POWERS else {}
         if legal:
             seen["legal"] = {unit: list(orders) for unit, orders in legal.items()}
-        if agent in self.options.personas:
-            seen["persona"] = self.options.personas[agent]
         if board.phase == "A":
             seen["count"] = adjustment_count(board, agent)
         return seen
 
     def step(self, state: State, moves: Mapping[AgentID, JSON], rng: np.random.Generator) -> Outcome:
         """The next press round, or the position after these orders."""
-        if state.round == BRIEFING:
-            return Outcome(state=replace(state, round=0), messages=_briefing(self.options.personas, state.time))
         if state.board.phase == "M" and state.round < self.rounds:
             return Outcome(state=replace(state, round=state.round + 1))
         concerned = _concerned(state.board)
@@ -174,7 +166,7 @@ class Diplomacy:
     def share(self, state: State) -> float:
         """The share of the game that lies behind, by years and press rounds; someone may win before its end."""
         board = state.board
-        in_season = max(0, state.round) / (self.rounds + 1) if board.phase == "M" else 1.0
+        in_season = state.round / (self.rounds + 1) if board.phase == "M" else 1.0
         years = board.year - FIRST_YEAR + ((board.season != "S") + in_season) / 2
         return min(1.0, years / (self.options.last_year - FIRST_YEAR + 1))
 
@@ -185,13 +177,6 @@ class Diplomacy:
     def from_json(self, value: JSON) -> State:
         """The state that `to_json` gave. Raises `BoardError` for what is no position."""
         return State(board_from_json(value["board"]), value["round"], value["time"], tuple(value["recent"]))
-
-
-def _briefing(personas: Mapping[AgentID, str], time: int) -> tuple[Message, ...]:
-    """What each agent is told of itself: a message to itself that nobody else can read."""
-    return tuple(
-        Message(id=f"persona-{power}", author=power, channel=alone(power), time=time, text=personas[power]) for power in sorted(personas)
-    )
 
 
 def _alive(board: Board) -> tuple[AgentID, ...]:
@@ -249,10 +234,9 @@ def make(options: Options) -> Diplomacy:
             raise ValueError(f"environment.honesty.{power:.40}: no such power, expected {', '.join(POWERS)} or default{_near(power)}")
         if not 0 <= honesty <= 1:
             raise ValueError(f"environment.honesty.{power}: got {honesty!r:.20}, expected 0 (a lie wherever it pays) to 1 (never)")
-    for power, persona in options.personas.items():
-        if power not in POWERS:
-            raise ValueError(f"environment.personas.{power:.40}: no such power, expected one of {', '.join(POWERS)}{_near(power)}")
-        if not 0 < len(persona.strip()) <= MAX_PERSONA:
-            raise ValueError(f"environment.personas.{power}: got {len(persona.strip())} characters, expected a text of 1 to {MAX_PERSONA}")
     open_channels(options.press, options.pairs, options.silenced)
-    return Diplomacy(options, language=PlantableDiplomacy(options.press if options.press_rounds else "none"))
+    world = Diplomacy(options, language=PlantableDiplomacy(options.press if options.press_rounds else "none"))
+    try:
+        return briefed(world, options.personas)  # type: ignore[return-value]  # around it, with personas, and with all that it has
+    except ValueError as error:
+        raise ValueError(f"environment.personas.{error}") from None

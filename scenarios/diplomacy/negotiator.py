@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from agents.legal import Legal
 from agents.types import JSON, Head, Observation
 from scenarios.diplomacy import choosing, grammar
 from scenarios.diplomacy.board import Board, adjustment_count, board_from_json
 from scenarios.diplomacy.channels import EVERYONE
 from scenarios.diplomacy.evaluation import scores
 from scenarios.diplomacy.extractor import meaning
+from scenarios.diplomacy.legal import legal
 from scenarios.diplomacy.lexicon import denies, idle
 from scenarios.diplomacy.map import POWERS
 from scenarios.diplomacy.notes import add, agree, begin_phase, fresh, judge, resolve
@@ -100,6 +102,10 @@ class DiplomacyLanguage:
             return draw(intent, rng), notes
         drawn = draw_other(intent, adjustment_count(board, observation.agent) if board.phase == "A" else 1, rng)
         return (drawn if board.phase == "A" else {unit: orders[0] for unit, orders in drawn.items() if orders}), notes
+
+    def legal(self, observation: Observation, notes: JSON) -> Legal:
+        """What is legal now, for those who answer in words."""
+        return legal(observation, notes)
 
 
 def _board(observation: Observation) -> Board:

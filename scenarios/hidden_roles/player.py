@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from agents.legal import Legal
 from agents.types import JSON, Head, Observation
 from scenarios.hidden_roles import talk
 from scenarios.hidden_roles.beliefs import Bools, Floats, counts, danger, fail_chance, posterior, subsets, suspicion
+from scenarios.hidden_roles.legal import legal
 from scenarios.hidden_roles.rules import ATTEMPTS, TO_WIN
 from sociallm.conversation import AgentID, Channel
 
@@ -150,6 +152,10 @@ class RolesLanguage:
         weight = np.array([intent[choice] for choice in sorted(intent)], np.float64)
         chosen = sorted(intent)[int(rng.choice(len(weight), p=weight / weight.sum()))]
         return (chosen.split("+") if observation.view["phase"] == "propose" else chosen), notes
+
+    def legal(self, observation: Observation, notes: JSON) -> Legal:
+        """What is legal now, for those who answer in words."""
+        return legal(observation, notes)
 
 
 # ---- moves -------------------------------------------------------------------------------------------------------------------

@@ -23,11 +23,13 @@ from typing import Any
 
 import numpy as np
 
+from agents.legal import Legal
 from agents.types import JSON, Head, Observation
 from scenarios.market import talk
 from scenarios.market.auction import equilibrium_bid
 from scenarios.market.demand import Demand, Floats
 from scenarios.market.learning import Strategies
+from scenarios.market.legal import legal
 from sociallm.conversation import AgentID, Channel
 
 PLAYS = ("rival", "cartel", "grudge", "agreeable", "cheat", "frozen")
@@ -155,6 +157,10 @@ class MarketLanguage:
         kept = self.prices.lasting if "off" in found else 0.0
         off = kept * found.get("off", 0.0) + self.prices.noise * math.sqrt(1 - kept**2) * float(rng.standard_normal())
         return round(max(price + off, 0.0), DECIMALS), found | {"off": off}
+
+    def legal(self, observation: Observation, notes: JSON) -> Legal:
+        """What is legal now, for those who answer in words."""
+        return legal(observation, notes)
 
     # ---- parts -----------------------------------------------------------------------------------------------------------
 

@@ -26,9 +26,11 @@ from typing import Any
 
 import numpy as np
 
+from agents.legal import Legal
 from agents.types import JSON, Head, Observation
 from scenarios.team_task.choosing import acts, answers, tellable
 from scenarios.team_task.clues import EVIDENCE, gap, log_belief, log_odds
+from scenarios.team_task.legal import legal
 from scenarios.team_task.mind import MAYBE_YES, TINY, Codes, Floats, Weights, answer, blank, divergence, likeliest, normal, read, read_all
 from scenarios.team_task.talk import Act, Talk
 from sociallm.conversation import AgentID, Channel
@@ -99,6 +101,10 @@ class MemberLanguage:
     def move(self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator) -> tuple[JSON, JSON]:
         """(the intent itself: how likely it holds each suspect to be the culprit, notes)."""
         return intent, notes
+
+    def legal(self, observation: Observation, notes: JSON) -> Legal:
+        """What is legal now, for those who answer in words."""
+        return legal(observation, notes)
 
     # ---- minds -----------------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,8 @@ from sandbox.log import Event
 from scenarios.diplomacy.board import initial_board
 from tests.analysis.runs import adjudication, end, message, write_run
 
+pytestmark = [pytest.mark.security(line="S4"), pytest.mark.security(line="S5")]
+
 BAD = "\x1b]0;owned\x07\x1b[2J<script>alert(1)</script>=HYPERLINK(\"http://evil\")\u202e\x00"
 UNITS, OWNED = ({power: list(own) for power, own in side.items()} for side in (initial_board().units, initial_board().centers))
 

@@ -2,17 +2,20 @@
 
 import dataclasses
 import os
+from contextlib import ExitStack
 
 import pytest
 
+from agents.doors import CLOSED
 from agents.memory import AgentMemory
-from agents.policies import POLICIES, make_policy, policies, policy
+from agents.policies import POLICIES, is_outside, make_policy, policies, policy
 from agents.types import Observation, Turn
 from sandbox.chance import WORLD, stream
 from sandbox.rights import permitted
 from sandbox.schedule import Schedule
 from scenarios.table import WORLDS, make_environment, world, worlds
 from sociallm.checkpoint import SHIPPED
+from tests.contracts.outside import given
 
 OWN = tuple(os.environ.get("SANDBOX_PLUGINS", "").split())  # modules of somebody who wants theirs tried; a policy plays in the worlds of these
 PLUGINS = ("tests.sandbox.toy", *OWN)
@@ -30,11 +33,24 @@ def world_for(name):
     return make_environment(options, PLUGINS)
 
 
-def made(name, environment):
-    module = policy(name, PLUGINS)
-    if module.needs_model and name in POLICIES and not (SHIPPED / module.Options().checkpoint / "model.safetensors").is_file():
-        pytest.skip(f"the shipped checkpoint {module.Options().checkpoint!r} is not there yet")
-    return make_policy(name, dataclasses.asdict(module.Options()), environment.language, environment.agents, PLUGINS)
+@pytest.fixture
+def made(tmp_path):
+    """How a policy is made, with what it needs that nothing ships: a model, a person, a server, a log."""
+    with ExitStack() as open_now:
+
+        def make(name, environment):
+            module = policy(name, PLUGINS)
+            options, doors = open_now.enter_context(given(name, environment, tmp_path)) if name in POLICIES else (dataclasses.asdict(module.Options()), CLOSED)
+            if module.needs_model and options["checkpoint"] is not None and not (SHIPPED / options["checkpoint"] / "model.safetensors").is_file():
+                pytest.skip(f"the shipped checkpoint {options['checkpoint']!r} is not there yet")
+            return make_policy(name, options, environment.language, environment.agents, PLUGINS, doors)
+
+        yield make
+
+
+def timeless(results):
+    """The same, without how long each took."""
+    return [(dataclasses.replace(a, usage={**a.usage, "seconds": 0}) if a.usage else a, memory) for a, memory in results]
 
 
 def turns(environment, steps):
@@ -57,27 +73,36 @@ def turns(environment, steps):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_action_depends_on_its_own_turn_alone_and_a_policy_remembers_nothing(name):
+def test_an_action_depends_on_its_own_turn_alone_and_a_policy_remembers_nothing(name, made):
     environment = world_for(name)
     one = made(name, environment)
-    together = [one.step(batch) for batch in turns(environment, 3)]
-    alone = [[one.step([turn])[0] for turn in reversed(batch)][::-1] for batch in turns(environment, 3)]
+    together = [timeless(one.step(batch)) for batch in turns(environment, 3)]
+    alone = [timeless([one.step([turn])[0] for turn in reversed(batch)][::-1]) for batch in turns(environment, 3)]
     assert together == alone
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_action_is_within_the_agents_rights(name):
+def test_an_action_is_within_the_agents_rights(name, made):
     environment = world_for(name)
     one = made(name, environment)
     for batch in turns(environment, 3):
         for turn, (action, memory) in zip(batch, one.step(batch), strict=True):
             checked, faults = permitted(turn.observation, action, environment.agents, set())
-            assert faults == () and len(checked.messages) == len(action.messages) == len(action.wording)
-            assert isinstance(memory, AgentMemory)
+            assert tuple((f.what, f.why) for f in faults) == action.faults  # no more than it tells itself
+            assert len(checked.messages) == len(action.messages) == len(action.wording) and isinstance(memory, AgentMemory)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if is_outside(policy(name, PLUGINS))])
+def test_what_an_outside_policy_remembers_follows_from_what_is_logged_of_it(name, made):
+    environment = world_for(name)
+    one = made(name, environment)
+    for batch in turns(environment, 3):
+        for turn, (action, memory) in zip(batch, one.step(batch), strict=True):
+            assert one.recall(turn, permitted(turn.observation, action, environment.agents, set())[0]) == memory
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_empty_batch_gives_nothing(name):
+def test_an_empty_batch_gives_nothing(name, made):
     assert list(made(name, world_for(name)).step([])) == []
 
 
@@ -86,3 +111,4 @@ def test_the_shipped_table_names_modules_that_are_there():
         module = policy(name)
         assert callable(module.make) and module.Options.__dataclass_params__.frozen and isinstance(module.needs_model, bool)
         assert not module.needs_model or isinstance(module.Options().checkpoint, str)
+        assert is_outside(module) == hasattr(module, "outside")

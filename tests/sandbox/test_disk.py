@@ -7,6 +7,8 @@ import pytest
 from sandbox.disk import placed, placed_folder
 from sandbox.snapshot import prune
 
+pytestmark = pytest.mark.security(line="S9")
+
 
 def place(folder, text):
     with placed_folder(folder) as part:

@@ -8,6 +8,8 @@ import pytest
 from sandbox.config import ConfigError, load
 from sandbox.guard import MAX_BYTES
 
+pytestmark = [pytest.mark.security(line="S1"), pytest.mark.security(line="S2")]
+
 TOY = ("tests.sandbox.toy",)
 BOMB = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 30))
 CALL = "_target_: shutil.copy\n  src: scenarios/diplomacy.yaml\n  dst: CANARY"

@@ -22,6 +22,8 @@ from sandbox.sealed import events_of, seal_log
 from sandbox.snapshot import RunError, load_snapshot
 from sociallm.conversation import read_conversations, write_conversations
 
+pytestmark = pytest.mark.security(line="S5")
+
 TOY = str(Path(__file__).parent / "toy.yaml")
 PLUGIN = ["--plugin", "tests.sandbox.toy"]
 SMALL = ("environment.players=3", "environment.rounds=1", "environment.narrator=w", "seats.P0=rogue", "snapshots.every=1")

@@ -8,6 +8,8 @@ import pytest
 from sandbox.__main__ import main
 from sandbox.config import ConfigError, load
 
+pytestmark = pytest.mark.security(line="S1")
+
 TOY = ("tests.sandbox.toy",)
 PLAIN = "name: x\nenvironment: {name: toy, players: 2, rounds: 0, games: 1}\nseats: {default: guesser}\nexecutor: local\nplots: false\n"
 # what each key refuses, whatever else it takes

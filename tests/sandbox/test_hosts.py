@@ -120,12 +120,14 @@ def test_a_policy_that_ends_its_process_ends_the_run_in_one_line(ray_session):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.security(line="S6")
 def test_rays_token_is_this_users_alone(ray_session):
     token = Path.home() / ".ray" / "auth_token"
     assert os.environ["RAY_AUTH_MODE"] == "token"
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
 
 
+@pytest.mark.security(line="S6")
 def test_ray_without_a_token_is_refused(monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with pytest.raises(AgentFault, match="RAY_AUTH_MODE=disabled"), RayExecutor(cast(), 1, None):

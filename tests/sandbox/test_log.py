@@ -12,6 +12,8 @@ import pytest
 
 from sandbox.log import Event, EventLog, LogError, canonical_hash, describe, encode, printable, read_events
 
+pytestmark = pytest.mark.security(line="S5")
+
 HOSTILE = "line\nfeed \u2028 \u2029 \x00 \x1b]0;title\x07 \x1b[2J \x9b31m \u202egnirts\u202c \ud800 \U000e0041 [red]markup[/red] é 漢"
 
 

@@ -8,6 +8,8 @@ from agents.types import Action, Observation
 from sandbox.rights import MAX_MESSAGES, permitted
 from sociallm.conversation import MAX_TEXT, Channel, Message
 
+pytestmark = pytest.mark.security(line="S10")
+
 AB = Channel(name="A-B", readers=frozenset("AB"))
 BC = Channel(name="B-C", readers=frozenset("BC"))
 SEEN = Observation(agent="A", step=2, time=50, may_write=(AB,), move_due=True)

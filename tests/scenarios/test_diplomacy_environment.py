@@ -7,7 +7,7 @@ import json
 import pytest
 
 from scenarios.diplomacy.board import Board, Dislodged, board_from_json, board_hash, initial_board
-from scenarios.diplomacy.environment import BRIEFING, EVERYONE, MAX_ORDERS, PAIRS, Options, State, make, read_move
+from scenarios.diplomacy.environment import EVERYONE, MAX_ORDERS, PAIRS, Options, State, make, read_move
 from scenarios.diplomacy.map import HOME_CENTERS, POWERS
 from tests.scenarios.table_play import play, stream
 
@@ -172,7 +172,7 @@ def test_the_share_of_a_game_behind_grows_with_years_and_press_rounds():
     world = make(Options(last_year=1902, press_rounds=2))  # two years of two seasons of three windows
     spring, fall = position(), position(season="F")
     behind = [
-        State(spring, round=BRIEFING), State(spring), State(spring, round=1), State(spring, round=2), State(position(phase="R")), State(fall),
+        State(spring), State(spring, round=1), State(spring, round=2), State(position(phase="R")), State(fall),
         State(fall, round=2), State(position(season="W", phase="A")), State(position(year=1902)), State(position(year=1903)),
     ]  # fmt: skip
-    assert [round(world.share(state) * 12, 9) for state in behind] == [0, 0, 1, 2, 3, 3, 5, 6, 6, 12]
+    assert [round(world.share(state) * 12, 9) for state in behind] == [0, 1, 2, 3, 3, 5, 6, 6, 12]

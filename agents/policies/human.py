@@ -1,0 +1,264 @@
+"""The human policy, a person at the terminal: shown what its agent sees, hears and may do, in lines that cannot steer the terminal; asked until it is done.
+
+Whatever is typed that is no command, message or move is told in a line, and asked for again. `quit`, or the end of the input, is Ctrl-C: the run ends
+as interrupted, the step that was being played is not in its log, and `resume` goes on with it. Several people share one terminal in turn.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from agents.answering import heard, recalled, remembered
+from agents.conversed import Bounds
+from agents.doors import CLOSED, Doors
+from agents.legal import Legal, legal_of
+from agents.memory import AgentMemory
+from agents.prompting import asking
+from agents.replying import MOST_SAID, channel_of, spoken
+from agents.types import JSON, Action, AgentID, Language, Message, Observation, Turn
+from sociallm.conversation import printable
+
+needs_model = False
+outside = True
+terminal = True
+MOST_TYPED = 8192  # characters of a line
+LINES, WIDTH = 24, 240  # of what the world shows, until `view` asks for all of it
+BOUNDS = Bounds()
+HELP = """to NAME: text     say it to NAME (to A, B: text, to several; all: text, to everybody), as far as a channel is open
+3                 make move number 3 of the list (1 12 40: one of each); or write the move as the world does
+plan 3            say that you mean to move so: it is logged as what you intend, and nobody reads it
+moves, view       the moves that are legal; all that you see
+said, undo        what you are about to say and do; take back what you typed last
+(an empty line)   done
+quit              leave: the run can be gone on with"""
+TO = re.compile(r"(?:to\s+)?([^:]{1,200}?)\s*:\s*(.+)", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Options:
+    """`lines`: how many lines of what the world shows are printed each turn; `view` prints all."""
+
+    lines: int = LINES
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lines <= 10_000:
+            raise ValueError(f"lines is {self.lines}; expected 0 to 10000")
+
+
+@dataclass
+class _Seat:
+    """One turn at the terminal. Working memory of that turn, never seen outside."""
+
+    seen: Observation
+    legal: Legal
+    said: list[Message] = field(default_factory=list)
+    chosen: dict[str, str] = field(default_factory=dict)  # list → what was chosen of it, of a world where there is a list for each part of a move
+    planned: dict[str, str] = field(default_factory=dict)  # the same of `plan`
+    move: JSON = None
+    intent: JSON = None
+    done: list[str] = field(default_factory=list)  # what was typed that counted
+    warned: bool = False
+
+
+class HumanPolicy:
+    """Asks whoever sits at the terminal. What it remembers is what was heard and said."""
+
+    def __init__(self, language: Language | None, options: Options, agents: Sequence[AgentID], doors: Doors):
+        self._language, self._options, self._doors = language, options, doors
+
+    def step(self, turns: Sequence[Turn]) -> Sequence[tuple[Action, AgentMemory]]:
+        """Each turn in order. Raises KeyboardInterrupt when the person leaves, ValueError where there is no terminal."""
+        return [self._ask(turn) for turn in turns]
+
+    def recall(self, turn: Turn, action: Action) -> AgentMemory:
+        """The memory after a turn that was taken before."""
+        return recalled(turn, action, self._language, BOUNDS)
+
+    def _ask(self, turn: Turn) -> tuple[Action, AgentMemory]:
+        if self._doors.terminal is None:
+            raise ValueError("a person sits here, and there is no terminal; run it by python -m sandbox run, or seat another policy")
+        typed, shown = self._doors.terminal
+        first, notes = turn.memory.notes is None, heard(turn, self._language, BOUNDS)
+        seat = _Seat(turn.observation, legal_of(self._language, turn.observation, notes["world"]))
+        self._show(shown, seat, first)
+        while (line := _line(typed, shown, seat.seen.agent)) or not _finished(seat, shown):
+            if line:
+                _tell(shown, *_obeyed(line.strip(), seat))
+        action = Action(intent=seat.intent, messages=tuple(seat.said), wording=tuple({"by": "human"} for _ in seat.said), move=seat.move if seat.seen.move_due else None)
+        return action, remembered(turn, notes, action, BOUNDS)
+
+    def _show(self, shown: TextIO, seat: _Seat, first: bool) -> None:
+        seen, most = seat.seen, self._options.lines
+        _tell(shown, "", f"=== {seen.agent}, step {seen.step}, {seen.time} ms ===")
+        persona = seen.view.get("persona")
+        if first:
+            _tell(shown, *([f"who you are: {persona}"] if isinstance(persona, str) else []), "type help for what can be typed here")
+        _tell(shown, *(line if len(line) <= WIDTH else f"{line[:WIDTH]}…" for line in seat.legal.seen[:most]))
+        if len(seat.legal.seen) > most:
+            _tell(shown, f"… {len(seat.legal.seen) - most} lines more: view")
+        for message in seen.heard:
+            _tell(shown, f"{message.author} [{message.channel.name}]: {message.text}")
+        _tell(shown, asking(seen).replace('"messages" is []', "only a move counts").replace('"move" is null', "say plan … for what you intend"))
+        if seen.move_due:
+            _tell(shown, *_moves(seat.legal))
+
+
+def _tell(shown: TextIO, *lines: str) -> None:
+    for line in lines:
+        print(printable(line), file=shown)
+    shown.flush()
+
+
+def _line(typed: TextIO, shown: TextIO, agent: AgentID) -> str:
+    """What was typed, "" for an empty line. Raises KeyboardInterrupt at the end of the input, and for quit."""
+    print(f"{printable(agent)}> ", end="", file=shown, flush=True)
+    line = typed.readline(MOST_TYPED)
+    while line and not line.endswith("\n") and len(line) == MOST_TYPED:
+        _tell(shown, f"that line has more than {MOST_TYPED} characters; the rest of it is left out")
+        while (rest := typed.readline(MOST_TYPED)) and not rest.endswith("\n"):
+            pass
+        break
+    if not line or line.strip().casefold() in ("quit", "exit"):
+        raise KeyboardInterrupt("the person at the terminal left")
+    return line.strip()
+
+
+def _finished(seat: _Seat, shown: TextIO) -> bool:
+    """Whether an empty line ends the turn: it does, but once it is told first that no move, or a part of one, was made."""
+    if not seat.seen.move_due or seat.warned:
+        return True
+    missing = [name for name, _ in seat.legal.lists if name not in seat.chosen] if seat.chosen else []
+    if seat.move is not None and not missing:
+        return True
+    seat.warned = True
+    _tell(shown, f"no move yet for {', '.join(missing)}" if missing else "no move yet", "an empty line once more: that is all")
+    return False
+
+
+def _obeyed(line: str, seat: _Seat) -> list[str]:
+    """Do what was typed; what to say to it."""
+    word, _, rest = line.partition(" ")
+    simple = {"help": HELP.split("\n"), "moves": _moves(seat.legal), "view": list(seat.legal.seen), "said": _about(seat)}
+    if line.casefold() in simple:
+        return list(simple[line.casefold()])
+    if line.casefold() == "undo":
+        return _undone(seat)
+    planning = word.casefold() == "plan" and bool(rest)
+    found = None if planning or _numbers(line) or line.startswith(("{", "[")) else TO.fullmatch(line)
+    if found:
+        told = _said(found[1], found[2], seat)
+    elif planning or seat.seen.move_due:
+        told = _moved(rest.strip() if planning else line, seat, planning)
+    else:
+        told = ["no move is due now; say it as plan …, or to whom you write: to NAME: text"]
+    return told
+
+
+def _said(to: str, text: str, seat: _Seat) -> list[str]:
+    names = [name.strip() for name in to.split(",") if name.strip()]
+    place = channel_of({"to": names[0] if len(names) == 1 else names}, seat.seen)
+    words = spoken(text)
+    if isinstance(place, str):
+        return [f"not said: {place}"]
+    if words is None or len(words) > MOST_SAID:
+        return [f"not said: expected 1 to {MOST_SAID} characters"]
+    seat.said.append(seat.seen.say(len(seat.said), place[0], words, place[1]))
+    seat.done.append("said")
+    return [f"to be said in {place[0].name} to {', '.join(sorted(place[1]))}"]
+
+
+def _moved(text: str, seat: _Seat, planning: bool) -> list[str]:
+    """Take a move, or a part of one, typed by number or in the world's own words."""
+    lists, chosen = seat.legal.lists, seat.planned if planning else seat.chosen
+    picks = _picked(text, lists)
+    if isinstance(picks, str):
+        return [picks]
+    if len(lists) > 1 and picks:
+        before = dict(chosen)
+        chosen.update(picks)
+        read = seat.legal.read(dict(chosen))
+        value, intent = (read.move, read.intent) if read.wrong is None else (dict(chosen), {name: {option: 1.0} for name, option in chosen.items()})
+        left = [name for name, _ in lists if name not in chosen]
+        told = [f"{name}: {option}" for name, option in picks] + ([f"still open: {', '.join(left)}"] if left else [read.wrong] if read.wrong else [])
+        if not left and read.wrong:  # all parts, and they do not go together
+            chosen.clear()
+            chosen.update(before)
+            return [str(read.wrong)]
+    else:
+        options = [option for _, option in picks]
+        read = seat.legal.read((options[0] if len(options) == 1 else options) if picks else _value(text))
+        if read.wrong is not None:
+            return [read.wrong, *read.dropped]
+        value, intent, told = read.move, read.intent, [f"{'planned' if planning else 'move'}: {json.dumps(read.move, ensure_ascii=False)}", *read.dropped]
+    seat.done.append("plan" if planning else "move")
+    if not planning:
+        seat.move = value
+    seat.intent = intent
+    return told
+
+
+def _picked(text: str, lists: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[str, str]] | str:
+    """(list, option) of every number, or of an option that was written out; none for what is neither; or, in a line, what is wrong with a number."""
+    flat = [(name, option) for name, options in lists for option in options]
+    if numbers := _numbers(text):
+        if not flat:
+            return []  # a price, perhaps
+        wrong = [n for n in numbers if not 1 <= n <= len(flat)]
+        return f"{wrong[0]}: no such number; the list has 1 to {len(flat)}: moves" if wrong else [flat[n - 1] for n in numbers]
+    return next(([entry] for entry in flat if _plain(entry[1]) == _plain(text)), [])
+
+
+def _numbers(text: str) -> list[int]:
+    parts = text.replace(",", " ").split()
+    return [int(part) for part in parts] if parts and all(part.isascii() and part.isdecimal() and len(part) < 6 for part in parts) else []
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s*-\s*", "-", " ".join(text.casefold().split()))
+
+
+def _value(text: str) -> JSON:
+    """A move as JSON, or as the text it is."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _undone(seat: _Seat) -> list[str]:
+    if not seat.done:
+        return ["nothing was said or done yet"]
+    what = seat.done.pop()
+    if what == "said":
+        return [f"not said: {seat.said.pop().text}"]
+    if what == "move":
+        seat.move, seat.chosen = None, {}
+    seat.intent, seat.planned = None, {}
+    return ["the whole move is taken back" if what == "move" else "the plan is taken back"]
+
+
+def _moves(legal: Legal) -> list[str]:
+    """What may be done, numbered."""
+    if not legal.lists:
+        return list(legal.moves)
+    lines, number = [legal.moves[0]] if legal.moves else [], 0
+    for name, options in legal.lists:
+        lines.append(f"{name}:  " + "  ".join(f"{number + i} {option}" for i, option in enumerate(options, 1)))
+        number += len(options)
+    return lines
+
+
+def _about(seat: _Seat) -> list[str]:
+    """What will be said and done."""
+    move = [f"move: {json.dumps(seat.move, ensure_ascii=False)}"] if seat.move is not None else []
+    plan = [f"plan: {json.dumps(seat.intent, ensure_ascii=False)}"] if seat.intent is not None else []
+    return [f"[{message.channel.name}] {message.text}" for message in seat.said] + move + plan or ["nothing yet"]
+
+
+def make(language: Language | None, options: Options, agents: Sequence[AgentID], doors: Doors = CLOSED) -> HumanPolicy:
+    """The policy for all agents that people play."""
+    return HumanPolicy(language, options, agents, doors)
