@@ -8,7 +8,7 @@ FILE ?= scenarios/diplomacy.yaml
 ARGS ?=
 TESTERS ?= 2
 
-.PHONY: run test nightly export-libraries clean
+.PHONY: run test nightly export-libraries view-tests clean
 run: $(VENV)/.stamp
 	$(PY) -m sandbox run $(FILE) $(ARGS)
 
@@ -25,10 +25,16 @@ nightly: $(VENV)/.stamp
 	$(PY) -m tests.benchmarks.workers
 	$(PY) -m scenarios.diplomacy.differential --phases 20000
 	$(PY) -m sandbox bench
+	$(PY) -m tests.benchmarks.refusals --headers 10000
 
 # Exports read by the libraries they are made for, which bring much along: in an environment of their own.
 export-libraries: $(VENV)-export/.stamp
 	EXPORT_KILLS=1 $(VENV)-export/bin/python -m pytest -q -rs tests/sandbox/test_export_libraries.py tests/sandbox/test_export_kills.py
+
+# Pages in a real browser: needs Chromium and its driver (Debian: apt-get install chromium chromium-driver).
+view-tests: $(VENV)/.stamp
+	$(PY) -m pip install --quiet -c constraints.txt -e '.[dev,browser]'
+	$(PY) -m pytest -q -rs tests/analysis/test_view.py tests/analysis/test_view_browser.py
 
 # The stamp is written last, so that a set-up that was cut short is made again.
 $(VENV)/.stamp: pyproject.toml constraints.txt
