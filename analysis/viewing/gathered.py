@@ -6,6 +6,7 @@ What cannot be worked out (a game under other rules, a table of another version)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def gathered(run: Path, most: int, with_labels: bool = False) -> dict[str, Any]:
         "deeds": part(lambda: deeds(events, of, words), {}), "intents": part(lambda: intents(events, of, words), {}),
         "words": part(lambda: given_words(events, world, of, words, said.number), {}),
         "board": part(lambda: board(events, of), None), "series": part(lambda: series(events, of), []),
-        "holds": [one for make in (holds.trusted, holds.suspected, holds.charged) for one in part(lambda make=make: make(events, of), [])],
+        "holds": [one for make in (holds.trusted, holds.suspected, holds.charged) for one in part(partial(make, events, of), [])],
         "measures": [*part(lambda: measured.from_the_case(events, of, said.number), []), *_of_states(run, events, of, said.number, part)],
         "labels": planted(run, of) if with_labels else None,
     }  # fmt: skip

@@ -43,9 +43,9 @@ def _truth(events: Sequence[Event], of: Moments) -> list[dict[str, Any]]:
         return []
     culprit, lines = told["culprit"], dict[str, dict[int, float]]()
     for event in events:
-        intent = event.data.get("intent") if event.kind == "intent" else None
-        if isinstance(intent, dict) and isinstance(p := intent.get(culprit), (int, float)) and event.agent in of.who:
-            lines.setdefault(event.agent, {})[of.at[event.step]] = round(float(p), 4)
+        intent, agent = event.data.get("intent") if event.kind == "intent" else None, event.agent
+        if isinstance(intent, dict) and isinstance(p := intent.get(culprit), (int, float)) and agent is not None and agent in of.who:
+            lines.setdefault(agent, {})[of.at[event.step]] = round(float(p), 4)
     marks = [{"name": "all clues", "value": round(float(told["posterior"][culprit]), 4)}] if isinstance(told.get("posterior"), Mapping) else []
     drawn = [{"agent": of.who[agent], "at": list(line), "value": list(line.values())} for agent, line in sorted(lines.items())]
     return [{"name": "belief in the truth", "told": f"how likely each holds {name(str(culprit))}, who it was", "open": False, "lines": drawn, "marks": marks}] if drawn else []
