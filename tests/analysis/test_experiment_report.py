@@ -14,12 +14,13 @@ from analysis.experiment_report import _scores
 from analysis.metrics import messages
 from analysis.page import Head, Plot, Table, Text, as_html, as_markdown
 from analysis.plots import plot_messages
-from analysis.report import _cell, csv_of
+from analysis.report import csv_of
 from analysis.report_evidence import cuts, strongest
 from analysis.scores import ScoresWish, as_cell, runs_of
 from analysis.truth import truth
 from sandbox.__main__ import main as sandbox
 from sandbox.log import Event
+from sandbox.spreadsheet import cell
 from tests.analysis.runs import end, message, write_run
 from tests.analysis.test_verdicts import experiment
 
@@ -135,7 +136,7 @@ def test_a_report_of_a_run_holds_what_has_no_utf8_form(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["A", "=A", "+A", "-A", "@A", "\ud800", "A\u202e", "A\\", "\x00", "'A", "", " =A"])
 def test_a_name_is_in_memory_what_it_is_in_a_table(name):
-    assert as_cell(name) == _cell(name) == as_cell(as_cell(name))
+    assert as_cell(name) == cell(name) == as_cell(as_cell(name))
 
 
 def test_an_experiment_with_nothing_planted_has_no_report(tmp_path, capsys):

@@ -61,7 +61,7 @@ def test_a_wording_says_nothing_that_the_message_says(name):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("action", [None, {}, (), {"messages": [FAIR]}, [Action(), Action()], type("Mine", (Action,), {})(messages=(FAIR,)), "P1: hello", Action], ids=str)
+@pytest.mark.parametrize("action", [None, {}, (), {"messages": [FAIR]}, [Action(), Action()], type("Mine", (Action,), {})(messages=(FAIR,)), "P1: hello", Action], ids=lambda action: type(action).__name__)
 def test_what_is_no_action_itself_is_silence(action):
     assert tried(action)[0] == Action()
 
