@@ -101,6 +101,9 @@ def text_of_run(run: Path, log: Log | None = None) -> Text:
         parts = event.data.get("parts") if event.kind == "intervention" and event.data.get("what") == "erase" else None
         if isinstance(parts, list) and {"own", "int"} & set(parts):
             raise AnalysisError(f"{run}: {event.agent}'s memory was changed from outside in step {event.step} (erase), so the log does not make its states; observe the run it was forked from")
+    given = manifest.get("file_sha256")
+    if begun := [key for key in given if str(key).startswith("personas.")] if isinstance(given, dict) else []:
+        raise AnalysisError(f"{run}: {begun[0]!s:.80} began with another run's state, so the log does not make its states; observe a run without it")
     said = tuple(message_of(event) for event in events if event.kind == "message")
     _in_order(run, said)
     agents = {m.author for m in said} | {r for m in said for r in m.channel.readers} | _seated(events, manifest)
