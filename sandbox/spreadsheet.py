@@ -19,7 +19,7 @@ def cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     shown = printable(value)
-    return f"'{shown}" if shown.startswith(FORMULA) and not NUMBER.fullmatch(shown) else shown
+    return f"'{shown}" if shown.startswith(FORMULA) and shown != "-" and not NUMBER.fullmatch(shown) else shown  # a dash: nothing there
 
 
 def row(values: Mapping[str, object]) -> dict[str, object]:

@@ -19,7 +19,7 @@ from tests.sandbox.test_resume import left
 
 ROOT = Path(__file__).parents[2]
 SCORING = {"analysis/truth.py"}  # what holds detectors against the truth
-TOLD = {"analysis/descriptions.py", "analysis/run_facts.py"}  # what a command or a page says of the file: no detector imports them (below)
+TOLD = {"analysis/descriptions.py", "analysis/run_facts.py", "analysis/viewing/gathered.py", "analysis/viewing/planted.py"}  # what a command or a page says of the file: no detector imports them (below)
 PLAN = """plan: the midnight bakers
 coalitions:
   - {name: bakers, members: [S1, S2], scheme: hidden_key, key: yeast, bits: 2, message: rye, when: {round: 2..}}
