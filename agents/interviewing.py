@@ -24,7 +24,7 @@ MOST_TOKENS = 48  # of an answer
 
 
 @dataclass(frozen=True)
-class Said:
+class Claim:
     """One thing that could be claimed now: how ready the agent's own state is to say it, and its states of those whom it concerns (nats, beside the
     other claims of the same choice; 0: nobody is known)."""
 
@@ -74,18 +74,18 @@ class States:
         drawn = generate(self._checkpoint, header, local, own, other, [""] * ROWS, rng, temperature, top_p, MOST_TOKENS, own_words=True)
         return next((c.text.strip() for c in drawn if c.finished and "\ufffd" not in c.text and c.text.strip()), None)
 
-    def says(self, turn: Turn, language: Language) -> list[Said]:
+    def says(self, turn: Turn, language: Language) -> list[Claim]:
         """Of everything that the world would let the agent claim or do now, where it says what that claims: what the states say, the readiest first."""
         listening, notes = _Listening(), language.hear(turn.observation, turn.memory.notes)
         intent, notes = language.intend(turn.observation, notes, turn.rng, listening)
         if turn.observation.may_write:
             language.speak(turn.observation, notes, intent, turn.rng, listening)
-        found: dict[str, Said] = {}
+        found: dict[str, Claim] = {}
         for kind, options in listening.shown:
             for option, (own, others) in zip(options, self._standing(turn, options), strict=True):
                 if option.claims:
-                    found[f"{kind} {option.what}"] = Said(kind, option.what, round(float(own), 3), round(float(others), 3))
-        return sorted(found.values(), key=lambda said: -said.own_says)
+                    found[f"{kind} {option.what}"] = Claim(kind, option.what, round(float(own), 3), round(float(others), 3))
+        return sorted(found.values(), key=lambda claim: -claim.own_says)
 
     def _cost(self, memory: AgentMemory, read: EncodedMessage) -> dict[str, float]:
         now, empty = read.message.time, self._empty.S_LHPN

@@ -74,14 +74,16 @@ def read_messages(given: list[Any], seen: Observation, dropped: list[tuple[str, 
         if len(said) == MOST_MESSAGES:
             dropped.append(("message", f"more than {MOST_MESSAGES} messages in one reply; the rest is left out"))
             break
-        why = _spoken(entry, seen, said)
-        if why is not None:
-            dropped.append(("message", why))
+        found = _message(entry, seen, len(said))
+        if isinstance(found, str):
+            dropped.append(("message", found))
+        else:
+            said.append(found)
     return said
 
 
-def _spoken(entry: Any, seen: Observation, said: list[Message]) -> str | None:
-    """Add what an entry says to `said`; else why it may not be said."""
+def _message(entry: Any, seen: Observation, number: int) -> Message | str:
+    """What an entry says, as the agent's message of this number; why it may not be said."""
     if not isinstance(entry, Mapping):
         return f"{entry!r:.40} is no message; expected {{'to', 'text'}}"
     if claimed := [str(key)[:40] for key in entry if key not in MESSAGE_KEYS]:
@@ -97,8 +99,7 @@ def _spoken(entry: Any, seen: Observation, said: list[Message]) -> str | None:
     if isinstance(found, str):
         return found
     channel, to = found
-    said.append(seen.say(len(said), channel, words, to))
-    return None
+    return seen.say(number, channel, words, to)
 
 
 def channel_of(entry: Mapping[str, Any], seen: Observation) -> tuple[Channel, frozenset[str]] | str:

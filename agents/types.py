@@ -44,8 +44,9 @@ class Action:
     """What an agent says and does. An empty one is silence.
 
     `intent` is what it plans to do, recorded before its words were chosen: a distribution over its next committed move
-    (in Diplomacy, per unit: {unit: {order: probability}}). `choices` are what a learned head weighed (`agents/choosing.py`). `wording` has one entry per message: the act it was meant to
-    perform and how the words came about, e.g. {"act": …, "by": "model" | "grammar", "candidates": 8, "meant": 5}.
+    (in Diplomacy, per unit: {unit: {order: probability}}). `choices` are what a learned head weighed (`agents/choosing.py`).
+    `wording` has one entry per message: the act it was meant to perform and how the words came about, e.g. {"act": …,
+    "by": "model" | "grammar", "candidates": 8, "meant": 5}.
     `usage` is what it took where the answer came from outside (`agents/doors.py`): {"calls", "tokens_in", "tokens_out", "cost", "seconds", …}; `faults`
     are (what, why) of what went wrong on the way and was dealt with: a server that did not answer, a reply that was no reply.
     """
@@ -115,7 +116,7 @@ class Policy(Protocol):
 
 
 class OutsidePolicy(Policy, Protocol):
-    """A policy whose answers come from outside the run: from a server, a person, another run's log. Nobody can be asked twice, so a
+    """A policy whose answers come from outside the run: from a server, a model in a folder, a person. Nobody can be asked twice, so a
     step that is played again, as after a kill, takes from the log what was done in it."""
 
     def recall(self, turn: Turn, action: Action) -> AgentMemory:

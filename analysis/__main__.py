@@ -1,4 +1,4 @@
-"""python -m analysis report | view | watch | export | arms | scores | verdicts | observe | probes | information | personas | teams | detector | monitored | generations | lies: tables, plots and figures from logs and models.
+"""python -m analysis report | view | watch | export | arms | scores | verdicts | observe | probes | information | personas | teams | collusion | detector | monitored | generations | lies: tables, plots and figures from logs and models.
 
 Reads logs, touches nothing alive; `--help` of each command says what it takes.
 """
@@ -178,6 +178,7 @@ def _of_data(add: Adding) -> None:
     teams.set_defaults(command=commands.teams)
     lies = add("lies", help="which messages of human Diplomacy were meant as lies: fit a detector, apply it, measure it")
     _lies_commands(lies.add_subparsers(required=True, metavar="fit|score|evaluate"))
+
 
 def _seed(text: str) -> int:
     """0 or more."""

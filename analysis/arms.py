@@ -5,20 +5,19 @@ The unit is the run. Runs of one seed in two arms draw from the same random stre
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from analysis.folders import no_experiment
+from analysis.folders import RUNS, runs_table
 from analysis.markets import gain, prices, reference
 from analysis.metrics import AnalysisError, need, outcomes, read_run
 from analysis.stats import FEWEST, Interval, paired_bootstrap, reach
 from sandbox.log import Event, printable
 
-RUNS, TABLE = "runs.csv", "arms.csv"
+TABLE = "arms.csv"
 ROW = ["arm", "seed"]
 MEANING = {  # of each figure of one run; the table has their means over runs
     "messages": "messages sent", "faults": "acts refused by the rules", "reward": "what an agent earned in the whole run, mean over agents", "price": "mean over rounds and sellers",
@@ -54,14 +53,9 @@ def _of_a_team(events: Sequence[Event]) -> dict[str, float]:
 
 def table(folder: Path, read: Callable[[Path], Sequence[Event]] = read_run) -> pd.DataFrame:
     """One row a run that is done: arm, seed, figures. Raises `AnalysisError` for a folder that holds no experiment, or none of its runs."""
-    try:
-        with open(folder / RUNS, encoding="utf-8", newline="") as file:
-            runs = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise AnalysisError(no_experiment(folder) or f"{folder / RUNS}: cannot be read ({type(error).__name__}); go on with the experiment, which writes it again") from None
     rows: list[dict[str, object]] = []
     named: dict[str, None] = {}
-    for n, run in enumerate(runs, 2):
+    for n, run in enumerate(runs_table(folder), 2):
         arm, seed = run.get("arm"), run.get("seed")
         if not arm or not seed or not seed.isdecimal() or "/" in arm or arm.startswith("."):
             raise AnalysisError(f"{folder / RUNS}:{n}: names no arm and seed; go on with the experiment, which writes it again")

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def _place(frame: pd.DataFrame, path: Path) -> None:
     """A table, whole or not at all, where --out says. Raises `AnalysisError`."""
-    from analysis import verdicts
+    from analysis.table_files import write
 
-    verdicts.write(frame, path, "name another file with --out")
+    write(frame, path, "name another file with --out")
 
 
 def _say(what: str) -> None:
@@ -32,7 +32,7 @@ def _say(what: str) -> None:
 def report(chosen: argparse.Namespace) -> int:
     """`report`."""
     from analysis import experiment_report, report
-    from analysis.scores import RUNS
+    from analysis.folders import RUNS
     from sandbox.log import printable
 
     path, lines = experiment_report.report(chosen.run, say=_say) if (chosen.run / RUNS).is_file() else report.report(chosen.run)
@@ -69,7 +69,7 @@ def watch(chosen: argparse.Namespace) -> int:
     from sandbox.log import printable
 
     card = chosen.held_out or watch.MODEL_CARD
-    table = watch.games(chosen.runs, watch.held_out_games(card), lambda what: print(printable(what), file=sys.stderr))
+    table = watch.games(chosen.runs, watch.held_out_games(card), _say)
     _place(table, chosen.out)
     print(watch.as_text(table, watch.intervals(table, np.random.default_rng(chosen.seed))))
     print("\n" + printable(f"table: {chosen.out}"))
@@ -79,12 +79,9 @@ def watch(chosen: argparse.Namespace) -> int:
 def lies_fit(chosen: argparse.Namespace) -> int:
     """`lies fit`."""
     from analysis import lie_saved, lies
-    from analysis.metrics import AnalysisError
     from sandbox.log import printable
 
-    if chosen.seed < 0:
-        raise AnalysisError(f"--seed {chosen.seed}: expected 0 or more")
-    model = lies.fit(chosen.data, chosen.checkpoint, chosen.keep, chosen.seed, lambda what: print(printable(what), file=sys.stderr, flush=True))
+    model = lies.fit(chosen.data, chosen.checkpoint, chosen.keep, chosen.seed, _say)
     lie_saved.write(model, chosen.out)
     for name, arm in model.arms.items():
         print(f"{name}: mixed {', '.join(f'{member} {weight:g}' for member, weight in arm.mix.items())}; earlier scores {arm.share:g}; a lie from {arm.threshold:.3f}")
@@ -99,7 +96,7 @@ def lies_score(chosen: argparse.Namespace) -> int:
     from analysis import lie_saved, lies
     from sandbox.log import printable
 
-    found = lies.score(lie_saved.read(chosen.model), chosen.data, chosen.checkpoint, chosen.keep, lambda what: print(printable(what), file=sys.stderr, flush=True))
+    found = lies.score(lie_saved.read(chosen.model), chosen.data, chosen.checkpoint, chosen.keep, _say)
     if found["fitted_on"]:
         print(printable(f"{chosen.data}: the detector was fitted on {', '.join(found['fitted_on'])} of its games; their scores are no evidence"), file=sys.stderr)
     print(json.dumps(found, allow_nan=False) if chosen.json else lies.scores_as_text(found))
@@ -112,11 +109,10 @@ def lies_evaluate(chosen: argparse.Namespace) -> int:
 
     from analysis import lies
     from analysis.metrics import AnalysisError
-    from sandbox.log import printable
 
     if not 1 <= chosen.seeds <= 100:
         raise AnalysisError(f"--seeds {chosen.seeds}: expected 1 to 100")
-    found = lies.evaluate(chosen.data, chosen.checkpoint, chosen.keep, chosen.seeds, chosen.test, lambda what: print(printable(what), file=sys.stderr, flush=True))
+    found = lies.evaluate(chosen.data, chosen.checkpoint, chosen.keep, chosen.seeds, chosen.test, _say)
     print(json.dumps(found, allow_nan=False) if chosen.json else lies.as_text(found))
     return 0
 
@@ -125,11 +121,12 @@ def arms(chosen: argparse.Namespace) -> int:
     """`arms`."""
     import numpy as np
 
-    from analysis import arms, verdicts
+    from analysis import arms
+    from analysis.table_files import write
     from sandbox.log import printable
 
     runs, path = arms.table(chosen.experiment), chosen.experiment / arms.TABLE
-    verdicts.write(runs, path)
+    write(runs, path)
     print(arms.as_text(runs, arms.against_first(runs, np.random.default_rng(chosen.seed))))
     print("\n" + printable(f"table: {path}"))
     return 0
@@ -156,6 +153,7 @@ def verdicts(chosen: argparse.Namespace) -> int:
     import numpy as np
 
     from analysis import provenance, scores, truth, verdicts
+    from analysis.table_files import write
     from sandbox.log import printable
 
     told = truth.truth(scores.runs_of(chosen.experiment))
@@ -163,7 +161,7 @@ def verdicts(chosen: argparse.Namespace) -> int:
     scored, _ = provenance.read(chosen.experiment)
     found = verdicts.verdicts(scored, told, np.random.default_rng(chosen.seed))
     path = chosen.experiment / verdicts.TABLE
-    verdicts.write(found, path)
+    write(found, path)
     print(verdicts.as_text(found, told) + "\n\n" + printable(f"table: {path}"))
     return 0
 
@@ -195,14 +193,12 @@ def monitored(chosen: argparse.Namespace) -> int:
     """`monitored`."""
     import numpy as np
 
-    from analysis import monitoring, verdicts
-    from analysis.metrics import AnalysisError
+    from analysis import monitoring
+    from analysis.table_files import write
     from sandbox.log import printable
 
-    if chosen.seed < 0:
-        raise AnalysisError(f"--seed {chosen.seed}: expected 0 or more")
     found, path = monitoring.monitored(chosen.experiment), chosen.experiment / monitoring.TABLE
-    verdicts.write(found, path)
+    write(found, path)
     print("\n".join(monitoring.figures(found, np.random.default_rng(chosen.seed))) + "\n\n" + printable(f"table: {path}"))
     return 0
 
@@ -251,8 +247,8 @@ def teams(chosen: argparse.Namespace) -> int:
 
     if chosen.data is None and not chosen.alerts:
         raise AnalysisError("teams: nothing to do; give the folder with teams.jsonl, or --alerts 200 for simulated teams")
-    if not 0 <= chosen.alerts <= 100_000 or chosen.alerts == 1 or chosen.seed < 0:
-        raise AnalysisError(f"--alerts {chosen.alerts} --seed {chosen.seed}: expected 2 to 100000 teams and a seed of 0 or more")
+    if not 0 <= chosen.alerts <= 100_000 or chosen.alerts == 1:
+        raise AnalysisError(f"--alerts {chosen.alerts}: expected 2 to 100000 teams")
     rng = np.random.default_rng(chosen.seed)
     if chosen.data is not None:
         found = teams.teams(chosen.data)
@@ -281,7 +277,7 @@ def information(chosen: argparse.Namespace) -> int:
     if not len(checkpoint.model.social):
         raise AnalysisError(f"{chosen.checkpoint}: a model without social blocks has no states to ask; name another")
     seeds = range(MEASURED, MEASURED + chosen.dialogues)
-    found = information.measured(checkpoint, seeds, chosen.forget, lambda what: print(printable(what), file=sys.stderr, flush=True))
+    found = information.measured(checkpoint, seeds, chosen.forget, _say)
     _place(found, chosen.out)
     print(information.as_text(information.figures(found, np.random.default_rng(0))))
     print("\n" + printable(f"table: {chosen.out}"))

@@ -22,16 +22,22 @@ DETECTORS = {  # name: what it looks for
 }
 
 TOLD = {
-    "personas": """\
+    "personas": f"""\
 Do agents stay who they were told to be? After each line of an agent, how likely each persona of the run is to have said all of its lines
-(w_j is proportional to w_j p(line | own state = persona j)), by the model's own states. Below: one line an agent, as it stands at its end; then
-over all runs, in intervals by run:
+(w_j is proportional to w_j p(line | own state = persona j)), by the model's own states.
+
+{RUN} Its agents were told personas.
+
+prints: one line an agent, as it stands at its end; then over all runs, in intervals by run:
   identity    the share of agents whose own persona is the likeliest, its weight, and both under the null: personas shuffled among agents
   drift       KL of the weights from the equal ones that all begin with; lost: nats from certainty that it is the one told
   calibration error   how far the model's certainty of who speaks is from how often it is right
   prompt to line, line to line   nats a token that knowing the persona, or the agent's earlier lines, saves
-The table has every line. Nothing here is a judgement of style by people: with a small model, texts that differ in their words alone may show nothing.
-""",
+writes: personas.csv where you are, a row for every line, or the file of --out
+
+Nothing here is a judgement of style by people: with a small model, texts that differ in their words alone may show nothing.
+
+example: python -m analysis personas runs/personas/20260102-030405-abcdef""",
     "report": f"""\
 What came out of a run, or what detectors found in an experiment.
 

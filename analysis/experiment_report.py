@@ -22,10 +22,10 @@ from analysis import verdicts as judging
 from analysis.markets import prices, reference
 from analysis.metrics import AnalysisError, read_run
 from analysis.page import Block, Head, Plot, Table, Text, as_html, png
-from analysis.report import csv_of
 from analysis.report_evidence import Frames, cuts, strongest
 from analysis.scores import ScoresWish
 from analysis.stats import FEWEST, Interval, reach
+from analysis.table_files import csv_of, write
 from analysis.truth import truth
 from analysis.verdict_plots import gains, plot_calibration, plot_gain, plot_network, plot_power, plot_roc
 
@@ -47,7 +47,7 @@ def report(experiment: Path, wish: ScoresWish | None = None, tasks: int = 2, see
     joined = judging.judged(found, told)
     say(f"verdicts: scores of {len(runs)} runs held against what was planted, with intervals by seed")
     table = judging.verdicts(found, told, rng)
-    judging.write(table, experiment / judging.TABLE)  # known now; what follows may take minutes
+    write(table, experiment / judging.TABLE)  # known now; what follows may take minutes
     say(f"verdicts: {experiment / judging.TABLE}; now the same after each of {wish.parts} part{'s' * (wish.parts > 1)} of the runs")
     strength = judging.power(joined, rng)
     frames: Frames = {"verdicts": table, "power": strength, "ppv": judging.ppv_table(table)}

@@ -1,18 +1,29 @@
-"""What the user named where the folder of an experiment was expected: one run, a folder of many, nothing at all. One line, with the remedy."""
+"""The folder of an experiment: its table of runs, and what the user named in its place: one run, a folder of many, nothing at all."""
 
 from __future__ import annotations
 
+import csv
 import os
 from pathlib import Path
 
+from analysis.metrics import AnalysisError
 from sandbox.experiment import FILE
 from sandbox.named import OF_A_RUN
 
 RUNS = "runs.csv"
 
 
+def runs_table(experiment: Path) -> list[dict[str, str]]:
+    """The rows of its table of runs, as they stand there. Raises `AnalysisError` for a folder that has none."""
+    try:
+        with open(experiment / RUNS, encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise AnalysisError(no_experiment(experiment) or f"{experiment / RUNS}: cannot be read ({type(error).__name__}); go on with the experiment, which writes it again") from None
+
+
 def no_experiment(folder: Path) -> str | None:
-    """Why this is not the folder of an experiment that has runs, and what to do instead; None for one that may be."""
+    """Why this is not the folder of an experiment that has runs, and what to do instead, in one line; None for one that may be."""
     if not os.path.exists(folder):
         return f"{folder}: no such folder; give the one that an experiment named in its last line"
     if not folder.is_dir():

@@ -150,4 +150,3 @@ def measured(checkpoint: Checkpoint, people: Human, sizes: Sizes = Sizes()) -> d
         **foretold(checkpoint, people), **{f"distinct_{n}": distinct(said, n) for n in (1, 2, 3)}, "self_bleu": self_bleu(said),
         "persona_entropy": persona_entropy(people.said, said), "words": float(np.mean([len(text.split()) for text in said])) if said else math.nan,
     }  # fmt: skip
-

@@ -28,9 +28,9 @@ import pandas as pd
 from analysis.commitments import words
 from analysis.logistic import Logistic, as_json, fit, from_json
 from analysis.metrics import AnalysisError, read_run
-from analysis.report import csv_of
 from analysis.scores import JOIN, chosen, evidence_of, runs_of, scores_of, unnamed
 from analysis.stats import Interval, auroc_by_game, cluster_bootstrap, paired_bootstrap
+from analysis.table_files import write
 from analysis.truth import labels
 from sandbox.disk import placed
 from sandbox.looping.settings import read
@@ -93,7 +93,7 @@ def _kept(generation: Path, root: str, auditor: Auditor) -> dict[str, Any]:
         if found["of"] == of:
             return dict(found["figures"])
     except (OSError, ValueError, KeyError, TypeError):
-        pass
+        pass  # not there yet, or no longer whole: measured again
     figures = {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in _measured(generation, root, auditor).items()}
     with placed(path) as part:
         part.write_text(json.dumps({"of": of, "figures": figures}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -307,12 +307,6 @@ def plot(found: pd.DataFrame, path: Path) -> None:
         if axes.lines:
             axes.legend()
     save(figure, path)
-
-
-def write(found: pd.DataFrame, path: Path) -> None:
-    """As CSV, whole or not at all, safe for a spreadsheet: figures have the names that a loop's own table gives them."""
-    with placed(path) as part:
-        csv_of(found, part)
 
 
 def generations(folders: Sequence[Path], data: str | None, seed: int) -> str:

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+from agents.bounded import read_bounded
 from analysis import lie_features
 from analysis.lie_model import ARMS, Arm, Linear, Model, Words
 from analysis.metrics import AnalysisError
@@ -49,11 +50,7 @@ def write(model: Model, path: Path) -> None:
 def read(path: Path) -> Model:
     """The model that `write` wrote. Raises `AnalysisError` for any other file."""
     try:
-        with open(path, "rb") as file:
-            raw = file.read(MOST_BYTES + 1)
-        if len(raw) > MOST_BYTES:
-            raise ValueError(f"more than {MOST_BYTES} bytes")
-        return _model(json.loads(raw))
+        return _model(json.loads(read_bounded(path, MOST_BYTES)))
     except OSError as error:
         raise AnalysisError(f"{path}: cannot be read ({error.strerror}); name the file that `lies fit` wrote") from None
     except (ValueError, RecursionError) as error:

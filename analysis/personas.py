@@ -34,8 +34,8 @@ from analysis.texts import Text, text_of_run
 from sandbox.folder import read_manifest
 from sandbox.log import printable
 from sandbox.snapshot import RunError
-from scenarios.briefing import alone
-from sociallm.conversation import AgentID, Message
+from scenarios.briefing import persona_message
+from sociallm.conversation import AgentID
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -114,8 +114,7 @@ def _of_run(text: Text, personas: Mapping[AgentID, str], name: str, left_out: fr
     who = (NONE, *personas)
 
     def told(agent: AgentID, persona: str) -> Tensor:
-        message = Message(id=f"persona-{agent}", author=agent, channel=alone(agent), time=0, text=persona)
-        return empty.absorb(reader.encode(None, [message])[1][0].operator, WROTE, 0, dynamics).S_LHPN
+        return empty.absorb(reader.encode(None, [persona_message(agent, persona, 0)])[1][0].operator, WROTE, 0, dynamics).S_LHPN
 
     candidates: dict[AgentID, list[Tensor]] = {}
     memories, mine = {agent: AgentMemory() for agent in text.agents}, dict.fromkeys(text.agents, empty)
@@ -187,6 +186,7 @@ class Figure:
 def figures(measured: Measured, rng: np.random.Generator) -> list[Figure]:
     """What the runs say, by agent at its last line, in intervals by run."""
     last = measured.lines.sort_values("line").groupby(["run", "agent"], as_index=False).last()
+    last = last.assign(right=last["said"] == last["declared"])
     told = last[last["declared"] != NONE].reset_index(drop=True)
     candidates = np.mean([len(w) for w in measured.weights.values()])
 
@@ -194,12 +194,10 @@ def figures(measured: Measured, rng: np.random.Generator) -> list[Figure]:
         columns = {name: table[name].to_numpy() for name in table.select_dtypes(("number", "bool"))}  # a hundred times as fast as rows of the table
         return cluster_bootstrap(table["run"].tolist(), lambda rows: float(figure({name: column[rows] for name, column in columns.items()})), rng)
 
-    right = last["said"] == last["declared"]
-    last = last.assign(right=right)
     null, p = shuffled(measured, told, rng)
     lines = measured.lines[measured.lines["declared"] != NONE]
     found = [
-        Figure("the persona told is the likeliest", over(told.assign(right=told["said"] == told["declared"]), lambda t: t["right"].mean()), f"by chance {1 / candidates:.3f}"),
+        Figure("the persona told is the likeliest", over(told, lambda t: t["right"].mean()), f"by chance {1 / candidates:.3f}"),
         Figure("its weight", over(told, lambda t: t["weight"].mean()), f"shuffled among agents {null:.3f}, p = {p:.3f}; without any state {1 / candidates:.3f}"),
         Figure("the same, state of the other emptied", over(told, lambda t: t["weight_no_other"].mean())),
         Figure("entropy of identity, nats", over(told, lambda t: t["entropy"].mean()), f"of equal weights {np.log(candidates):.3f}"),
@@ -220,7 +218,10 @@ def shuffled(measured: Measured, told: pd.DataFrame, rng: np.random.Generator) -
     names = list(dict.fromkeys(told["declared"]))
     dealt = {run: part["declared"].tolist() for run, part in told.groupby("run")}
     null = float(np.mean([np.mean([w[name] for name in dealt[run]]) for w, run in zip(weights, told["run"], strict=True)]))
-    statistic = lambda labels: float(np.mean([w[names[int(label)]] for w, label in zip(weights, labels, strict=True)]))  # noqa: E731
+
+    def statistic(labels: np.ndarray) -> float:
+        return float(np.mean([w[names[int(label)]] for w, label in zip(weights, labels, strict=True)]))
+
     return null, permutation_test(told["declared"].tolist(), told["run"].tolist(), statistic, rng)
 
 

@@ -10,20 +10,20 @@ its record, or beside an older one, is no table.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from agents.bounded import read_bounded
 from analysis.metrics import AnalysisError
 from analysis.scores import TABLE, DetectorEntry, ScoresWish, chosen, read_scores, runs_of, scores
-from analysis.verdicts import write
-from sandbox.disk import placed
+from analysis.table_files import write
+from sandbox.disk import file_sha256, placed
+from sandbox.version import NAME, installed
 
 FILE, VERSION = "scores.json", 1
 LOGS = ("events.jsonl", "events.parquet")  # the first that a run's folder has is what is read
@@ -100,16 +100,13 @@ def _model(name: str) -> str:
 
 
 def _program() -> str:
-    try:
-        return version("social-sandbox")
-    except PackageNotFoundError:  # code that was not installed
-        return ""
+    """Its version; empty for code that was not installed."""
+    return installed(NAME) or ""
 
 
 def _sha256(path: Path) -> str:
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise AnalysisError(f"{path}: cannot be read ({error.strerror}); restore it, or run the scenario again") from None
 
@@ -118,9 +115,7 @@ def _record(experiment: Path) -> dict[str, Any]:
     """The record beside the table. Raises `Outdated` where there is none."""
     path, remedy = experiment / FILE, f"make the scores again: python -m analysis scores {experiment}"
     try:
-        with open(path, "rb") as file:
-            raw = file.read(MOST_BYTES + 1)
-        told = json.loads(raw) if len(raw) <= MOST_BYTES else None
+        told = json.loads(read_bounded(path, MOST_BYTES))
     except FileNotFoundError:
         raise Outdated(f"{path}: missing, so nothing says what {TABLE} was made of; {remedy}") from None
     except (OSError, ValueError, RecursionError) as error:

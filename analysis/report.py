@@ -24,10 +24,10 @@ from analysis.plots import plot_centres, plot_messages, plot_prices, plot_surpri
 from analysis.promises import alliances, by_pair, phases, promises, verdicts
 from analysis.roles import role_lines
 from analysis.summary import summary
+from analysis.table_files import csv_of
 from analysis.tidy import tidy
 from analysis.trust import TRUST, trust
 from sandbox.log import Event
-from sandbox.spreadsheet import cell
 
 SHOWS = {  # under each plot
     "centres": "Supply centres of each power at the end of each year; who has most of them is ahead.",
@@ -120,15 +120,6 @@ def _frames(found: Tables) -> Mapping[str, pd.DataFrame]:
     every = {"centres": found.years.reset_index(), "prices": found.prices, "alliances": found.alliances, "promises": found.promises, "trust": found.trust,
              "messages": found.messages, "surprise": found.surprises}  # fmt: skip
     return {name: frame for name, frame in every.items() if len(frame)}
-
-
-def csv_of(frame: pd.DataFrame, path: Path) -> None:
-    """A table as CSV. Text is made safe for a terminal and for a spreadsheet, which would run a cell that begins like a formula."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    safe = frame.rename(columns=cell)
-    for column in safe.columns[[not pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind) for kind in safe.dtypes]]:
-        safe[column] = safe[column].map(cell)
-    safe.to_csv(path, index=False)
 
 
 def _blocks(

@@ -36,7 +36,7 @@ def strongest(experiment: Path, found: pd.DataFrame, best: Mapping[str, tuple[st
     rows = found[(found["unit"] == "message") & (found["kind"] != "nuisance")]
     if len(rows):
         top = pd.concat([of.nlargest(STRONGEST, "value") for _, of in rows.groupby(["detector", "measure"], sort=False)])
-        table = pd.DataFrame([_shown(row, *_of(experiment, said, row)) for row in top.to_dict("records")])
+        table = pd.DataFrame([_shown(row, _of(experiment, said, row)) for row in top.to_dict("records")])
         frames["evidence"] = table
         blocks += [Text("By each measure of single messages, the most suspicious; what the author wrote is shown as it is."), Table(table)]
     values = {(row["arm"], row["seed"], row["who"]): f"{row['value']:.3f}" for row in rows.sort_values("value").to_dict("records")}
@@ -69,8 +69,9 @@ def _messages(experiment: Path, said: dict[Run, list[Event]], run: Run) -> list[
     return said[run]
 
 
-def _of(experiment: Path, said: dict[Run, list[Event]], row: Mapping[str, object]) -> tuple[Event | None]:
-    return (next((e for e in _messages(experiment, said, (str(row["arm"]), int(str(row["seed"])))) if scored.as_cell(str(e.data.get("id"))) == row["who"]), None),)
+def _of(experiment: Path, said: dict[Run, list[Event]], row: Mapping[str, object]) -> Event | None:
+    """The message that a score is of."""
+    return next((e for e in _messages(experiment, said, (str(row["arm"]), int(str(row["seed"])))) if scored.as_cell(str(e.data.get("id"))) == row["who"]), None)
 
 
 def _shown(row: Mapping[str, object], event: Event | None) -> dict[str, object]:

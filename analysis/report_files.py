@@ -7,15 +7,15 @@ ones, so that one killed in the midst still knows all that it wrote.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from agents.bounded import read_bounded
 from analysis.metrics import AnalysisError
-from sandbox.disk import placed
+from sandbox.disk import file_sha256, placed
 
 FILE, VERSION = "report_files.json", 1
 NAME = re.compile(r"(plots/)?[A-Za-z0-9][A-Za-z0-9_-]*\.(csv|html|md|png)")
@@ -25,14 +25,14 @@ MOST_BYTES = 16 * 1024 * 1024
 def place(part: Path, folder: Path) -> None:
     """All files of `part` take their places in the folder; those of an older report that has them no more go. Raises `AnalysisError`, OSError."""
     before = written(folder)
-    new = {str(path.relative_to(part)): _sha256(path) for path in sorted(part.rglob("*")) if path.is_file()}
+    new = {str(path.relative_to(part)): file_sha256(path) for path in sorted(part.rglob("*")) if path.is_file()}
     _list(folder, {**before, **new})
     for name in new:
         (path := folder / name).parent.mkdir(exist_ok=True)
         os.replace(part / name, path)
     for name in before.keys() - new.keys():
         path = folder / name
-        if path.is_file() and not path.is_symlink() and not path.parent.is_symlink() and _sha256(path) == before[name]:
+        if path.is_file() and not path.is_symlink() and not path.parent.is_symlink() and file_sha256(path) == before[name]:
             path.unlink()
     _list(folder, new)
 
@@ -41,9 +41,7 @@ def written(folder: Path) -> Mapping[str, str]:
     """What the last report wrote there, each file with its SHA-256; nothing where there was none. Raises `AnalysisError` for a list that is none."""
     path = folder / FILE
     try:
-        with open(path, "rb") as file:
-            raw = file.read(MOST_BYTES + 1)
-        told = json.loads(raw) if len(raw) <= MOST_BYTES else None
+        told = json.loads(read_bounded(path, MOST_BYTES))
     except FileNotFoundError:
         return {}
     except (ValueError, RecursionError):
@@ -57,8 +55,3 @@ def written(folder: Path) -> Mapping[str, str]:
 def _list(folder: Path, files: Mapping[str, str]) -> None:
     with placed(folder / FILE) as part:
         part.write_text(json.dumps({"v": VERSION, "files": dict(sorted(files.items()))}, indent=1) + "\n", encoding="utf-8")
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,7 +11,7 @@ from typing import Any
 
 from analysis.metrics import AnalysisError, outcomes
 from sandbox.log import Event, printable
-from scenarios.hidden_roles.beliefs import posterior, suspicion
+from scenarios.hidden_roles.beliefs import Floats, posterior, suspicion
 from scenarios.hidden_roles.lies import lies
 from scenarios.hidden_roles.rules import fails_needed
 from sociallm.conversation import AgentID, Message
@@ -62,13 +62,16 @@ class Table:
                 for reader in (message.channel.readers - {message.author}) & set(self.heard):
                     self.heard[reader].setdefault(message.author, {})[act["about"][0]] = STANCES[act["act"]]
 
-    def likely(self, step: int, author: AgentID, whom: AgentID, evil: bool) -> float:
-        """How likely a good player in this seat, who knows nothing else, had to hold it that somebody is evil, or good: by the exact posterior
-        from the votes and quests so far and from what it had heard."""
+    def suspicions(self, step: int, player: AgentID) -> Floats:
+        """How likely a good player in this seat, who knows nothing else, had to hold it before this step that each of them is evil: by the exact
+        posterior from the votes and quests so far and from what it had heard."""
         view = {
             "players": list(self.players), "evils": self.evils, "proposals": [told for at, told in self.votes if at < step],
             "quests": [[q["team"], q["fails"], q["success"], fails_needed(len(self.players), i)] for i, (at, q) in enumerate(self.quests) if at < step],
         }  # fmt: skip
-        p = posterior(view, self.heard[author], self.players.index(author))
-        held = float(suspicion(p, len(self.players), self.evils)[self.players.index(whom)])
+        return suspicion(posterior(view, self.heard[player], self.players.index(player)), len(self.players), self.evils)
+
+    def likely(self, step: int, author: AgentID, whom: AgentID, evil: bool) -> float:
+        """The same of one of them: that it is evil, or good."""
+        held = float(self.suspicions(step, author)[self.players.index(whom)])
         return held if evil else 1.0 - held

@@ -13,7 +13,6 @@ The kinds of a score, so that a claim about states can be held against what does
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -26,16 +25,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.folders import no_experiment
+from analysis.folders import RUNS, no_experiment, runs_table
 from analysis.metrics import AnalysisError, read_run
 from analysis.tasks import processes
 from sandbox.experiment import NAME, NUMBER
-from sandbox.log import Event, printable
+from sandbox.log import Event
+from sandbox.spreadsheet import cell
 from sociallm.conversation import AgentID
 
 UNITS = ("run", "agent", "pair", "message")
 KINDS = ("log", "state", "no states", "intent", "nuisance")
-TABLE, RUNS = "scores.csv", "runs.csv"
+TABLE = "scores.csv"
 COLUMNS = ["arm", "seed", "until", "detector", "measure", "kind", "unit", "who", "value", "amount"]
 JOIN = "+"  # between the agents of a pair, in a table
 Made = Callable[["Evidence"], Sequence["Score"]]
@@ -210,13 +210,8 @@ def scores_of(evidence: Evidence, detectors: Sequence[DetectorEntry], parts: int
 
 def runs_of(experiment: Path) -> list[tuple[str, int, Path]]:
     """(arm, seed, folder) of the runs of an experiment that are done. Raises `AnalysisError`."""
-    try:
-        with open(experiment / RUNS, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise AnalysisError(no_experiment(experiment) or f"{experiment / RUNS}: cannot be read ({type(error).__name__}); go on with the experiment, which writes it again") from None
     found: list[tuple[str, int, Path]] = []
-    for n, row in enumerate(rows, 2):
+    for n, row in enumerate(runs_table(experiment), 2):
         arm, seed = row.get("arm") or "", row.get("seed") or ""
         if not NAME.fullmatch(arm) or not NUMBER.fullmatch(seed) or (arm, int(seed)) in {(a, n) for a, n, _ in found}:
             raise AnalysisError(f"{experiment / RUNS}:{n}: names no arm and seed, or one for the second time; go on with the experiment, which writes it again")
@@ -249,9 +244,8 @@ def rows_of(arm: str, seed: int, run: Path, wish: ScoresWish) -> list[tuple[obje
 
 def as_cell(name: str) -> str:
     """A name as a table holds it, in memory too, so that tables made and tables read agree: what could steer a terminal, has no UTF-8 form or begins
-    like a formula is written out, as `report.csv_of` writes it."""
-    shown = printable(name)
-    return f"'{shown}" if shown[:1] in ("=", "+", "-", "@") else shown
+    like a formula is written out, as `table_files.csv_of` writes it."""
+    return str(cell(name))
 
 
 def scores(experiment: Path, wish: ScoresWish, tasks: int = 1, say: Callable[[str], None] = lambda _: None) -> pd.DataFrame:

@@ -26,6 +26,7 @@ ALPHA = 0.95  # how much the minds of others count for a member, where a scenari
 
 
 def team_words(events: Sequence[Event]) -> Iterator[Word]:
+    """All of them, in the order in which they were said; none of a log without a case and answers."""
     case = next((told for _, told in outcomes(events, "case")), None)
     end = next((told for _, told in outcomes(events, "answers")), None)
     if case is None or end is None:

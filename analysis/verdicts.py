@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -249,20 +248,3 @@ def _without(found: pd.DataFrame, told: pd.DataFrame) -> list[str]:
 
 def _share(value: float) -> str:
     return "too few" if np.isnan(value) else f"{value:.1%}"
-
-
-def write(frame: pd.DataFrame, path: Path, remedy: str = "is there room, and is the folder writable?") -> None:
-    """A table as CSV, whole or not at all, safe for a spreadsheet. Raises `AnalysisError` where it cannot be written."""
-    from analysis.report import csv_of
-    from sandbox.disk import placed
-
-    try:
-        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe, or a terminal: nothing takes its place
-            csv_of(frame, path)
-            return
-        if not path.parent.is_dir():
-            raise FileNotFoundError(2, "no such folder")
-        with placed(path) as part:
-            csv_of(frame, part)
-    except OSError as error:
-        raise AnalysisError(f"{path}: cannot write the table ({error.strerror}); {remedy}") from None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sandbox.interrupt import Interrupted
 from sandbox.opening import arguments as letting_out
@@ -27,14 +27,31 @@ EXAMPLES = {
     "bench": "example: python -m sandbox bench --small",
 }
 
+Adding = Callable[..., argparse.ArgumentParser]
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     # no option is taken for another that begins alike: what a command means must not change when it gets one more
     top = argparse.ArgumentParser(prog="python -m sandbox", description="Agents that talk, act and remember each other, all on record.", allow_abbrev=False)
-    commands = top.add_subparsers(dest="command", required=True, metavar="run | resume | fork | replay | ask | view | log | export | import | loop | bench")
-    add = partial(commands.add_parser, allow_abbrev=False)
-    run = add("run", help="run a scenario, a sweep or an experiment", epilog=EXAMPLES["run"], description=(
+    commands = top.add_subparsers(dest="command", required=True, metavar=" | ".join(EXAMPLES))
+
+    def add(name: str, **told: Any) -> argparse.ArgumentParser:
+        return commands.add_parser(name, allow_abbrev=False, epilog=EXAMPLES[name], **told)
+
+    _play(add)
+    _look(add)
+    _from_run_to_run(add)
+    bench = add("bench", help="what the engine and the rules cost", description="Measure; one JSON object is printed last.")
+    bench.add_argument("what", nargs="?", default="engine", choices=("engine", "dialogues"), help="the engine and the rules, or making and exporting dialogues")
+    bench.add_argument("--json", action="store_true", help="print the object alone")
+    bench.add_argument("--small", action="store_true", help="tiny sizes: whether it runs, not how fast")
+    return top
+
+
+def _play(add: Adding) -> None:
+    """What plays a run, on, or again."""
+    run = add("run", help="run a scenario, a sweep or an experiment", description=(
         "Run a scenario; with key=1,2 a run for every combination; or an experiment, every arm with every seed. A folder of its own for each: the log "
         "(events.jsonl), a report, plots, tables and snapshots; of an experiment's runs without report and plots. The last line names the folder."))  # fmt: skip
     run.add_argument("file", help="a scenario, such as scenarios/diplomacy.yaml, or an experiment, such as scenarios/experiments/collusion.yaml")
@@ -42,14 +59,14 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="a Python module with more WORLDS or POLICIES")
     run.add_argument("--watch", action="store_true", help="print every message as it is said (one run alone)")
     run.add_argument("--tasks", type=int, metavar="N", help="of a sweep such as seed=1,2,3, or of an experiment: so many runs at a time, as Ray tasks")
-    resume = add("resume", help="go on with a run or an experiment that was stopped or killed", epilog=EXAMPLES["resume"], description=(
+    resume = add("resume", help="go on with a run or an experiment that was stopped or killed", description=(
         "Go on with a run to its end, in its own folder; of an experiment with every run that is not done. What is done is left as it is."))  # fmt: skip
-    fork = add("fork", help="go on from a step of a run, with something changed", epilog=EXAMPLES["fork"], description=(
+    fork = add("fork", help="go on from a step of a run, with something changed", description=(
         "A new run that begins with the log of another up to a step, and goes on from there; its folder, beside the other's, is named in the last line. "
         "Erasures, cuts and withheld messages may be given more than once."))  # fmt: skip
-    replay = add("replay", help="check a log against the rules", epilog=EXAMPLES["replay"], description=(
+    replay = add("replay", help="check a log against the rules", description=(
         "Schedule and rules again, on the logged moves, step by step; no model is asked and nothing is written. The first difference ends it."))  # fmt: skip
-    ask = add("ask", help="interview agents of a run", epilog=EXAMPLES["ask"], description=(
+    ask = add("ask", help="interview agents of a run", description=(
         "A question to agents as they were before a step: what each says to it, intends, has noted, and what its states are ready to claim. The moment is "
         "made again in memory: nobody in the run hears of it, and nothing is written."))  # fmt: skip
     for command in (run, resume, fork, ask):
@@ -67,12 +84,16 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("--at", type=int, metavar="STEP", help="before this step (default: the last, or the one that would come next)")
     ask.add_argument("--agent", action="append", default=[], metavar="NAME", help="whom; may be given more than once (default: all)")
     ask.add_argument("--json", action="store_true", help="print the answers as JSON lines, whole")
-    view = add("view", help="make one page of a run, to look at", epilog=EXAMPLES["view"], description=(
+
+
+def _look(add: Adding) -> None:
+    """What shows a run."""
+    view = add("view", help="make one page of a run, to look at", description=(
         "A run as one HTML file that needs nothing else: a moment to choose, and all that was said, planned and done by then, in each agent's eyes."))  # fmt: skip
     view.add_argument("run", type=Path, help="the folder of the run; one that goes on, or was cut short, too")
     view.add_argument("--out", type=Path, metavar="FILE", help="the page (default: view.html in the folder of the run)")
     view.add_argument("--labels", action="store_true", help="show what was planted, too")
-    log = add("log", help="print the log of a run", epilog=EXAMPLES["log"], description="Print the events of a run, one a line.")
+    log = add("log", help="print the log of a run", description="Print the events of a run, one a line.")
     log.add_argument("run", help="the folder of a run, or its events.jsonl")
     log.add_argument("--kind", action="append", default=[], help="only events of this kind, such as message, move or intent (may be given more than once)")
     log.add_argument("--agent", help="only events of this agent")
@@ -80,28 +101,27 @@ def parser() -> argparse.ArgumentParser:
     log.add_argument("--channel", help="only messages of this channel, and their deliveries and memories")
     log.add_argument("--step", type=int, help="only events of this step")
     log.add_argument("--json", action="store_true", help="print the records as they stand")
+
+
+def _from_run_to_run(add: Adding) -> None:
+    """What makes dialogues of runs, runs of logs, and models of both."""
     from sandbox.exporting.command import arguments as of_export
 
-    of_export(add("export", help="make training dialogues of runs", epilog=EXAMPLES["export"], description=(
+    of_export(add("export", help="make training dialogues of runs", description=(
         "Dialogues of runs that have ended, split into train and validation, with a card (README.md) that says what is in them; "
         "sandbox/exporting/wish.py lists the formats.")))  # fmt: skip
     from sandbox.importing.command import arguments as of_import
 
-    of_import(add("import", help="make runs of logs from elsewhere", epilog=EXAMPLES["import"], description=(
+    of_import(add("import", help="make runs of logs from elsewhere", description=(
         "Conversations and games that were recorded elsewhere as runs that have ended, a folder each, for every command that reads runs; "
         "sandbox/importing/wish.py lists the formats.")))  # fmt: skip
-    loop = add("loop", help="run, export, train, evaluate, and again", epilog=EXAMPLES["loop"], description=(
+    loop = add("loop", help="run, export, train, evaluate, and again", description=(
         "Generations whose games train the next. A folder for each stage of each, generations.csv and its plot; the last line names the folder."))  # fmt: skip
     loop.add_argument("file", type=Path, help="a scenario whose world rewards its agents, such as scenarios/team_task.yaml")
     loop.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="generations=4, seed=0, loop.games=40 and others (sandbox/looping/settings.py), or changes of the scenario")
     loop.add_argument("--out", type=Path, metavar="FOLDER", help="where, or of a loop that was stopped: its folder, with the same command")
     loop.add_argument("--tasks", type=int, default=1, metavar="N", help="so many games at a time, as Ray tasks (default: 1)")
     loop.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="a Python module with more WORLDS or POLICIES")
-    bench = add("bench", help="what the engine and the rules cost", epilog=EXAMPLES["bench"], description="Measure; one JSON object is printed last.")
-    bench.add_argument("what", nargs="?", default="engine", choices=("engine", "dialogues"), help="the engine and the rules, or making and exporting dialogues")
-    bench.add_argument("--json", action="store_true", help="print the object alone")
-    bench.add_argument("--small", action="store_true", help="tiny sizes: whether it runs, not how fast")
-    return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

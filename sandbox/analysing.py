@@ -17,8 +17,7 @@ def analysed(word: str, folder: Path) -> bool:
 
     What it wrote to stderr is passed on, its last lines, with everything that could steer a terminal made visible.
     """
-    child = subprocess.run([sys.executable, "-m", "analysis", word, str(folder)], capture_output=True, text=True, errors="backslashreplace", check=False)
-    said = child.stderr.strip().splitlines()
+    child, said = _started(word, str(folder))
     if child.returncode:
         _pass_on(said[:-1])
         what = "report" if word == "report" else f"analysis {word!r}"
@@ -32,9 +31,7 @@ def analysed(word: str, folder: Path) -> bool:
 
 def viewed(run: Path, out: Path | None, with_labels: bool) -> int:
     """Have the page of a run made by `python -m analysis view`; the exit code. The last line names the page."""
-    asked = [str(run), *(["--out", str(out)] if out else []), *(["--labels"] if with_labels else [])]
-    child = subprocess.run([sys.executable, "-m", "analysis", "view", *asked], capture_output=True, text=True, errors="backslashreplace", check=False)
-    said = child.stderr.strip().splitlines()
+    child, said = _started("view", str(run), *(["--out", str(out)] if out else []), *(["--labels"] if with_labels else []))
     if child.returncode:
         _pass_on(said[:-1])
         print(f"sandbox: {shortened(said[-1]) if said else f'the page could not be made; try python -m analysis view {run}'}", file=sys.stderr)
@@ -42,6 +39,12 @@ def viewed(run: Path, out: Path | None, with_labels: bool) -> int:
     _pass_on(said)
     print(printable(str(out or run / "view.html")))
     return 0
+
+
+def _started(*words: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """(the process when it has ended, the lines that it wrote to stderr)."""
+    child = subprocess.run([sys.executable, "-m", "analysis", *words], capture_output=True, text=True, errors="backslashreplace", check=False)
+    return child, child.stderr.strip().splitlines()
 
 
 def _pass_on(lines: Sequence[str]) -> None:

@@ -141,8 +141,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _line(raw: bytes, key: str) -> str:
     """`:N`, the line of a file of JSON on which a key stands, `past.spread` being the one after past; empty where it is not found."""
     at = -1
-    for part in key.split(".") if key else ():
-        if (at := raw.find(b'"%s"' % part.encode(), at + 1)) < 0:
+    for part in key.split("."):
+        if not part or (at := raw.find(b'"%s"' % part.encode(), at + 1)) < 0:
             return ""
-    lines = raw[: max(at, 0)].count(b"\n")
-    return f":{lines + 1}" if key else ""
+    lines = raw[:at].count(b"\n")
+    return f":{lines + 1}"

@@ -1,8 +1,10 @@
-"""Files and folders that are there whole or not at all: written beside their place, synced, renamed into it; nothing is left when that fails."""
+"""Files and folders that are there whole or not at all: written beside their place, synced, renamed into it; nothing is left when that fails.
+Whether one is still as it was left its hash says."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -66,6 +68,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def refused(error: OSError) -> str:

@@ -17,7 +17,6 @@ import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from sandbox.record import conversation
 from sandbox.sealed import seal_log
 from sandbox.snapshot import RunError
 from sandbox.used import used
+from sandbox.version import installed
 from scenarios.table import worlds
 from sociallm.conversation import write_conversations
 
@@ -79,7 +79,7 @@ def made_of(setting: Setting) -> dict[str, Any]:
     plugins = setting.cast.plugins
     mine = {*plugins, *(module for table in (worlds, policies) for name, module in table(plugins).items() if table().get(name) != module)}
     return {
-        "python": platform.python_version(), "versions": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(), "versions": {name: installed(name) for name in PACKAGES},
         "decoding": _decoding() if setting.checkpoint_sha256 else None,  # of every host too, which is held against it
         "plugin_sha256": {name: _source(name) for name in sorted(mine)},
     } | ({"plan_sha256": plans} if (plans := plan_hashes(setting)) else {}) | ({"file_sha256": files} if (files := file_hashes(setting)) else {}) | _listening(setting)  # fmt: skip
@@ -225,10 +225,3 @@ def _source(module: str) -> str | None:
         if spec and spec.origin:
             return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
     return None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

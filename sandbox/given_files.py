@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from agents.policies import policy
 from sandbox.config import Setting
+from sandbox.disk import file_sha256
 
 
 def file_hashes(setting: Setting) -> dict[str, str]:
@@ -16,9 +16,4 @@ def file_hashes(setting: Setting) -> dict[str, str]:
         module = policy(name, setting.cast.plugins)
         if (reads := getattr(module, "reads", None)) is not None:
             files |= {f"policies.{name}.{option}": path for option, path in reads(module.Options(**options)).items()}
-    return {key: _digest(path) for key, path in sorted(files.items())}
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {key: file_sha256(path) for key, path in sorted(files.items())}

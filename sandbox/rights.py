@@ -145,7 +145,7 @@ def _exact(value: object) -> bool:
     return type(value) is int and -(2**63) < value < 2**63
 
 
-def _value(what: str, value: JSON, fault) -> JSON:
+def _value(what: str, value: JSON, fault: _Faults) -> JSON:
     """The value as it will stand in the log, or None with a fault if it has no JSON form or is too large."""
     if value is None or _exact(value):
         return value

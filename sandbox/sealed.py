@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from sandbox.disk import placed
+from sandbox.disk import file_sha256, placed
 from sandbox.log import VERSION, Event, LogError, canonical, checked, read_events, value_of
 from sandbox.named import no_run
 
@@ -31,8 +31,7 @@ def seal_log(path: Path, events: Iterable[Event]) -> str:
         with parquet.ParquetWriter(part, schema, compression="zstd") as writer:
             while batch := list(islice(rows, ROWS)):
                 writer.write_table(pyarrow.Table.from_pylist([_row(event) for event in batch], schema))
-        with open(part, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(part)
 
 
 def _row(event: Event) -> dict[str, object]:

@@ -18,7 +18,9 @@ from scenarios.environment import Environment, Outcome, State, Window
 from sociallm.conversation import AgentID, Channel, Message, clean
 
 MAX_PERSONA = 2000  # characters
-STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")  # what could steer a terminal, or hide words
+STEERING = re.compile(  # what could steer a terminal, or hide words: from people, or, as tags do, from all but a model
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 LINES = re.compile("\r\n?|[\u2028\u2029]")
 STATED = {"told", "world"}  # of a state's JSON form
 
@@ -66,7 +68,7 @@ class Briefed:
         """The briefing, where one is due; else what follows in the world."""
         if due := self._due(state):
             start = self.world.window(state.world).start
-            messages = tuple(_message(agent, self.personas[agent], len(state.told.get(agent, ())), start) for agent in due)
+            messages = tuple(persona_message(agent, self.personas[agent], start, len(state.told.get(agent, ()))) for agent in due)
             return Outcome(state=replace(state, told={**state.told, **{agent: (*state.told.get(agent, ()), self.personas[agent]) for agent in due}}), messages=messages)
         outcome = self.world.step(state.world, moves, rng)
         return replace(outcome, state=replace(state, world=outcome.state))
@@ -123,5 +125,6 @@ def alone(agent: AgentID) -> Channel:
     return Channel(name=f"{agent}-SELF", readers=frozenset({agent}))
 
 
-def _message(agent: AgentID, text: str, before: int, time: int) -> Message:
+def persona_message(agent: AgentID, text: str, time: int, before: int = 0) -> Message:
+    """A persona as it is told: by the agent to itself. `before`: how many it was told already."""
     return Message(id=f"persona-{agent}" + (f"-{before + 1}" if before else ""), author=agent, channel=alone(agent), time=time, text=text)

@@ -45,6 +45,7 @@ class Placed:
 
 
 def rows_of(windows: Sequence[Window]) -> Placed:
+    """The states that these windows need, each once, in the order of the first window that needs it."""
     place: dict[Row, int] = {}
     rows, fresh = [], []
     for window in windows:
@@ -66,6 +67,7 @@ class LaidOut:
 
 
 def laid_out(model: SociaLLM, batch: Sequence[tuple[Carried, Window]]) -> LaidOut:
+    """The windows' channels one after another, those of two windows with the same first and last keys once."""
     said: list[list[list[int]]] = []
     starts: list[tuple[tuple[Tensor, Tensor], ...]] = []
     known: dict[tuple[str, str], int] = {}  # (key after the first message, key after the last) → channel of the sequence

@@ -56,17 +56,27 @@ def losses_of(state: Training, pieces: Sequence[Piece], tokenizer: Tokenizer, co
 def train_step(state: Training, pieces: Sequence[Piece], tokenizer: Tokenizer, config: TrainConfig) -> None:
     """One step; changes `state`."""
     loss = losses_of(state, pieces, tokenizer, config)
+    prepare(state, config)
+    loss.total.backward()
+    take(state, config, loss.tokens)
+    state.recent.append((loss.speak, loss.listen, loss.contrast))
+
+
+def prepare(state: Training, config: TrainConfig) -> None:
+    """Have the optimizers ready for a step: its learning rate set, the gradients of the last one gone."""
     for optimizer in state.optimizers:
         for group in optimizer.param_groups:
             group["lr"] = rate(share_done(state, config), state.step, config)
         optimizer.zero_grad(set_to_none=True)
-    loss.total.backward()
+
+
+def take(state: Training, config: TrainConfig, tokens: int) -> None:
+    """Take the step that the gradients, clipped, say; `tokens`: how many it was of."""
     torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)
     for optimizer in state.optimizers:
         optimizer.step()
     state.step += 1
-    state.tokens += loss.tokens
-    state.recent.append((loss.speak, loss.listen, loss.contrast))
+    state.tokens += tokens
 
 
 def report(state: Training, config: TrainConfig, epoch: int, speed: float) -> dict[str, float | None]:

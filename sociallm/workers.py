@@ -28,8 +28,8 @@ import torch.distributed as distributed
 from sociallm import checkpoint, progress
 from sociallm.lanes import Piece, Sets, steps
 from sociallm.tokenizer import Tokenizer
-from sociallm.train import losses_of
-from sociallm.training import TrainConfig, Training, new_training, rate, share_done
+from sociallm.train import losses_of, prepare, report, take
+from sociallm.training import TrainConfig, Training, new_training, share_done
 
 LATEST, PLACE = "latest", "workers"
 Share = Callable[[torch.Tensor], torch.Tensor]  # counts or gradients → their sum over all workers, in the same tensor
@@ -48,10 +48,7 @@ def dealt(pieces: Sequence[Piece], workers: int, rank: int) -> list[Piece]:
 
 def shared_step(state: Training, pieces: Sequence[Piece], tokenizer: Tokenizer, config: TrainConfig, share: Share) -> None:
     """One step of one worker, together with the others; changes `state`."""
-    for optimizer in state.optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = rate(share_done(state, config), state.step, config)
-        optimizer.zero_grad(set_to_none=True)
+    prepare(state, config)
     loss = losses_of(state, pieces, tokenizer, config) if pieces else None
     mine = torch.tensor(float(loss.tokens if loss else 0), dtype=torch.float64)
     tokens = int(share(mine.clone()))
@@ -63,11 +60,7 @@ def shared_step(state: Training, pieces: Sequence[Piece], tokenizer: Tokenizer, 
     share(flat)
     for p, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
         p.grad = part.view_as(p).clone()
-    torch.nn.utils.clip_grad_norm_(parameters, config.clip)
-    for optimizer in state.optimizers:
-        optimizer.step()
-    state.step += 1
-    state.tokens += tokens
+    take(state, config, tokens)
     said = torch.tensor([loss.speak * weight, loss.listen * weight] if loss else [0.0, 0.0], dtype=torch.float64)
     speak, listen = share(said).tolist()
     state.recent.append((speak, listen, None))
@@ -156,7 +149,7 @@ def together(job: Job, rank: int, share: Share, wait: Callable[[], object]) -> T
         shared_step(state, dealt(pieces, job.workers, rank), begun.tokenizer, config, share)
         if state.step % config.report_every == 0:
             speed = (state.tokens - since[1]) / max(1e-9, time.monotonic() - since[0])
-            rows.append(_row(state, config, pieces[0].showing.epoch, speed))
+            rows.append(report(state, config, pieces[0].showing.epoch, speed))
             since = (time.monotonic(), state.tokens)
         if state.step % config.save_every == 0:
             _save(place, job.name, rank, state, rows, wait)
@@ -168,13 +161,6 @@ def together(job: Job, rank: int, share: Share, wait: Callable[[], object]) -> T
         (Path(job.folder) / "validation.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     wait()
     return state
-
-
-def _row(state: Training, config: TrainConfig, epoch: int, speed: float) -> dict[str, float | None]:
-    speak, listen = (sum(v[k] or 0.0 for v in state.recent) / len(state.recent) for k in (0, 1))
-    state.recent.clear()
-    now = rate(share_done(state, config), state.step, config)
-    return {"step": state.step, "epoch": epoch, "tokens": state.tokens, "speak_nats": round(speak, 4), "listen_nats": round(listen, 4), "contrast_nats": None, "rate": now, "tokens_per_second": round(speed)}
 
 
 # ---- going on after a kill -----------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ FORMS = ("schema", "object", "text")  # of a reply, the strictest first: what se
 FINAL = (400, 401, 402, 403, 404, 405, 406, 410, 413, 415, 422)  # statuses after which asking the same again is in vain
 UNHEALING = (*range(300, 400), 401, 402, 403, 404, 405, 410)  # of these, and of a name that leads astray, no later turn will fare better
 OPTIONAL = ("seed", "top_p", "temperature")
-MOST_TAKEN_BACK = 6  # requests in one attempt that are sent again without what the server does not take
+MOST_REQUESTS = 6  # of one attempt: each after the first is without something that the server does not take
 PAUSE, LONGEST_PAUSE = 0.25, 8.0  # seconds before the second attempt, doubled each time
 LETTERS = 3  # characters to a token, where a server does not count them: rather too many tokens than too few
 
@@ -60,7 +60,7 @@ class Asking:
             request = self._request(prompt, schema, seed, known)
             came = self._server.send(request, self._wish.timeout)
             calls += 1
-            less = known.less(came) if came.status in (400, 422) and calls < MOST_TAKEN_BACK else None
+            less = known.less(came) if came.status in (400, 422) and calls < MOST_REQUESTS else None
             if less is None:
                 break
             known = less

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -168,6 +168,3 @@ def read_answer(status: int, body: bytes) -> Came:
 
 def _count(value: object) -> int | None:
     return value if type(value) is int and 0 <= value < COUNT else None
-
-
-Send = Callable[[Mapping[str, Any], float], Came]

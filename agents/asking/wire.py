@@ -36,7 +36,7 @@ class Wire(httpcore2.NetworkBackend):
     """Connections to one origin. `call` bounds what happens in it, thread by thread; `close` ends all waits."""
 
     def __init__(self, origin: Origin, allowed: str | None = None):
-        self._origin, self._allowed, self._plain = origin, allowed, httpcore2.SyncBackend()
+        self.origin, self._allowed, self._plain = origin, allowed, httpcore2.SyncBackend()
         self._address: Address | None = literal(origin.host)
         self._lock, self._own, self._ended = threading.Lock(), threading.local(), threading.Event()
 
@@ -77,7 +77,7 @@ class Wire(httpcore2.NetworkBackend):
         self, host: str, port: int, timeout: float | None = None, local_address: str | None = None, socket_options: Iterable[Any] | None = None
     ) -> httpcore2.NetworkStream:  # fmt: skip
         """A connection to the origin, wherever the request says it goes."""
-        if (host.strip("[]"), port) != (self._origin.host, self._origin.port):
+        if (host.strip("[]"), port) != (self.origin.host, self.origin.port):
             raise Astray("a request to another host than the one that was allowed")
         return Counted(self._plain.connect_tcp(str(self._resolved()), port, self.left(), socket_options=socket_options), self)
 
@@ -86,12 +86,12 @@ class Wire(httpcore2.NetworkBackend):
         with self._lock:
             if self._address is None:
                 try:
-                    found = socket.getaddrinfo(self._origin.host, self._origin.port, type=socket.SOCK_STREAM)
+                    found = socket.getaddrinfo(self.origin.host, self.origin.port, type=socket.SOCK_STREAM)
                 except (OSError, UnicodeError):
-                    raise Astray(f"the name {self._origin.host} cannot be looked up") from None
+                    raise Astray(f"the name {self.origin.host} cannot be looked up") from None
                 addresses = [ipaddress.ip_address(entry[4][0]) for entry in found]
                 for address in addresses:  # a name with one address inside the network is not followed to its others either
-                    if why := leads_astray(self._origin, address, self._allowed):
+                    if why := leads_astray(self.origin, address, self._allowed):
                         raise Astray(why)
                 self._address = sorted(addresses, key=lambda a: a.version)[0]
             return self._address
@@ -129,7 +129,7 @@ class Transport(httpx2.BaseTransport):
     """What the client sends through."""
 
     def __init__(self, wire: Wire, most: int):
-        context = httpx2.create_ssl_context(trust_env=False) if wire._origin.scheme == "https" else None
+        context = httpx2.create_ssl_context(trust_env=False) if wire.origin.scheme == "https" else None
         self._pool = httpcore2.ConnectionPool(ssl_context=context, max_connections=most, keepalive_expiry=30.0, network_backend=wire)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:

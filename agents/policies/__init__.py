@@ -2,11 +2,15 @@
 
 A policy's module has `Options` (a frozen dataclass of plain values: what YAML may say under `policies.<name>`),
 `make(language, options, agents) -> Policy` (`agents`: all of the run) and `needs_model` (whether its agents carry SociaLLM
-states, and its options a `checkpoint`). One with `outside = True` gets its answers from outside the run: it acts in the process that the user started,
-`make(language, options, agents, doors)` has what is open there, and what it makes is an `agents.types.OutsidePolicy`. One with
-`terminal = True` has people on its seats, who need the terminal. `check(language, options, agents)` says early what `make` would refuse once the weights are
-there; `reads(options)` names the files that make the policy what it is: their hashes go into the manifest. A module is imported when a run asks for it. A plug-in module adds entries by having a
-`POLICIES` mapping of its own.
+states, and its options a `checkpoint`). A module is imported when a run asks for it. Free to be there:
+
+    outside = True    it gets its answers from outside the run: it acts in the process that the user started, `make(language, options, agents,
+                      doors)` has what is open there, and what it makes is an `agents.types.OutsidePolicy`
+    terminal = True   it has people on its seats, who need the terminal
+    check(language, options, agents)    says early what `make` would refuse once the weights are there
+    reads(options)    the files that make the policy what it is: their hashes go into the manifest
+
+A plug-in module adds entries by having a `POLICIES` mapping of its own.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class _Seat:
 class HumanPolicy:
     """Asks whoever sits at the terminal. What it remembers is what was heard and said."""
 
-    def __init__(self, language: Language | None, options: Options, agents: Sequence[AgentID], doors: Doors):
+    def __init__(self, language: Language | None, options: Options, doors: Doors):
         self._language, self._options, self._doors = language, options, doors
 
     def step(self, turns: Sequence[Turn]) -> Sequence[tuple[Action, AgentMemory]]:
@@ -261,4 +261,4 @@ def _about(seat: _Seat) -> list[str]:
 
 def make(language: Language | None, options: Options, agents: Sequence[AgentID], doors: Doors = CLOSED) -> HumanPolicy:
     """The policy for all agents that people play."""
-    return HumanPolicy(language, options, agents, doors)
+    return HumanPolicy(language, options, doors)

@@ -73,9 +73,14 @@ class Options:
         for name, good, expected in limits:
             if not good:
                 raise ValueError(f"{name} is {getattr(self, name)!r:.40}; expected {expected}")
-        bounds_of(self)
+        self.bounds  # noqa: B018  checked here
         for agent in self.each:
             of_seat(self, agent)
+
+    @property
+    def bounds(self) -> Bounds:
+        """How much is remembered and shown."""
+        return Bounds(window=self.window, ranked=self.ranked, context=self.context)
 
 
 OWN = frozenset(f.name for f in dataclasses.fields(Options)) - {"each", "checkpoint", "parallel"}
@@ -94,11 +99,6 @@ def of_seat(options: Options, agent: AgentID) -> Options:
         if isinstance(value, bool) or not isinstance(value, kinds):
             raise ValueError(f"each.{agent}.{key} is {value!r:.40}; expected what policies.llm.{key} takes")
     return replace(options, each={}, **{str(key): value for key, value in own.items()})
-
-
-def bounds_of(options: Options) -> Bounds:
-    """How much is remembered and shown."""
-    return Bounds(window=options.window, ranked=options.ranked, context=options.context)
 
 
 def check(language: Language | None, options: Options, agents: Sequence[AgentID]) -> None:
@@ -162,14 +162,14 @@ class LLMPolicy:
             price_in=own.price_in, price_out=own.price_out,
         )  # fmt: skip
         asking = Asking(self._servers[own.base_url], wish, stop=own.on_failure != "fallback")
-        action, memory = answer(turn, self._language, bounds_of(own), own.attempts, own.seed, asking.ask, own.model, last=self._without_secrets)
+        action, memory = answer(turn, self._language, own.bounds, own.attempts, own.seed, asking.ask, own.model, last=self._without_secrets)
         if own.on_failure == "stop" and asking.failed is not None:
             raise ValueError(f"{asking.failed}; on_failure is stop")
         return action, memory
 
     def recall(self, turn: Turn, action: Action) -> AgentMemory:
         """The memory after a turn that was taken before; nobody is asked."""
-        return recalled(turn, action, self._language, bounds_of(self._seats[turn.observation.agent]))
+        return recalled(turn, action, self._language, self._seats[turn.observation.agent].bounds)
 
     def _without_secrets(self, action: Action) -> Action:
         """The action with every key taken out of it: a server may say it back, in its words or its errors."""

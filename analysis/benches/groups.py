@@ -64,7 +64,7 @@ class Row:
         return Group(self.activations, np.array([a in self.members for a in self.agents]))
 
 
-def planned(world: str, seed: int) -> tuple[int, int, str]:
+def planned(seed: int) -> tuple[int, int, str]:
     """(agents, members, scheme) of a game: of even seeds a coalition, of odd ones none."""
     n, k = SIZES[seed // 2 % len(SIZES)], 2 + seed // 8 % 2
     schemes = COLLUDING if seed % 2 == 0 else ("none", "independent")
@@ -73,7 +73,7 @@ def planned(world: str, seed: int) -> tuple[int, int, str]:
 
 def game(world: str, seed: int) -> tuple[Evidence, tuple[str, ...], bool]:
     """(what a detector sees of the game of a seed, its members, whether they did what was planted)."""
-    n, k, scheme = planned(world, seed)
+    n, k, scheme = planned(seed)
     rng = np.random.default_rng((seed, len(world)))
     if world == "market":
         environment = made("market", sellers=n, rounds=ROUNDS, chat="private", talks=1, shock=0.1, noise=0.02, lasting=0.5)
@@ -98,7 +98,7 @@ def row(world: str, seed: int, states: bool) -> Row:
     read = readouts([evidence])[0] if states else None
     found = features(evidence, None if read is None else innovations_of(read))
     vectors = None if read is None else np.array([read[a].mean(0) for a in evidence.agents])
-    return Row(world, seed, planned(world, seed)[2], evidence.agents, members, executed, found, vectors)
+    return Row(world, seed, planned(seed)[2], evidence.agents, members, executed, found, vectors)
 
 
 # ---- files -------------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.choosing import HeadError, LearnedHead, read_head, write_head
+from agents.choosing import LearnedHead, read_head, write_head
 from analysis.stats import Interval, cluster_bootstrap
 from scenarios.diplomacy.environment import Diplomacy, Options, make
 from scenarios.diplomacy.learning import WORLD, learned, seats
@@ -116,7 +116,7 @@ def main(given: Sequence[str] | None = None) -> int:
         if min(chosen.generations, chosen.games) < 1 or chosen.seeds < 2 or not 0 < chosen.nats <= 10 or not 0 <= chosen.weight <= 100:
             raise ValueError("expected --generations and --games of 1 or more, --seeds of 2 or more, --nats in 0–10 (not 0) and --weight in 0–100")
         _train(chosen) if chosen.what == "train" else _measure(chosen)
-    except (HeadError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"CPU {time.process_time() - begun:.0f} s")

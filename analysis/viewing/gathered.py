@@ -23,6 +23,7 @@ from analysis.viewing.talk import talk
 from analysis.viewing.texts import Interned, name
 from sandbox.folder import read_manifest
 from sandbox.log import Event
+from sandbox.record import whole
 from sandbox.snapshot import RunError
 from scenarios.diplomacy.map import POWERS
 
@@ -35,7 +36,8 @@ def gathered(run: Path, most: int, with_labels: bool = False) -> dict[str, Any]:
     notes: list[str] = []
     events = read_run(run, notes.append)
     manifest = _manifest(run)
-    seats = {agent: policy for agent, policy in (manifest.get("seats") or {}).items() if isinstance(policy, str)} if isinstance(manifest.get("seats"), dict) else {}
+    seated = manifest.get("seats")
+    seats = {whole(agent): policy for agent, policy in seated.items() if isinstance(policy, str)} if isinstance(seated, dict) else {}  # as `read_run` has names
     of, words = moments(events, tuple(seats)), Interned()
     world = _world(events, manifest.get("environment"))
     phases = [words(phase) for phase in called(events, of)]
@@ -73,7 +75,7 @@ def _manifest(run: Path) -> Mapping[str, Any]:
         return {}
 
 
-def _of_states(run: Path, events: Sequence[Event], of: Moments, number: Any, part: Callable[[Callable[[], Any], Any], Any]) -> list[Any]:
+def _of_states(run: Path, events: Sequence[Event], of: Moments, number: Mapping[str, int], part: Callable[[Callable[[], Any], Any], Any]) -> list[Any]:
     """Energies and information: from `observed.parquet`, which says more, else from the run itself."""
     found: list[Any] = part(lambda: measured.from_observed(run, of, number), [])
     return found or part(lambda: measured.from_the_run(events, of, number), [])

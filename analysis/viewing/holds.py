@@ -17,7 +17,6 @@ from analysis.trust import trust
 from analysis.viewing.moments import Columns, Moments
 from sandbox.log import Event
 from scenarios.hidden_roles import rules, talk
-from scenarios.hidden_roles.beliefs import posterior, suspicion
 
 Rows = list[tuple[int, int, int, float]]
 
@@ -42,7 +41,7 @@ def suspected(events: Sequence[Event], of: Moments) -> list[dict[str, Any]]:
     changed, last = False, -1
     for event in events:
         if event.step != last and (changed or last in seen):
-            rows += _suspicions(table, last + 1, evils, of.at[last], of)
+            rows += _suspicions(table, last + 1, of.at[last], of)
             changed = False
         last = event.step
         if event.kind == "message" and event.agent in players:
@@ -51,7 +50,7 @@ def suspected(events: Sequence[Event], of: Moments) -> list[dict[str, Any]]:
             table.hear(message, acts)
             changed = changed or bool(acts)
     if changed or last in seen:
-        rows += _suspicions(table, last + 1, evils, of.at[last], of)
+        rows += _suspicions(table, last + 1, of.at[last], of)
     return _held("suspicion", "how likely it is that the other is evil, to a player in this seat who knows no roles: the exact posterior from votes, quests and what it was told",
                  evils / len(players), rows)  # fmt: skip
 
@@ -61,15 +60,10 @@ def _roles(events: Sequence[Event]) -> Iterator[tuple[str, ...]]:
         yield tuple(told["roles"])
 
 
-def _suspicions(table: Table, step: int, evils: int, at: int, of: Moments) -> Iterator[tuple[int, int, int, float]]:
+def _suspicions(table: Table, step: int, at: int, of: Moments) -> Iterator[tuple[int, int, int, float]]:
     """What each holds of each other before this step."""
-    n = len(table.players)
-    view = {
-        "players": list(table.players), "evils": evils, "proposals": [told for when, told in table.votes if when < step],
-        "quests": [[q["team"], q["fails"], q["success"], rules.fails_needed(n, i)] for i, (when, q) in enumerate(table.quests) if when < step],
-    }  # fmt: skip
-    for me, player in enumerate(table.players):
-        held = suspicion(posterior(view, table.heard[player], me), n, evils)
+    for player in table.players:
+        held = table.suspicions(step, player)
         yield from ((at, of.who[player], of.who[other], float(p)) for other, p in zip(table.players, held, strict=True) if other != player and other in of.who)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.cases import worth
-from analysis.metrics import STATES, AnalysisError, surprises
+from analysis.metrics import AnalysisError, surprises
 from analysis.observe import TABLE
 from analysis.viewing.moments import Moments
 from sandbox.log import Event
@@ -33,7 +33,7 @@ def from_the_run(events: Sequence[Event], of: Moments, number: Mapping[str, int]
         return []
     rows = [(number[r.message], of.who[r.reader], float(r.surprise), float(getattr(r, "surprise_no_states", math.nan)), int(r.tokens)) for r in frame.itertuples() if r.message in number and r.reader in of.who and r.tokens]
     columns = [("surprise", OBSERVED["nats"][1], [_round(n / t) for _, _, n, _, t in rows])]
-    if "surprise_no_states" in STATES and "surprise_no_states" in frame:
+    if "surprise_no_states" in frame:
         columns.append(("information", OBSERVED["gain"][1], [_round((none - n) / t) for _, _, n, none, t in rows]))
     return [_table("the run, measure.surprise=true", [row[:2] for row in rows], columns)]
 
@@ -53,9 +53,9 @@ def from_observed(run: Path, of: Moments, number: Mapping[str, int]) -> Measures
         tokens = frame["tokens"].astype(float)
         values = {"nats": frame["nats"] / tokens, "gain": (frame["nats_no_states"] - frame["nats"]) / tokens, **{key: frame[key] for key in ("e_rel", "e_coh", "moved")}}
         where = [(number[message], of.who[reader]) for message, reader in zip(frame["message"], frame["reader"], strict=True)]
+    except AnalysisError:
+        raise
     except (OSError, KeyError, ValueError, TypeError, AttributeError, pyarrow.ArrowException) as error:
-        if isinstance(error, AnalysisError):
-            raise
         raise AnalysisError(f"{run / TABLE} is left out: {' '.join(str(error).split())[:100]}; make it again with python -m analysis observe {run}") from None
     columns = [(*OBSERVED[key], [_round(float(value)) for value in column]) for key, column in values.items() if column.notna().any()]
     return [_table(TABLE, where, columns)] if len(where) else []

@@ -10,7 +10,6 @@ from typing import Any
 from sandbox.log import Event
 
 Columns = dict[str, Any]
-DEEDS = ("adjudication", "sales", "award", "proposal", "vote", "quest", "answers")  # what a world says when moves took effect
 
 
 @dataclass(frozen=True)
@@ -75,14 +74,14 @@ def called(events: Sequence[Event], of: Moments) -> list[str]:
         names[at] = ended.get(at, name)
     later = ""
     for at in reversed(range(len(names))):
-        later = ended.get(at, begun.get(at, "") if at in begun else later)
+        later = ended.get(at, begun.get(at, later))
         if later and later not in ("strike", "case", "answers"):
             names[at] = names[at] or later
     return names
 
 
 def table(events: Sequence[Event], of: Moments) -> Columns:
-    """{"n", "phase", "start", "end"} of each moment."""
+    """{"n", "start", "end"} of each moment: its step, and the times at which it begins and ends."""
     starts: dict[int, int] = {}
     ends: dict[int, int] = {}
     for event in events:

@@ -9,6 +9,7 @@ from typing import Any
 from analysis.truth import labels
 from analysis.viewing.moments import Moments
 from analysis.viewing.texts import in_short, name
+from sandbox.record import whole
 
 
 def planted(run: Path, of: Moments) -> dict[str, Any]:
@@ -19,7 +20,7 @@ def planted(run: Path, of: Moments) -> dict[str, Any]:
     told = labels(run)
     return {
         "plan": name(str(told.get("plan", ""))),
-        "agents": [[of.who[agent], *_row(row)] for agent, row in told["agents"].items() if row["planted"] and agent in of.who],
+        "agents": [[of.who[agent], *_row(row)] for agent, row in ((whole(agent), row) for agent, row in told["agents"].items()) if row["planted"] and agent in of.who],
         "pairs": [[name(" and ".join(row["pair"])), *_row(row)] for row in told["pairs"] if row["planted"]],
     }  # fmt: skip
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -30,15 +29,14 @@ def in_short(value: Any) -> str:
 
 
 class Interned:
-    """Gives each text a number, the same text the same one; `texts` lists them by their numbers."""
+    """Gives each text a number, the same text the same one; `texts` lists them by their numbers, as a page shows them."""
 
-    def __init__(self, make: Callable[[str], str] = printable):
+    def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
-        self._make = make
         self.texts: list[str] = []
 
     def __call__(self, text: str) -> int:
         number = self._numbers.setdefault(text, len(self.texts))
         if number == len(self.texts):
-            self.texts.append(self._make(text))
+            self.texts.append(printable(text))
         return number

@@ -25,7 +25,7 @@ LABELS = ("labelled", "planted", "as", "executed", "planted_others")
 
 def card(chosen: Sequence[Source], counts: Counts, wish: Wish, generator: str, made: Sequence[str]) -> str:
     """The text of README.md."""
-    return f"---\n{yaml.safe_dump(_front(counts, wish, made), sort_keys=False, allow_unicode=False)}---\n\n{_body(chosen, counts, wish, generator)}"
+    return f"---\n{yaml.safe_dump(_front(wish, made), sort_keys=False, allow_unicode=False)}---\n\n{_body(chosen, counts, wish, generator)}"
 
 
 def features(wish: Wish) -> list[dict[str, Any]]:
@@ -45,7 +45,7 @@ def features(wish: Wish) -> list[dict[str, Any]]:
     return found
 
 
-def _front(counts: Counts, wish: Wish, made: Sequence[str]) -> dict[str, Any]:
+def _front(wish: Wish, made: Sequence[str]) -> dict[str, Any]:
     front: dict[str, Any] = {
         "license": "apache-2.0", "language": ["en"], "pretty_name": "Dialogues of social-sandbox",
         "tags": ["synthetic", "multi-agent", "dialogue"], "task_categories": ["text-generation"],

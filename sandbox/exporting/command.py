@@ -35,6 +35,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
 def main(given: argparse.Namespace) -> int:
     """Export; the exit code. Raises `ExportError`."""
     from sandbox.exporting.export import export  # pyarrow, numpy and the worlds: not before the words are right
+    from sandbox.log import printable
 
     wish = Wish(
         format=given.format, out=given.out, without=frozenset(given.without.split(",")) - {""}, planted=given.planted, validation=given.validation,
@@ -42,7 +43,8 @@ def main(given: argparse.Namespace) -> int:
         cap=given.cap, of=given.of, skip=given.skip,
     )  # fmt: skip
     counts = export(given.runs, wish, lambda what: print(what, file=sys.stderr, flush=True))
-    print("\n".join(counts.lines()))
+    for line in counts.lines():  # of one that is done they are what its file says
+        print(printable(line))
     print(given.out)
     return 0
 

@@ -6,10 +6,10 @@ above fits nothing that went before.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from pathlib import Path
 
+from sandbox.disk import file_sha256
 from sandbox.exporting.reading import Said
 from sandbox.exporting.source import Source as Run
 from sandbox.exporting.wish import ExportError, Wish
@@ -36,8 +36,7 @@ def known_by(source: Run, wish: Wish) -> str:
     table = source.folder / TABLE
     if wish.energy is None or wish.checkpoint is not None or not table.is_file():
         return ""
-    with open(table, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(table)
 
 
 def weights(name: str) -> str:

@@ -22,13 +22,12 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sandbox.disk import made_folder, placed
+from sandbox.disk import file_sha256, made_folder, placed
 from sandbox.exporting import files
 from sandbox.exporting.card import card
 from sandbox.exporting.energy import energies, weights
@@ -37,12 +36,14 @@ from sandbox.exporting.games import games
 from sandbox.exporting.reading import Said, said_in
 from sandbox.exporting.row import Row, Rows
 from sandbox.exporting.source import Source, side, sources
-from sandbox.exporting.stage import DONE, LOOKED, STAGE, WRITTEN, Stage, asked, begin, stands
+from sandbox.exporting.stage import DONE, EXPORT, LOOKED, WRITTEN, Stage, asked
 from sandbox.exporting.views import views
 from sandbox.exporting.wish import SIDES, VIEWS, Counts, ExportError, Wish
 from sandbox.folder import held
 from sandbox.log import LogError
 from sandbox.snapshot import RunError
+from sandbox.unfinished import STAGE, begin, write_told
+from sandbox.version import program
 
 MESSAGES = 50_000  # of a piece
 PREFIX = 3  # messages by which two runs are known to be of one game
@@ -54,26 +55,17 @@ def export(runs: Sequence[Path], wish: Wish, tell: Callable[[str], None] = lambd
         wish = replace(wish, weights=weights(wish.checkpoint))
     chosen, skipped = sources(runs, wish)
     _apart(chosen, wish)
-    asking = asked(wish, chosen, f"{generator()}, pieces of {messages}")
-    if stands(wish.out, asking) != "done":
+    asking = asked(wish, chosen, f"{program()}, pieces of {messages}")
+    if EXPORT.stands(wish.out, asking) != "done":
         made_folder(wish.out)
     try:
         with held(wish.out):
-            standing = stands(wish.out, asking)  # another may have been here until now
-            if standing == "done":
+            if EXPORT.stands(wish.out, asking) == "done":  # another may have been here until now
                 return _again(wish.out)
-            stage = begin(wish.out, asking) if standing == "nothing" else Stage(wish.out)
-            return _made(chosen, skipped, wish, asking, stage, tell, messages)
+            begin(wish.out, asking)
+            return _made(chosen, skipped, wish, asking, Stage(wish.out), tell, messages)
     except (LogError, RunError) as error:
         raise ExportError(str(error)) from None
-
-
-def generator() -> str:
-    """What made the export, as it stands in its card."""
-    try:
-        return f"social-sandbox {version('social-sandbox')}"
-    except PackageNotFoundError:
-        return "social-sandbox"
 
 
 def _apart(chosen: Sequence[Source], wish: Wish) -> None:
@@ -167,7 +159,7 @@ def _written(pieces: Sequence[Sequence[Source]], make: Rows, reasons: Mapping[st
         for which in SIDES:
             rows = (row for run in piece if side(run.game, wish.validation) == which for row in _kept(run, make, reasons, which, wish, tally, began))
             made += files.WRITERS[wish.format](where, which, number, rows)
-        stage.add(WRITTEN, number, tally.to_json() | {"files": {str(path.relative_to(wish.out)): _sha256(path) for path in made}})
+        stage.add(WRITTEN, number, tally.to_json() | {"files": {str(path.relative_to(wish.out)): file_sha256(path) for path in made}})
         tell(f"{number + 1} of {len(pieces)} pieces written")
 
 
@@ -181,7 +173,7 @@ def _gone_through(stage: Stage, name: str, pieces: int) -> int:
 def _as_left(out: Path, made: Mapping[str, str]) -> None:
     """Raises `ExportError` if files are not as they were left."""
     for name, sha256 in made.items():
-        if not (out / name).is_file() or _sha256(out / name) != sha256:
+        if not (out / name).is_file() or file_sha256(out / name) != sha256:
             raise ExportError(f"{out / name}: changed or lost since it was written; remove {out}, and export again")
 
 
@@ -230,7 +222,7 @@ def _finished(chosen: Sequence[Source], skipped: Mapping[str, int], wish: Wish, 
     if wish.format == "convokit":
         parts = [wish.out / name for name in sorted(made)]
         corpora = (files.corpus(wish.out, which, [part for part in parts if part.name.startswith(f"{which}-")]) for which in SIDES)
-        made = {str(path.relative_to(wish.out)): _sha256(path) for corpus in corpora for path in corpus}
+        made = {str(path.relative_to(wish.out)): file_sha256(path) for corpus in corpora for path in corpus}
     _nothing_else(wish.out, made)
     alike = np.intersect1d(np.array(total.same["train"], np.uint64), np.array(total.same["validation"], np.uint64))
     counts = Counts(
@@ -241,11 +233,10 @@ def _finished(chosen: Sequence[Source], skipped: Mapping[str, int], wish: Wish, 
     if not any(counts.rows.values()):
         raise ExportError(f"{wish.out}: no row is left ({', '.join(f'{n} {why}' for why, n in sorted(counts.left_out.items()))}); ask for less with the filters, and remove this folder")
     with placed(wish.out / "README.md") as part:
-        part.write_text(card(chosen, counts, wish, generator(), sorted(made)), encoding="ascii", errors="backslashreplace")
+        part.write_text(card(chosen, counts, wish, program(), sorted(made)), encoding="ascii", errors="backslashreplace")
     told = {name: value for name, value in asdict(counts).items() if name != "out"}
-    whole = dict(asking) | {"counts": told, "files": dict(sorted({**made, "README.md": _sha256(wish.out / "README.md")}.items()))}
-    with placed(wish.out / DONE) as part:
-        part.write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n", encoding="ascii")
+    whole = dict(asking) | {"counts": told, "files": dict(sorted({**made, "README.md": file_sha256(wish.out / "README.md")}.items()))}
+    write_told(wish.out / DONE, whole)
     stage.remove()
     return counts
 
@@ -276,8 +267,3 @@ def _again(out: Path) -> Counts:
     if (out / STAGE).exists():  # killed while it cleared up
         Stage(out).remove()
     return counts
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

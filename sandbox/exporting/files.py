@@ -97,10 +97,8 @@ def corpus(out: Path, side: str, parts: Sequence[Path]) -> list[Path]:
     said = [part for part in parts if part.name.endswith(".utterances") and part.stat().st_size]
     if not said:
         return []
-    index: dict[str, Any] = {f"{what}-index": {} for what in CORPUS}  # each key of meta, and the type of its values
-    for what in CORPUS:
-        for value in _values(parts, what):
-            index[f"{what}-index"].update({key: [str(type(one))] for key, one in value["meta"].items()})
+    # each key of meta, and the type of its values: one entry tells it of all, for which keys there are is the wish's
+    index: dict[str, Any] = {f"{what}-index": {key: [str(type(one))] for key, one in _first(parts, what)["meta"].items()} for what in CORPUS}
     index |= {"overall-index": {}, "version": 1, "vectors": []}
     made = _text(out / side / "utterances.jsonl", (line for part in said for line in _lines(part)))
     for what in CORPUS[1:]:
@@ -109,10 +107,11 @@ def corpus(out: Path, side: str, parts: Sequence[Path]) -> list[Path]:
     return made + _text(out / side / "corpus.json", ["{}"]) + _text(out / side / "index.json", [json.dumps(index, sort_keys=True)])
 
 
-def _values(parts: Sequence[Path], what: str) -> Iterator[dict[str, Any]]:
-    for part in (part for part in parts if part.name.endswith(f".{what}")):
-        for line in _lines(part):
-            yield json.loads(line) if what == "utterances" else next(iter(json.loads(f"{{{line}}}").values()))
+def _first(parts: Sequence[Path], what: str) -> dict[str, Any]:
+    """The first entry of these parts."""
+    line = next(line for part in parts if part.name.endswith(f".{what}") for line in _lines(part))
+    found: dict[str, Any] = json.loads(line) if what == "utterances" else next(iter(json.loads(f"{{{line}}}").values()))
+    return found
 
 
 def _lines(path: Path) -> Iterator[str]:

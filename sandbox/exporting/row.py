@@ -71,11 +71,13 @@ def told(said: Said, cleaned: Counter[str]) -> Talk:
             if line.readers == (line.author,):
                 continue
         text, done = fit(line.text)
-        cleaned.update(done)
+        if done:
+            cleaned.update(done)
         if not text.strip():  # nothing but control characters
             cleaned["empty"] += 1
             continue
-        lines.append(line._replace(text=text, to=tuple(map(name_of, line.to)), channel=name_of(line.channel)))
+        to, channel = tuple(map(name_of, line.to)), name_of(line.channel)
+        lines.append(line if (text, to, channel) == (line.text, line.to, line.channel) else line._replace(text=text, to=to, channel=channel))
         if alone(line) and line.author not in spoke:
             personas.setdefault(line.author, []).append(text)
             before.add(line.id)

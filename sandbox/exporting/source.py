@@ -27,11 +27,10 @@ from sandbox.exporting.wish import ExportError, Wish
 from sandbox.folder import read_manifest
 from sandbox.guard import ConfigError
 from sandbox.labels import FILE as LABELS
+from sandbox.log import VERSION as LOG_VERSION
 from sandbox.log import LogError, value_of
 from sandbox.named import MANIFEST, OF_A_RUN, no_run
 from sandbox.snapshot import RunError
-
-LOG_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +142,8 @@ def source(folder: Path, wish: Wish) -> Source:
     labels = _labels(folder / LABELS)
     versions = manifest["versions"] | {"python": manifest["python"]}
     return Source(
-        folder=folder, sha256=sha256, columns_sha256=_columns(manifest), game=name_of(_game(folder, manifest)), world=name_of(world), scenario=name_of(str(manifest.get("name", world))), seed=manifest["seed"],
-        seats={str(agent): name_of(str(policy)) for agent, policy in manifest["seats"].items()}, messages=said, labels=labels,
+        folder=folder, sha256=sha256, columns_sha256=_columns(manifest), game=name_of(_game(folder, manifest)), world=name_of(world),
+        scenario=name_of(str(manifest.get("name", world))), seed=manifest["seed"], seats={str(agent): name_of(str(policy)) for agent, policy in manifest["seats"].items()}, messages=said, labels=labels,
         checkpoint=str((manifest["checkpoint"] or {}).get("sha256") or ""), planted=tuple(sorted(a for a, row in (labels or {}).items() if row["planted"])),
         versions=", ".join(f"{name} {versions[name]}" for name in ("social-sandbox", "python", "numpy", "torch", "tokenizers") if versions.get(name)),
     )  # fmt: skip

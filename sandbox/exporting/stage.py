@@ -5,7 +5,8 @@
     stage/parts/        of formats whose files are put together at the end
 
 A line is appended when its work is on disk, and numbered; the last may be torn by a kill, and counts for nothing, but whole ones are as they were
-written, or refused, and so are the files that they name, by their hashes. `export.json` stands last: with it an export is done. A folder with neither, and anything in it, is no export, and is left alone.
+written, or refused, and so are the files that they name, by their hashes. `export.json` stands last: with it an export is done. A folder with neither,
+and anything in it, is no export, and is left alone (`sandbox/unfinished.py`).
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.disk import made_folder, placed, sync_folder
+from sandbox.disk import sync_folder
 from sandbox.exporting.energy import known_by
 from sandbox.exporting.source import Source
 from sandbox.exporting.wish import ExportError, Wish
+from sandbox.unfinished import STAGE, Making
 
 VERSION = 1
-DONE, STAGE, ASKED, LOOKED, WRITTEN, PARTS = "export.json", "stage", "wish.json", "looked.jsonl", "written.jsonl", "parts"
+DONE, LOOKED, WRITTEN, PARTS = "export.json", "looked.jsonl", "written.jsonl", "parts"
+EXPORT = Making(
+    what="export", done=DONE, refused=ExportError,
+    differences={"generator": "by another version", "wish": "with other options", "runs_sha256": "of other runs"},
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -95,50 +101,3 @@ def asked(wish: Wish, runs: Sequence[Source], generator: str) -> dict[str, Any]:
         told = json.dumps([run.sha256, run.game, run.labels, dict(run.seats), run.checkpoint, run.scenario, known_by(run, wish)], sort_keys=True)
         digest.update(told.encode() + b"\n")
     return {"v": VERSION, "generator": generator, "wish": wish.to_json(), "runs": len(runs), "runs_sha256": digest.hexdigest()}
-
-
-def stands(out: Path, asking: Mapping[str, Any]) -> str:
-    """What stands at `out`: "nothing", "begun" or "done". Raises `ExportError` for anything else than this very export."""
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise ExportError(f"{out}: {'a link' if out.is_symlink() else 'a file'}; name a folder with --out, new or empty")
-    here = sorted(path.name for path in out.iterdir()) if out.exists() else []
-    if not here:
-        return "nothing"
-    if links := [path for path in out.rglob("*") if path.is_symlink()]:
-        raise ExportError(f"{links[0]}: a link in the folder of an export; take it away, or name another folder with --out")
-    told = _told(out / DONE) if DONE in here else _told(out / STAGE / ASKED)
-    if told is None:
-        begun = here == [STAGE] and {path.name for path in (out / STAGE).iterdir()} <= {f"{ASKED}.part"}
-        if begun:  # killed before it was said what was asked
-            return "nothing"
-        raise ExportError(f"{out}: holds {here[0]!r:.60} and is no export; nothing there was touched: name a new folder with --out")
-    for key, what in (("generator", "by another version"), ("wish", "with other options"), ("runs_sha256", "of other runs")):
-        if told.get(key) != asking[key]:
-            raise ExportError(f"{out}: holds an export {what} ({_differs(told.get(key), asking[key])}); name another folder with --out, or remove this one")
-    return "done" if DONE in here else "begun"
-
-
-def begin(out: Path, asking: Mapping[str, Any]) -> Stage:
-    """The stage of a new export."""
-    stage = Stage(out)
-    made_folder(stage.folder)
-    with placed(stage.folder / ASKED) as part:
-        part.write_text(json.dumps(asking, indent=1, sort_keys=True) + "\n", encoding="ascii")
-    return stage
-
-
-def _told(path: Path) -> dict[str, Any] | None:
-    try:
-        value = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ExportError(f"{path}: cannot be read ({' '.join(str(error).split()):.80}); remove the folder of this export, and export again") from None
-    return value if isinstance(value, dict) and "wish" in value else None
-
-
-def _differs(then: Any, now: Any) -> str:
-    if isinstance(then, dict) and isinstance(now, dict):
-        key = next((key for key in now if then.get(key) != now[key]), "")
-        return f"{key} {then.get(key)!r:.40}, now {now.get(key)!r:.40}"
-    return f"{then!s:.12}, now {now!s:.12}"

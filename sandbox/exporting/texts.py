@@ -22,12 +22,16 @@ PERSONAL = (  # what it is called, how it looks; in the order in which they are 
     ("phone", re.compile(r"(?<![\w+])(?:\+\d{1,3}[ .-]?)(?:\(?\d{1,4}\)?[ .-]?){2,5}\d{2,4}(?!\w)")),
     ("home", re.compile(r"(?<!\w)(?:/home/|/Users/|[A-Z]:\\Users\\)[^\s/\\]{1,64}")),
 )
-_SUSPECT = re.compile(r"[^\x20-\x7e\n\t]|[<\[@+\\]|/home/|/Users/|\d\.\d{1,3}\.\d|(?:sk|pk|gh[po]|hf|xox[bap]|AKIA)[-_]?[A-Za-z0-9]{8}")
+_STRANGE, _SECRET, _DOTTED = (  # whether any of it can be there; apart, each is looked for by its first character
+    re.compile(r"[^\x20-\x2a\x2c-\x3b\x3d-\x3f\x41-\x5a\x5d-\x7e\n\t]"),  # not ASCII, steering, or one of + < @ [ \
+    re.compile(r"/home/|/Users/|(?:sk|pk|ghp|gho|hf|xox[bap]|AKIA)[-_]?[A-Za-z0-9]{8}"),
+    re.compile(r"\d\.\d{1,3}\.\d"),
+)
 
 
 def fit(text: str) -> tuple[str, tuple[str, ...]]:
     """(the text as it may stand in a row, what was done to it: of control, mark, key, email, address, phone, home)."""
-    if not _SUSPECT.search(text):  # as nearly all
+    if not (_STRANGE.search(text) or _SECRET.search(text) or _DOTTED.search(text)):  # as nearly all
         return text, ()
     done = []
     text = whole(text).replace("\r\n", "\n").replace("\r", "\n")

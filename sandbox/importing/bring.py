@@ -15,19 +15,19 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sandbox.disk import REMEDY, made_folder
 from sandbox.folder import held
-from sandbox.importing.folder import stands as written
-from sandbox.importing.folder import write_run
+from sandbox.importing.folder import write_run, written
 from sandbox.importing.formats import TABLE, sources_of
 from sandbox.importing.source import Reading
-from sandbox.importing.stage import DONE, STAGE, abandon, again, asked, begin, finish, stands
+from sandbox.importing.stage import DONE, IMPORT, abandon, again, asked, finish
 from sandbox.importing.talk import Talk
 from sandbox.importing.wish import Counts, ImportRefused, ImportWish
 from sandbox.snapshot import RunError
+from sandbox.unfinished import STAGE, begin
+from sandbox.version import program
 
 LONGEST = 60  # characters of a folder's name
 EVERY = 500  # runs between two lines that say how far it is
@@ -38,13 +38,12 @@ def bring(paths: Sequence[Path], wish: ImportWish, tell: Callable[[str], None] =
     format, sources = sources_of(paths, wish.format)
     _apart(paths, wish.out)
     hashes = {source.name: source.sha256() for source in sources}
-    asking = asked(wish, format, hashes, _program())
-    standing = stands(wish.out, asking)
-    if standing != "done":
+    asking = asked(wish, format, hashes, program())
+    if IMPORT.stands(wish.out, asking) != "done":
         made_folder(wish.out)
     try:
         with held(wish.out):
-            if standing == "done":
+            if IMPORT.stands(wish.out, asking) == "done":  # another may have been here until now
                 return again(wish.out)
             reading = Reading(format, sources, wish, begin(wish.out, asking))
             runs: dict[str, str] = {}
@@ -100,10 +99,3 @@ def _apart(paths: Sequence[Path], out: Path) -> None:
 
 def _some(counts: Counter[str]) -> dict[str, int]:
     return {what: n for what, n in sorted(counts.items()) if n}
-
-
-def _program() -> str:
-    try:
-        return f"social-sandbox {version('social-sandbox')}"
-    except PackageNotFoundError:
-        return "social-sandbox"

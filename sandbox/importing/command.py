@@ -24,10 +24,12 @@ def arguments(command: argparse.ArgumentParser) -> None:
 def main(given: argparse.Namespace) -> int:
     """Import; the exit code. Raises `ImportRefused`."""
     from sandbox.importing.bring import bring  # pyarrow, numpy and the worlds: not before the words are right
+    from sandbox.log import printable
 
     wish = ImportWish(format=given.format, out=given.out, fields=_fields(given.fields), unit=given.unit, cut=given.cut, skip=given.skip, words=given.words)
     counts = bring(given.files, wish, lambda what: print(what, file=sys.stderr, flush=True))
-    print("\n".join(counts.lines()))
+    for line in counts.lines():  # of one that is done they are what its file says
+        print(printable(line))
     print(given.out)
     return 0
 

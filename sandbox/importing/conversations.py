@@ -20,17 +20,12 @@ def conversations(reading: Reading) -> Iterator[Talk]:
     """A talk a line."""
     for source in reading.sources:
         for number, line in lines(source.path, reading.wish, reading.left_out):
-            where = f"{source.path}:{number}"
-            try:
-                talk = _talk(value_of(line, where), source, where, reading)
-            except ImportRefused as error:
-                reading.refuse(error)
-                continue
-            if talk is not None:
+            if (talk := reading.kept(_talk, line, source, f"{source.path}:{number}", reading)) is not None:
                 yield talk
 
 
-def _talk(value: Any, source: Source, where: str, reading: Reading) -> Talk | None:
+def _talk(line: bytes, source: Source, where: str, reading: Reading) -> Talk | None:
+    value = value_of(line, where)
     if isinstance(value, dict):
         value = _cleaned(value, where, reading)
     try:

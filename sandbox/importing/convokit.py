@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.importing.conversations import intent_of, label
-from sandbox.importing.files import entries, lines, value_of
+from sandbox.importing.files import entries
 from sandbox.importing.gathering import talk_of
 from sandbox.importing.source import Reading, Source
 from sandbox.importing.spill import Spill, line_of
 from sandbox.importing.talk import Line, Talk, name, names, text_of
 from sandbox.importing.times import Numbers, stamp
-from sandbox.importing.wish import ImportRefused
 
 UTTERANCES, SPEAKERS, CONVERSATIONS = ("utterances.jsonl", "utterances.json"), ("speakers.json", "users.json"), "conversations.json"
 ABOUT = ("run", "game", "channel", "readers", "labelled", "planted")  # of a conversation of our own export
@@ -50,25 +49,13 @@ def _corpus(at: int, reading: Reading) -> Iterator[Talk]:
                 if key is not None and any(meta.get(one) is not None for one in keys):
                     spill.put(what, key, {one: meta[one] for one in keys if one in meta})
         for number, utterance in _utterances(source, reading):
-            where = f"{source.path}:{number}"
-            try:
-                found = _line(utterance, (at, number), where, spill, reading)
-            except ImportRefused as error:
-                reading.refuse(error)
-                continue
+            found = reading.kept(_line, utterance, (at, number), f"{source.path}:{number}", spill, reading)
             if found is not None:
                 numbers.see(found[1].time)
                 spill.add(*found)
         unit = numbers.unit(reading.wish)
         for of, some in spill.groups():
-            run = of.partition("run ")[2] if of.startswith("run ") else ""
-            try:
-                about = _about_run(run, spill, reading) if run else {}
-                talk = talk_of(run or of.partition(" ")[2], map(line_of, some), reading, unit, **about)
-            except ImportRefused as error:
-                reading.refuse(error)
-                continue
-            if talk is not None:
+            if (talk := reading.kept(_talk, of, map(line_of, some), spill, reading, unit)) is not None:
                 yield talk
     finally:
         spill.close()
@@ -85,19 +72,15 @@ def _object(value: Any) -> dict[str, Any]:
 
 def _utterances(source: Source, reading: Reading) -> Iterator[tuple[int, Mapping[str, Any]]]:
     if ".jsonl" in source.path.name:
-        rows: Iterator[tuple[int, Any]] = ((number, line) for number, line in lines(source.path, reading.wish, reading.left_out))
-    else:
-        rows = ((number, value) for number, (_, value) in enumerate(entries(source.path), 1))
-    for number, row in rows:
-        where = f"{source.path}:{number}"
-        try:
-            value = value_of(row, where) if isinstance(row, bytes) else row
-            if not isinstance(value, dict):
-                raise ImportRefused(f"{where}: {value!r:.40}, expected an utterance", "no objects")
-        except ImportRefused as error:
-            reading.refuse(error)
-            continue
-        yield number, value
+        return reading.objects(source)
+    return reading.objects(source, ((number, value) for number, (_, value) in enumerate(entries(source.path), 1)))
+
+
+def _talk(of: str, said: Iterator[Line], spill: Spill, reading: Reading, unit: str) -> Talk | None:
+    """The talk of a group that `_line` named."""
+    kind, _, name = of.partition(" ")
+    about = _about_run(name, spill, reading) if kind == "run" and name else {}
+    return talk_of(name, said, reading, unit, **about)
 
 
 def _line(value: Mapping[str, Any], place: tuple[int, int], where: str, spill: Spill, reading: Reading) -> tuple[str, Line] | None:

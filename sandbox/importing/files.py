@@ -5,6 +5,7 @@ Nothing is taken on trust: a line may be endless, a file compressed a thousandfo
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import re
@@ -34,13 +35,17 @@ def opened(path: Path, unpack: bool = True) -> IO[bytes]:
         raise ImportRefused(f"{path}: cannot be read ({error.strerror}); name a file that is there") from None
 
 
+def broken(where: str, error: Exception) -> ImportRefused:
+    """The error of a file that ends, or goes on, otherwise than what it says it is: one of BROKEN."""
+    return ImportRefused(f"{where}: cannot be read on ({' '.join(str(error).split()):.60}); fetch the file again")
+
+
 def value_of(text: str | bytes, where: str) -> Any:
     """The value of a JSON text. Raises `ImportRefused`."""
     try:
-        found = _decoder.decode(text if isinstance(text, str) else text.decode("utf-8-sig"))
+        return _decoder.decode(text if isinstance(text, str) else text.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ImportRefused(f"{where}: not JSON ({' '.join(str(error).split()):.80}); was the file cut short, or is it of another --format?", "no JSON") from None
-    return found
 
 
 def lines(path: Path, wish: ImportWish, left_out: Counter[str]) -> Iterator[tuple[int, bytes]]:
@@ -59,7 +64,7 @@ def lines(path: Path, wish: ImportWish, left_out: Counter[str]) -> Iterator[tupl
                 elif not line.isspace():
                     yield number, line
     except BROKEN as error:
-        raise ImportRefused(f"{path}:{number + 1}: cannot be read on ({' '.join(str(error).split()):.60}); fetch the file again") from None
+        raise broken(f"{path}:{number + 1}", error) from None
 
 
 def entries(path: Path) -> Iterator[tuple[str | None, Any]]:
@@ -68,69 +73,75 @@ def entries(path: Path) -> Iterator[tuple[str | None, Any]]:
         with opened(path) as file:
             yield from _entries(file, path)
     except BROKEN as error:
-        raise ImportRefused(f"{path}: cannot be read on ({' '.join(str(error).split()):.60}); fetch the file again") from None
+        raise broken(str(path), error) from None
 
 
 def _entries(file: IO[bytes], path: Path) -> Iterator[tuple[str | None, Any]]:
-    import codecs
-
-    decode, text, at, ended = codecs.getincrementaldecoder("utf-8-sig")("replace"), "", 0, False
-    count = 0
-
-    def more() -> None:
-        nonlocal text, at, ended
-        raw = file.read(max(CHUNK, len(text) - at))  # twice as much each time: what is large is not gone over often
-        ended = not raw
-        text, at = text[at:] + decode.decode(raw, ended), 0
-        if len(text) > MAX_LINE:
-            raise ImportRefused(f"{path}: entry {count + 1} has more than {MAX_LINE // 2**20} MiB; split it")
-
-    def mark() -> str:
-        """The next character that is no space; '' at the end."""
-        nonlocal at
-        while True:
-            found = _SPACE.match(text, at)
-            at = found.end() if found else at
-            if at < len(text) or ended:
-                return text[at : at + 1]
-            more()
-
-    def value() -> Any:
-        nonlocal at
-        while True:
-            try:
-                found, end = _decoder.raw_decode(text, at)
-                if end < len(text) or ended:
-                    at = end
-                    return found
-            except (ValueError, RecursionError) as error:
-                if ended or isinstance(error, RecursionError):
-                    raise wrong(str(error)) from None
-            more()
-
-    def wrong(what: str) -> ImportRefused:
-        return ImportRefused(f"{path}: not JSON at entry {count + 1} ({' '.join(what.split()):.60}); was the file cut short?")
-
-    begin = mark()
+    text = _Text(file, path)
+    begin = text.mark()
     if begin not in ("{", "["):
-        raise wrong("expected an object or a list")
-    end, at = {"{": "}", "[": "]"}[begin], at + 1
-    if mark() == end:
+        raise text.wrong("expected an object or a list")
+    end = {"{": "}", "[": "]"}[begin]
+    text.at += 1
+    if text.mark() == end:
         return
     while True:
-        mark()
+        text.mark()
         key = None
         if begin == "{":
-            key = value()
-            if not isinstance(key, str) or mark() != ":":
-                raise wrong("expected a key")
-            at += 1
-            mark()
-        yield key, value()
-        count += 1
-        behind = mark()
+            key = text.value()
+            if not isinstance(key, str) or text.mark() != ":":
+                raise text.wrong("expected a key")
+            text.at += 1
+            text.mark()
+        yield key, text.value()
+        text.count += 1
+        behind = text.mark()
         if behind not in (",", end):
-            raise wrong(f"expected a comma or {end}")
-        at += 1
+            raise text.wrong(f"expected a comma or {end}")
+        text.at += 1
         if behind == end:
             return
+
+
+class _Text:
+    """The text of a JSON file as far as it was read, and a place in it."""
+
+    def __init__(self, file: IO[bytes], path: Path):
+        self._file, self._path, self._decode = file, path, codecs.getincrementaldecoder("utf-8-sig")("replace")
+        self._text, self._ended = "", False
+        self.at = 0  # the place
+        self.count = 0  # entries that lie behind
+
+    def mark(self) -> str:
+        """The next character that is no space, at which the place then is; '' at the end."""
+        while True:
+            found = _SPACE.match(self._text, self.at)
+            self.at = found.end() if found else self.at
+            if self.at < len(self._text) or self._ended:
+                return self._text[self.at : self.at + 1]
+            self._more()
+
+    def value(self) -> Any:
+        """The value that begins here; the place is then behind it."""
+        while True:
+            try:
+                found, end = _decoder.raw_decode(self._text, self.at)
+                if end < len(self._text) or self._ended:
+                    self.at = end
+                    return found
+            except (ValueError, RecursionError) as error:
+                if self._ended or isinstance(error, RecursionError):
+                    raise self.wrong(str(error)) from None
+            self._more()
+
+    def wrong(self, what: str) -> ImportRefused:
+        """The error that names the entry."""
+        return ImportRefused(f"{self._path}: not JSON at entry {self.count + 1} ({' '.join(what.split()):.60}); was the file cut short?")
+
+    def _more(self) -> None:
+        raw = self._file.read(max(CHUNK, len(self._text) - self.at))  # twice as much each time: what is large is not gone over often
+        self._ended = not raw
+        self._text, self.at = self._text[self.at :] + self._decode.decode(raw, self._ended), 0
+        if len(self._text) > MAX_LINE:
+            raise ImportRefused(f"{self._path}: entry {self.count + 1} has more than {MAX_LINE // 2**20} MiB; split it")

@@ -1,6 +1,6 @@
 """A talk as the folder of a run that has ended, whole or not there at all. The same talk gives the same bytes: no clock, no place, no machine.
 
-Files are not synced one by one, which takes longer than all the rest: what a machine lost that stopped is found out by `stands`, as an import goes on.
+Files are not synced one by one, which takes longer than all the rest: what a machine lost that stopped is found out by `written`, as an import goes on.
 
 What marks it is `imported` in its manifest: format, the source file's name and hash, and what the source called the conversation. Its seats are called
 `imported` too. Its seed is made from the name of the game, so that all runs of a game stand on one side of an export's split.
@@ -13,7 +13,6 @@ import json
 import platform
 import re
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from sandbox.log import VERSION as LOG_VERSION
 from sandbox.log import Event, LogError, canonical_hash, encode, read_events
 from sandbox.record import conversation
 from sandbox.sealed import seal_log
+from sandbox.version import NAME, installed
 from scenarios.labels import VERSION as LABELS_VERSION
 from sociallm.conversation import write_conversations
 
@@ -71,13 +71,13 @@ def _manifest(talk: Talk, sha256: str, config: str, events: Sequence[Event]) -> 
         "v": VERSION, "name": _scenario(talk.name), "seed": seed(talk.game or talk.name), "begun": None, "finished": None, "ended": "done", "why": None, "resumed": [],
         "environment": talk.environment["name"], "seats": dict.fromkeys(talk.seats, SEAT), "plugins": [], "executor": "local", "hosts": 1,
         "log_version": LOG_VERSION, "config_sha256": hashlib.sha256(config.encode()).hexdigest(), "checkpoint": None,
-        "python": platform.python_version(), "versions": {"social-sandbox": _version()}, "decoding": None, "plugin_sha256": {},
+        "python": platform.python_version(), "versions": {NAME: installed(NAME)}, "decoding": None, "plugin_sha256": {},
         "imported": {"format": talk.format, "file": talk.source, "sha256": sha256, "conversation": talk.name} | ({"game": talk.game} if talk.game else {}),
         "events": len(events), "steps": len(talk.happened), "faults": 0, "log_sha256": canonical_hash(events),
     }  # fmt: skip
 
 
-def stands(folder: Path) -> str | None:
+def written(folder: Path) -> str | None:
     """The hash of the log of a run that was written before, if all of it is there; else None."""
     try:
         found = json.loads((folder / "manifest.json").read_bytes())
@@ -110,10 +110,3 @@ def _labels(talk: Talk) -> list[tuple[str, str]]:
         return []
     agents = {agent: {"planted": row["planted"], "as": list(row["as"]), "first": None, "executed": row["executed"], "why": "as the source says"} for agent, row in sorted(talk.labels.items())}
     return [(LABELS, json.dumps({"v": LABELS_VERSION, "world": talk.environment["name"], "agents": agents, "pairs": []}, indent=1) + "\n")]
-
-
-def _version() -> str | None:
-    try:
-        return version("social-sandbox")
-    except PackageNotFoundError:
-        return None

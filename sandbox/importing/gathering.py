@@ -14,6 +14,7 @@ from sandbox.importing.source import Reading
 from sandbox.importing.talk import MOST_MESSAGES, Line, Talk, bounded
 from sandbox.importing.times import filled, in_ms
 from sandbox.importing.wish import ImportRefused
+from scenarios.briefing import persona_message
 from sociallm.conversation import AgentID, Channel, Message
 
 SHARED = "ALL"  # the channel of a conversation that has none
@@ -31,7 +32,7 @@ def talk_of(name: str, lines: Iterable[Line], reading: Reading, unit: str, told:
     where = f"{source.path}:{kept[0][1].place[1]}"
     channel_of = _channels([line for _, line in kept])
     intents: dict[str, Any] = {}
-    said = [_persona(agent, text, kept[0][0]) for agent, text in sorted((told or {}).items()) if text]
+    said = [persona_message(agent, text, kept[0][0]) for agent, text in sorted((told or {}).items()) if text]
     taken = {message.id for message in said} | {line.id for _, line in kept if line.id}
     before = {message.id for message in said}
     for number, (time, line) in enumerate(kept):
@@ -84,11 +85,6 @@ def _channels(lines: Sequence[Line]) -> Callable[[Line], Channel]:
         return made[key]
 
     return channel_of
-
-
-def _persona(agent: AgentID, text: str, time: int) -> Message:
-    """What an agent was told of itself: a message to itself that nobody else can read."""
-    return Message(id=f"persona-{agent}", author=agent, channel=Channel(name=f"{agent}-SELF", readers=frozenset({agent})), time=time, text=text)
 
 
 def _fresh(wanted: str, taken: set[str]) -> str:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from sandbox.importing.files import BROKEN, MAX_LINE, lines, opened, value_of
+from sandbox.importing.files import BROKEN, MAX_LINE, broken, opened
 from sandbox.importing.gathering import talk_of
 from sandbox.importing.source import Reading, Source
 from sandbox.importing.spill import Spill, line_of
@@ -41,65 +42,37 @@ Fields = Mapping[str, str | None]  # role → field
 
 def jsonl(reading: Reading) -> Iterator[Talk]:
     """The conversations of files of JSON lines."""
-    return _read(reading, _objects)
+    return _read(reading, reading.objects)
 
 
 def table(reading: Reading) -> Iterator[Talk]:
     """The conversations of files of CSV."""
-    return _read(reading, _rows)
+    return _read(reading, partial(_rows, reading))
 
 
-def _read(reading: Reading, records: Callable[[Source, Reading], Iterator[tuple[int, Record]]]) -> Iterator[Talk]:
+def _read(reading: Reading, records: Callable[[Source], Iterator[tuple[int, Record]]]) -> Iterator[Talk]:
     spill, numbers = Spill(reading.stage / "lines.db"), Numbers()
     try:
         for at, source in enumerate(reading.sources):
             known: dict[tuple[str, ...], Fields] = {}
-            for number, record in records(source, reading):
+            for number, record in records(source):
                 where = f"{source.path}:{number}"
                 inner = next((record[key] for key in LISTS if isinstance(record.get(key), list)), None)
                 whole = source.name if inner is None else _named(record, reading) or f"{source.name}:{number}"
                 for row in [record] if inner is None else inner:
-                    try:
-                        if not isinstance(row, Mapping):
-                            raise ImportRefused(f"{where}: a message is {row!r:.40}, expected an object", "no objects")
-                        keys = tuple(row)
-                        if keys not in known:
-                            if len(known) >= MOST_SHAPES:
-                                known.clear()
-                            known[keys] = _fields(row, where, reading)
-                        of, line = _line(row, known[keys], whole, (at, number), where, reading)
-                    except ImportRefused as error:
-                        reading.refuse(error)
-                        continue
-                    if line is not None:
-                        numbers.see(line.time)
-                        spill.add(of, line)
+                    found = reading.kept(_line, row, known, whole, (at, number), where, reading)
+                    if found is not None:
+                        numbers.see(found[1].time)
+                        spill.add(*found)
         unit = numbers.unit(reading.wish)
-        for of, found in spill.groups():
-            try:
-                talk = talk_of(of, map(line_of, found), reading, unit)
-            except ImportRefused as error:
-                reading.refuse(error)
-                continue
-            if talk is not None:
+        for of, some in spill.groups():
+            if (talk := reading.kept(talk_of, of, map(line_of, some), reading, unit)) is not None:
                 yield talk
     finally:
         spill.close()
 
 
-def _objects(source: Source, reading: Reading) -> Iterator[tuple[int, Record]]:
-    for number, line in lines(source.path, reading.wish, reading.left_out):
-        try:
-            value = value_of(line, f"{source.path}:{number}")
-            if not isinstance(value, dict):
-                raise ImportRefused(f"{source.path}:{number}: {value!r:.40}, expected an object a line; is it of another --format?", "no objects")
-        except ImportRefused as error:
-            reading.refuse(error)
-            continue
-        yield number, value
-
-
-def _rows(source: Source, reading: Reading) -> Iterator[tuple[int, Record]]:
+def _rows(reading: Reading, source: Source) -> Iterator[tuple[int, Record]]:
     csv.field_size_limit(MAX_LINE)
     try:
         with opened(source.path) as raw, io.TextIOWrapper(io.BufferedReader(_Lines(raw, source)), encoding="utf-8-sig", errors="replace", newline="") as file:
@@ -117,7 +90,7 @@ def _rows(source: Source, reading: Reading) -> Iterator[tuple[int, Record]]:
     except csv.Error as error:
         raise ImportRefused(f"{source.path}: not CSV ({error}); save it as UTF-8 text with a header") from None
     except BROKEN as error:
-        raise ImportRefused(f"{source.path}: cannot be read on ({' '.join(str(error).split()):.60}); fetch the file again") from None
+        raise broken(str(source.path), error) from None
 
 
 def _with(first: str, rest: Iterator[str]) -> Iterator[str]:
@@ -158,6 +131,16 @@ def _named(record: Record, reading: Reading) -> str:
     return "" if isinstance(found, bool) else str(found)
 
 
+def _known(row: Record, known: dict[tuple[str, ...], Fields], where: str, reading: Reading) -> Fields:
+    """The same, looked up where a message with these fields was there before."""
+    keys = tuple(row)
+    if keys not in known:
+        if len(known) >= MOST_SHAPES:
+            known.clear()
+        known[keys] = _fields(row, where, reading)
+    return known[keys]
+
+
 def _fields(row: Record, where: str, reading: Reading) -> Fields:
     """Role → field of messages with these fields. Raises `ImportRefused` where nobody can tell who says what."""
     known = {str(key).casefold(): str(key) for key in reversed(list(row))}
@@ -175,8 +158,12 @@ def _fields(row: Record, where: str, reading: Reading) -> Fields:
     return found
 
 
-def _line(row: Record, fields: Fields, whole: str, place: tuple[int, int], where: str, reading: Reading) -> tuple[str, Line | None]:
-    """(conversation, line) of a message; no line where its text is empty."""
+def _line(row: Any, known: dict[tuple[str, ...], Fields], whole: str, place: tuple[int, int], where: str, reading: Reading) -> tuple[str, Line] | None:
+    """(conversation, line) of a message; None where its text is empty."""
+    if not isinstance(row, Mapping):
+        raise ImportRefused(f"{where}: a message is {row!r:.40}, expected an object", "no objects")
+    fields = _known(row, known, where, reading)
+
     def of(role: str) -> Any:
         key = fields[role]
         return None if key is None else row.get(key)
@@ -186,7 +173,7 @@ def _line(row: Record, fields: Fields, whole: str, place: tuple[int, int], where
     group = whole if inside is None or inside == "" or isinstance(inside, (list, dict, bool)) else name(inside, where, "a conversation", reading.cleaned)
     if not text:
         reading.left_out["without a text"] += 1
-        return group, None
+        return None
     to = tuple(one for one in names(of("to"), where, "an addressee", reading.cleaned) if one.casefold() not in EVERYBODY)
     channel, answers, own = of("channel"), of("reply_to"), of("id")
     return group, Line(

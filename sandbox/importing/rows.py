@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sandbox.importing.files import lines, value_of
 from sandbox.importing.gathering import talk_of
 from sandbox.importing.source import Reading, Source
 from sandbox.importing.spill import Spill
@@ -24,10 +23,7 @@ TURNS = ("messages", "conversations")  # the columns, of which a row has one
 
 def rows_of_lines(reading: Reading) -> Iterator[Talk]:
     """Talks from rows that are lines of JSON."""
-    def rows(source: Source) -> Iterator[tuple[int, Any]]:
-        yield from ((number, line) for number, line in lines(source.path, reading.wish, reading.left_out))
-
-    return _talks(reading, rows)
+    return _talks(reading, reading.objects)
 
 
 def rows_of_columns(reading: Reading) -> Iterator[Talk]:
@@ -35,10 +31,10 @@ def rows_of_columns(reading: Reading) -> Iterator[Talk]:
     import pyarrow
     import pyarrow.parquet as parquet
 
-    def rows(source: Source) -> Iterator[tuple[int, Any]]:
+    def rows(source: Source) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             with parquet.ParquetFile(source.path) as file:
-                if not {"messages", "conversations"} & set(file.schema_arrow.names):
+                if not set(TURNS) & set(file.schema_arrow.names):
                     raise ImportRefused(f"{source.path}: has the columns {', '.join(file.schema_arrow.names):.120}, expected messages or conversations, lists of turns")
                 number = 0
                 for batch in file.iter_batches(200, use_threads=False):
@@ -51,32 +47,26 @@ def rows_of_columns(reading: Reading) -> Iterator[Talk]:
     return _talks(reading, rows)
 
 
-def _talks(reading: Reading, rows: Callable[[Source], Iterator[tuple[int, Any]]]) -> Iterator[Talk]:
+def _talks(reading: Reading, rows: Callable[[Source], Iterator[tuple[int, dict[str, Any]]]]) -> Iterator[Talk]:
     spill = Spill(reading.stage / "rows.db")
     try:
         for at, source in enumerate(reading.sources):
             for number, row in rows(source):
-                where = f"{source.path}:{number}"
-                try:
-                    value = value_of(row, where) if isinstance(row, bytes) else row
-                    if not isinstance(value, dict):
-                        raise ImportRefused(f"{where}: {value!r:.40}, expected an object", "no objects")
-                    turns = _turns(value, where)
-                    ours = all(key in value for key in OURS) and isinstance(value["run"], str)
-                    of = f"run {value['run']}" if ours else f"row {at} {number}"
-                    spill.add(of, [[at, number], turns, TURNS[0] in value, {key: value[key] for key in value if key not in TURNS}])
-                except ImportRefused as error:
-                    reading.refuse(error)
+                if (turns := reading.kept(_turns, row, f"{source.path}:{number}")) is not None:
+                    ours = all(key in row for key in OURS) and isinstance(row["run"], str)
+                    of = f"run {row['run']}" if ours else f"row {at} {number}"
+                    spill.add(of, [[at, number], turns, TURNS[0] in row, {key: row[key] for key in row if key not in TURNS}])
         for of, found in spill.groups():
-            try:
-                talk = game(of[4:], list(found), reading) if of.startswith("run ") else _row(next(found), reading)
-            except ImportRefused as error:
-                reading.refuse(error)
-                continue
-            if talk is not None:
+            if (talk := reading.kept(_talk, of, list(found), reading)) is not None:
                 yield talk
     finally:
         spill.close()
+
+
+def _talk(of: str, rows: list[Any], reading: Reading) -> Talk | None:
+    """The talk of a group: the rows of a run of ours, or one row."""
+    kind, _, name = of.partition(" ")
+    return game(name, rows, reading) if kind == "run" else _row(rows[0], reading)
 
 
 def _turns(value: Mapping[str, Any], where: str) -> list[Turn]:

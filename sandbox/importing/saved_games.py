@@ -36,12 +36,7 @@ Said = tuple[int, SavedMessage, int]  # phase, message, ms
 def games(reading: Reading) -> Iterator[Talk]:
     """A talk a file."""
     for source in reading.sources:
-        try:
-            talk = _game(source, reading)
-        except ImportRefused as error:
-            reading.refuse(error)
-            continue
-        if talk is not None:
+        if (talk := reading.kept(_game, source, reading)) is not None:
             yield talk
 
 
@@ -150,5 +145,3 @@ def _message(number: int, one: SavedMessage, time: int, game: SavedGame, source:
 
 def _channel(one: SavedMessage) -> Channel:
     return EVERYONE if one.recipient in PUBLIC else channel_between(one.sender, one.recipient)
-
-

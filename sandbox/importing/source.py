@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
-from sandbox.importing.files import opened
+from sandbox.importing.files import lines, opened, value_of
 from sandbox.importing.talk import Line
 from sandbox.importing.wish import ImportRefused, ImportWish
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,27 @@ class Reading:
             raise error
         self.left_out[error.why] += 1
 
+    def kept(self, make: Callable[..., Found], *given: Any) -> Found | None:
+        """What `make` gives of this; None where it refuses, and that is left out."""
+        try:
+            return make(*given)
+        except ImportRefused as error:
+            self.refuse(error)
+            return None
+
+    def objects(self, source: Source, rows: Iterable[tuple[int, Any]] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(number, object) of each row of a source: of these, or of its lines of JSON. What is no object is refused."""
+        for number, row in lines(source.path, self.wish, self.left_out) if rows is None else rows:
+            if (found := self.kept(_object, row, f"{source.path}:{number}")) is not None:
+                yield number, found
+
     def place(self, line: Line) -> str:
         """File and line."""
         return f"{self.sources[line.place[0]].path}:{line.place[1]}"
 
 
+def _object(row: Any, where: str) -> dict[str, Any]:
+    value = value_of(row, where) if isinstance(row, bytes) else row
+    if not isinstance(value, dict):
+        raise ImportRefused(f"{where}: {value!r:.40}, expected an object; is it of another --format?", "no objects")
+    return value

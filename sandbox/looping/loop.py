@@ -28,19 +28,20 @@ from typing import Any
 from sandbox.analysing import analysed
 from sandbox.command import play_in
 from sandbox.config import load
-from sandbox.disk import placed, placed_folder
-from sandbox.experiment import MOST_TASKS
+from sandbox.disk import file_sha256, made_folder, placed
+from sandbox.experiment import MOST_TASKS, Experiment
 from sandbox.folder import held
 from sandbox.guard import ConfigError, checked
 from sandbox.interrupt import Interrupted
 from sandbox.looping import playing, teaching
 from sandbox.looping.playing import GAMES, Minds
 from sandbox.looping.settings import FILE, SCENARIO, Asked, asked, differs, read
-from sandbox.looping.stages import MARK, hashes, sha256, stage, text_sha256
+from sandbox.looping.stages import MARK, hashes, stage, text_sha256
 from sandbox.snapshot import RunError
 from sandbox.spreadsheet import row
 
 HEAD, MEASURED = "head.json", "generations.csv"
+BEGUN = {SCENARIO, f"{SCENARIO}.part", f"{FILE}.part"}  # what stands in a folder whose loop was killed while it began
 STOP = "stop"  # the column that says why a loop should end
 
 
@@ -52,8 +53,10 @@ def loop(path: Path, words: Sequence[str], plugins: Sequence[str] = (), out: Pat
     learners = None if wish.loop.seats == "all" else tuple(wish.loop.seats.split(","))
     name, world = possible(path, wish, plugins)
     folder = out or Path("runs") / "loops" / name / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-    begin(folder, wish, checked(path).text)
-    with held(folder):
+    scenario = checked(path).text
+    made_folder(folder)
+    with held(folder):  # before anything is looked at or written: another may begin in the same moment
+        begin(folder, wish, scenario)
         going = Going(folder=folder, asked=wish, world=world, learners=learners, tasks=tasks, one=one, scenario=scenario_of(folder, wish))
         try:
             code = conduct(going)
@@ -81,18 +84,17 @@ def possible(path: Path, wish: Asked, plugins: Sequence[str]) -> tuple[str, str]
 
 
 def begin(folder: Path, wish: Asked, scenario: str) -> None:
-    """Make the loop's folder, or hold what is asked for against the one that stands there. Raises `RunError`."""
+    """Make the loop in its folder, which is held, or hold what is asked for against the one that stands there. Raises `RunError`."""
     if (folder / FILE).is_file():
         if why := differs(read(folder), wish, folder):
             raise RunError(why)
-        with placed(folder / FILE) as part:  # what may change is kept as last said
-            part.write_text(wish.as_yaml(), encoding="utf-8")
-        return
-    if folder.is_dir() and any(folder.iterdir()):
-        raise RunError(f"{folder}: holds files, and no loop; name another folder with --out")
-    with placed_folder(folder) as part:
-        (part / SCENARIO).write_text(scenario, encoding="utf-8")
-        (part / FILE).write_text(wish.as_yaml(), encoding="utf-8")
+    elif strange := sorted(path.name for path in folder.iterdir() if path.name not in BEGUN):
+        raise RunError(f"{folder}: holds {strange[0]!r:.60}, and no loop; name another folder with --out")
+    else:
+        with placed(folder / SCENARIO) as part:
+            part.write_text(scenario, encoding="utf-8")
+    with placed(folder / FILE) as part:  # of a loop that stands there: what may change is kept as last said
+        part.write_text(wish.as_yaml(), encoding="utf-8")
 
 
 def scenario_of(folder: Path, wish: Asked) -> str:
@@ -196,7 +198,7 @@ def _evaluated(going: Going, number: int, minds: Minds, at: Path) -> dict[str, A
     return told
 
 
-def _portable(experiment: Any, going: Going) -> Any:
+def _portable(experiment: Experiment, going: Going) -> Experiment:
     """The experiment without the place of the loop's folder, which may be moved: what stands in it is named by its hash elsewhere."""
     root = str(going.folder.resolve())
     return replace(experiment, arms={arm: tuple(text.replace(root, "LOOP") for text in changes) for arm, changes in experiment.arms.items()})
@@ -216,11 +218,11 @@ def _minds(minds: Minds) -> dict[str, str]:
     from sociallm.checkpoint import checkpoint_hash
 
     found = {"checkpoint": checkpoint_hash(minds.checkpoint)}
-    return found | ({"head": sha256(minds.head)} if minds.head is not None else {})
+    return found | ({"head": file_sha256(minds.head)} if minds.head is not None else {})
 
 
 def _logs(at: Path) -> dict[str, str]:
-    return {"logs": playing.log_digest(at), GAMES: sha256(at / GAMES)}
+    return {"logs": playing.log_digest(at), GAMES: file_sha256(at / GAMES)}
 
 
 def _dialogues(at: Path) -> dict[str, str]:
@@ -232,7 +234,7 @@ def _weights(at: Path) -> dict[str, str]:
 
 
 def _evaluation(at: Path) -> dict[str, str]:
-    return {name: playing.log_digest(at / name) for name in ("games", "audit", "taught") if (at / name).is_dir()} | {GAMES: sha256(at / GAMES)}
+    return {name: playing.log_digest(at / name) for name in ("games", "audit", "taught") if (at / name).is_dir()} | {GAMES: file_sha256(at / GAMES)}
 
 
 def degraded(folder: Path, generation: int) -> str | None:

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.disk import made_folder, placed
+from sandbox.disk import file_sha256, made_folder, placed
 from sandbox.snapshot import RunError
 
 MARK = "done.json"
-NAMES = ("run", "export", "head", "model", "evaluate")
 TELLS = {"run": ("runs", "messages"), "export": ("dialogues",), "head": ("refused",)}  # what a stage is asked for when it is done
 
 
@@ -75,13 +74,7 @@ def read(folder: Path) -> Done:
 
 def hashes(folder: Path, *patterns: str) -> dict[str, str]:
     """Path below `folder` → SHA-256, of the files that fit."""
-    return {str(path.relative_to(folder)): sha256(path) for pattern in patterns for path in sorted(folder.glob(pattern)) if path.is_file()}
-
-
-def sha256(path: Path) -> str:
-    """Of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {str(path.relative_to(folder)): file_sha256(path) for pattern in patterns for path in sorted(folder.glob(pattern)) if path.is_file()}
 
 
 def text_sha256(text: str) -> str:

@@ -23,7 +23,8 @@ from scenarios.diplomacy.behaviour import COMPARED, FACTOR, alike, measure, tabl
 from scenarios.diplomacy.environment import Options, make
 from scenarios.diplomacy.games import Game, GameError, cicero_game, lies_games
 from scenarios.diplomacy.map import POWERS
-from scenarios.diplomacy.selfplay import centres, game_of, play, stream
+from scenarios.diplomacy.selfplay import centres, game_of, play
+from scenarios.playing import stream
 
 RESAMPLES = 10_000
 # Powers that can reach each other's centres within two years: what the others say to each other hardly matters by 1905.

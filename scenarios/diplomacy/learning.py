@@ -25,7 +25,8 @@ from agents.types import Action, AgentID, Language, Turn
 from scenarios.diplomacy.choosing import SIZE
 from scenarios.diplomacy.environment import Diplomacy
 from scenarios.diplomacy.map import POWERS
-from scenarios.diplomacy.selfplay import Step, play, stream
+from scenarios.diplomacy.selfplay import play
+from scenarios.playing import Step, stream
 
 WORLD, ORDER = "diplomacy", "order"
 LATER = 0.5  # what a centre won a year later counts

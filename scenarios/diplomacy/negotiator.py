@@ -70,7 +70,7 @@ class DiplomacyLanguage:
     def speak(
         self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator, head: Head | None = None
     ) -> tuple[Sequence[Said], JSON]:
-        """What `intend` decided to say: answers to what is pending, then what is most useful, two acts at most."""
+        """What `intend` decided to say, where a head had its say: answers to what is pending, then what is most useful, two acts at most."""
         if not notes or not notes.get("saying"):
             return (), notes
         channels = {channel.name: channel for channel in observation.may_write}

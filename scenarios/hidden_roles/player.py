@@ -115,7 +115,7 @@ class RolesLanguage:
     def speak(
         self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator, head: Head | None = None
     ) -> tuple[Sequence[Said], JSON]:
-        """One act in each channel at most."""
+        """One act in each channel at most. A head has nothing to choose from."""
         view, found, said = observation.view, fresh(notes), []
         thought = think(view, found)
         for channel in observation.may_write:

@@ -117,7 +117,8 @@ class MarketLanguage:
     def speak(
         self, observation: Observation, notes: JSON, intent: JSON, rng: np.random.Generator, head: Head | None = None
     ) -> tuple[Sequence[Said], JSON]:
-        """One act in each channel at most: where it has just come to stand by a price, it says so; refuses; or remarks something."""
+        """One act in each channel at most: where it has just come to stand by a price, it says so; refuses; or remarks something. A head has nothing to
+        choose from."""
         found, said = fresh(notes), []
         for channel in observation.may_write:
             others = sorted(channel.readers - {observation.agent})

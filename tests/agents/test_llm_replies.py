@@ -5,8 +5,12 @@ import random
 
 import pytest
 
+from agents.conversed import Bounds, fresh
 from agents.legal import legal_of
+from agents.prompting import prompt
 from agents.replying import read_reply
+from agents.types import Action
+from sandbox.chance import WORLD, stream
 from sandbox.rights import permitted
 from tests.agents.asked import DIPLOMACY, turns_of, world
 from tests.agents.stub_server import reply_of
@@ -35,9 +39,6 @@ def read(reply, seen, legal):
 @pytest.mark.parametrize("name", WORLDS)
 def test_every_legal_move_that_is_told_is_taken_and_the_world_replaces_nothing(name):
     """Whatever the stub makes of the lines of legal moves, the world's own rules take as it stands."""
-    from agents.conversed import Bounds, fresh
-    from agents.prompting import prompt
-
     environment, moves, taken = world(WORLDS[name]), {}, 0
     for batch in turns_of(environment, 6):
         for turn in batch:
@@ -48,8 +49,6 @@ def test_every_legal_move_that_is_told_is_taken_and_the_world_replaces_nothing(n
             if seen.move_due:
                 moves[seen.agent], taken = found.move, taken + 1
     assert taken
-    from sandbox.chance import WORLD, stream
-
     state = environment.start(stream(1, WORLD, "start", 0))
     while not environment.window(state).move_due:
         state = environment.step(state, {}, stream(1, WORLD, "step", 0)).state
@@ -121,8 +120,6 @@ def test_what_is_said_holds_no_character_that_steers_or_hides(text):
 
 
 def _action(found):
-    from agents.types import Action
-
     return Action(intent=found.intent, messages=found.messages, wording=tuple({} for _ in found.messages), move=found.move)
 
 
@@ -146,7 +143,7 @@ def test_what_is_no_reply_is_told_in_a_line(text):
     assert found.wrong and "\n" not in found.wrong and found.messages == () and found.move is None
 
 
-def test_a_million_messages_of_one_reply_are_sixteen():
+def test_of_five_thousand_messages_in_one_reply_sixteen_are_said():
     _, seen, legal = first("diplomacy")
     text = json.dumps({"messages": [{"to": seen.may_write[0].name, "text": "x"}] * 5000})
     found = read(text, seen, legal)

@@ -34,5 +34,5 @@ def test_seeds_that_are_alike_have_none_and_others_have_one():
     (Interval(0.5, 0.25, 0.75, 4), "4 seeds: too few for an interval"), (Interval(0.5, 0.25, 0.75, 5), "[+0.2500, +0.7500]"), (Interval(0.5, 0.50001, 0.50002, 5), "no spread over 5 seeds: no interval"),
     (Interval(0.5, float("nan"), float("nan"), 9), "no interval over 9 seeds"), (Interval(0.5, float("nan"), float("nan"), 1), "1 seed: too few for an interval"),
 ])  # fmt: skip
-def test_an_interval_in_words(found, word):
+def test_an_interval_is_told_with_its_ends_or_why_it_has_none(found, word):
     assert reach(found) == word

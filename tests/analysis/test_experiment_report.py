@@ -14,9 +14,9 @@ from analysis.experiment_report import _scores
 from analysis.metrics import messages
 from analysis.page import Head, Plot, Table, Text, as_html, as_markdown
 from analysis.plots import plot_messages
-from analysis.report import csv_of
 from analysis.report_evidence import cuts, strongest
 from analysis.scores import ScoresWish, as_cell, runs_of
+from analysis.table_files import csv_of
 from analysis.truth import truth
 from sandbox.__main__ import main as sandbox
 from sandbox.log import Event
@@ -134,7 +134,7 @@ def test_a_report_of_a_run_holds_what_has_no_utf8_form(tmp_path, capsys):
     assert "\\ud800=1+1" in pd.read_csv(run / "plots" / "messages.csv")["author"].tolist()
 
 
-@pytest.mark.parametrize("name", ["A", "=A", "+A", "-A", "@A", "\ud800", "A\u202e", "A\\", "\x00", "'A", "", " =A"])
+@pytest.mark.parametrize("name", ["A", "=A", "+A", "-A", "@A", "\ud800", "A\u202e", "A\\", "\x00", "'A", "", " =A", "-", "-5", "+1e3"])
 def test_a_name_is_in_memory_what_it_is_in_a_table(name):
     assert as_cell(name) == cell(name) == as_cell(as_cell(name))
 

@@ -34,7 +34,7 @@ def test_an_experiment_where_a_run_was_expected(tmp_path, capsys):
     assert capsys.readouterr().err.startswith(f"{tmp_path}: this is an experiment, no run")
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "report", "collusion"])
+@pytest.mark.parametrize("command", [*COMMANDS, "report", "collusion", "personas"])
 def test_help_says_what_is_taken_what_is_written_and_an_example(capsys, command):
     with pytest.raises(SystemExit):
         main([command, "--help"])

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from analysis.diversity import distinct, grams, persona_entropy, self_bleu, words
-from analysis.generations import Told, as_text, plot, table, worse, write
+from analysis.generations import Told, as_text, plot, table, worse
 from analysis.metrics import AnalysisError
+from analysis.table_files import write
 
 
 def test_words_are_small_and_signs_stand_alone():

@@ -64,7 +64,7 @@ def test_who_is_told_otherwise_than_most_is_party_to_it() -> None:
 def test_a_cartel_is_far_off_the_best_answers_and_its_honest_twin_is_not() -> None:
     k = FEATURES.index("far")
     colluding, honest = row("market", 0, False), row("market", 1, False)
-    assert planned("market", 0) == (4, 2, "private") and planned("market", 1)[2] == "none"
+    assert planned(0) == (4, 2, "private") and planned(1)[2] == "none"
     top = max(colluding.pairs, key=lambda p: colluding.pairs[p][k])
     assert top == colluding.members and colluding.executed
     assert colluding.pairs[top][k] > 1 > max(x[k] for x in honest.pairs.values())

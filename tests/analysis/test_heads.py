@@ -33,7 +33,7 @@ def test_the_difference_is_by_seed():
     assert more.mean == pytest.approx(2.0) and 1 <= more.low < 2 < more.high <= 3
 
 
-def test_trained_and_measured_by_command(tmp_path, capsys):
+def test_the_command_writes_a_head_and_measures_it(tmp_path, capsys):
     file = str(tmp_path / "heads" / "head.json")
     small = ["--head", file, "--last-year", "1901"]
     assert main(["train", *small, "--generations", "1", "--games", "2"]) == 0

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import personas
 from analysis.__main__ import main
 from analysis.metrics import AnalysisError
 from analysis.personas import Measured, calibration_error, entropy, figures, measure, shuffled
+from scenarios.briefing import alone
+from sociallm.conversation import Message
 from tests.sandbox.runs import run
 from tests.sandbox.test_states import PLAY, checkpoint  # noqa: F401 (a fixture is used by being here)
 
@@ -43,7 +44,7 @@ def test_weights_are_those_of_bayes_by_hand_with_every_persona_told_in_the_agent
         memories |= reader.absorb(memories, read, False)[0]
     states = [empty.S_LHPN]
     for words in ("I count all numbers.", "I am patient, and say little."):
-        told = personas.Message(id="persona-P2", author="P2", channel=personas.alone("P2"), time=0, text=words)
+        told = Message(id="persona-P2", author="P2", channel=alone("P2"), time=0, text=words)
         states.append(empty.absorb(reader.encode(None, [told])[1][0].operator, WROTE, 0, dynamics).S_LHPN)
     other = mixture([memories["P2"].others.get(v, empty) for v in read.partners], first.time, dynamics, empty.S_LHPN)
     nats = [float(row.double().sum()) for row in nll_under(model, read, [(own, other) for own in states])]

@@ -70,6 +70,12 @@ def test_every_hostile_text_stands_in_the_page_whole_and_visible(hostile):
     assert not re.search("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]", every)
 
 
+def test_a_seat_whose_name_has_half_a_character_is_the_agent_that_the_log_writes_out(hostile):
+    told = json.loads(data_of(hostile[1]))
+    assert "\\ud800 half" in told["agents"] and len(set(told["agents"])) == len(told["agents"])
+    assert told["seats"][told["agents"].index("\\ud800 half")] == "\\ud800 half"
+
+
 def test_the_title_is_text_in_the_head_too(hostile):
     head = hostile[1][: hostile[1].index("<style>")]
     title = re.search("<title>(.*)</title>", head)[1]
@@ -204,6 +210,14 @@ def test_what_was_planted_is_in_no_page_that_does_not_ask_for_it(hostile, tmp_pa
     assert main(["view", str(run), "--labels", "--out", str(tmp_path / "l.html")]) == 0
     told = json.loads(data_of((tmp_path / "l.html").read_text()))
     assert told["labels"]["agents"] == [[0, "SECRETKIND", "first in step 1; came off; SECRETWHY"]] and told["seats"] == ["planted", "scripted"]
+
+
+def test_what_was_planted_is_told_of_an_agent_whose_name_has_half_a_character(tmp_path):
+    run = write_run(tmp_path / "run", [message("a", "\ud800x", ["\ud800x", "B"]), end()])
+    row = {"planted": True, "executed": True, "first": 1, "as": ["lie"], "why": ""}
+    (run / "labels.json").write_text(json.dumps({"v": 1, "plan": "p", "agents": {"\ud800x": row, "B": {**row, "planted": False}}, "pairs": []}))
+    told = gathered(run, 1000, True)
+    assert told["labels"]["agents"] == [[told["agents"].index("\\ud800x"), "lie", "first in step 1; came off"]]
 
 
 def test_labels_that_are_not_there_are_one_line(tmp_path, capsys):

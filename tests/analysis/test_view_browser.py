@@ -3,7 +3,6 @@
 Skipped where there is no Chromium with its driver, or no Selenium: `make view-tests` says what it takes.
 """
 
-import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -95,6 +94,7 @@ def nothing_broke(driver):
     assert [e["message"] for e in driver.get_log("browser") if e["level"] == "SEVERE"] == []
 
 
+@pytest.mark.security(line="S4")
 def test_hostile_texts_in_every_field_run_nothing_ask_for_nothing_and_are_shown_as_they_are(browser, tmp_path):
     server = Server(b"")
     port = server.server_address[1]
@@ -120,12 +120,14 @@ def test_hostile_texts_in_every_field_run_nothing_ask_for_nothing_and_are_shown_
     assert told(browser, "Object.keys(Object.prototype).length") == 0 and told(browser, "({}).polluted") is None
 
 
+@pytest.mark.security(line="S4")
 def test_a_script_that_did_get_in_would_be_refused_and_seen(browser, game, tmp_path):
     """The canary and the policy do notice: without this the test above could not fail."""
     bad = tmp_path / "bad.html"
     bad.write_text(game.read_text().replace("</body>", "<script>canary('in')</script><img src=x onerror=canary('too')><img src=http://127.0.0.1:1/x></body>"))
     opened(browser, bad)
     assert told(browser, "window.hits") == [] and {rule for rule, _, _ in told(browser, "window.refused")} >= {"script-src-elem", "img-src"}
+    assert any("bad.html" in e["message"] and e["level"] == "SEVERE" for e in browser.get_log("browser"))  # read here, and so not told of the next page
     browser.get("data:text/html,<script>canary('seen')</script>")
     assert told(browser, "window.hits") == [["canary", "seen"]]
 
@@ -198,5 +200,5 @@ def test_a_run_with_hardly_anything_in_it_is_shown_without_an_error(browser, tmp
     page, _ = view(write_run(tmp_path / "run", events))
     opened(browser, page)
     assert "Nobody said anything" in told(browser, "document.getElementById('list').textContent")
-    assert json.loads(json.dumps(told(browser, "document.title"))) == "run"
+    assert told(browser, "document.title") == "run"
     nothing_broke(browser)

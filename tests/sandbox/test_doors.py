@@ -14,6 +14,7 @@ from sandbox.guard import ConfigError
 from sandbox.opening import forget, hidden
 from tests.agents.stub_server import serving
 
+pytestmark = [pytest.mark.security(line="S7"), pytest.mark.security(line="S8")]
 KEY = "sk-canary-0123456789abcdef"
 SCENARIO = """name: talk
 environment: {{name: market, sellers: 2, rounds: 1, talks: 1}}
@@ -91,7 +92,7 @@ def test_the_environment_forgets_every_key_before_anything_starts():
 def test_doors_are_sent_nowhere_and_show_no_key():
     doors = Doors(servers={"https://api.example.org:443": KEY})
     assert KEY not in repr(doors)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="one process"):
         pickle.dumps(doors)
 
 

@@ -328,6 +328,22 @@ def test_an_export_that_says_otherwise_of_itself_than_it_did_is_refused(tmp_path
     assert what in refused(tmp_path, runs() / "ring", "--format", "messages", capsys=capsys)
 
 
+def test_what_a_file_says_of_an_export_that_is_done_steers_no_terminal(tmp_path, capsys):
+    out, _ = made(tmp_path, of=["ring"])
+    told = json.loads((out / "export.json").read_text())
+    (out / "export.json").write_text(json.dumps(told | {"counts": told["counts"] | {"left_out": {"\x1b[2J\n\u202e": 1}}}))
+    assert main(["export", str(runs() / "ring"), "--format", "messages", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "left out: 1 \\x1b[2J\\n\\u202e\n" in said and "\x1b" not in said
+
+
+def test_an_export_by_another_version_is_refused_and_both_are_named(tmp_path, capsys):
+    out, _ = made(tmp_path, of=["ring"])
+    told = json.loads((out / "export.json").read_text())
+    (out / "export.json").write_text(json.dumps(told | {"generator": "social-sandbox 0.0.9, pieces of 50000"}))
+    assert f"by another version (social-sandbox 0.0.9, pieces of 50000, now {told['generator']})" in refused(tmp_path, runs() / "ring", "--format", "messages", capsys=capsys)
+
+
 def test_of_the_folder_of_a_checkpoint_nothing_stands_in_an_export_but_the_hash_of_its_weights(tmp_path):
     """So wherever it lies the bytes are the same, and another one in its place is another wish."""
     copy = shutil.copytree(resolve("base"), tmp_path / "mine")

@@ -118,7 +118,7 @@ def test_an_import_that_is_done_is_left_and_another_into_the_same_folder_is_refu
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")}
     assert imported(tmp_path / "runs", tmp_path / "chat.jsonl") == counts
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")} == times
-    with pytest.raises(ImportRefused, match="with other options"):
+    with pytest.raises(ImportRefused, match="with other options .skip False, now True."):
         imported(tmp_path / "runs", tmp_path / "chat.jsonl", skip=True)
     with pytest.raises(ImportRefused, match="of other files"):
         imported(tmp_path / "runs", chat(tmp_path / "chat.csv"), format="jsonl")
@@ -127,6 +127,36 @@ def test_an_import_that_is_done_is_left_and_another_into_the_same_folder_is_refu
     shutil.rmtree(tmp_path / "runs" / "a")
     with pytest.raises(ImportRefused, match="changed or lost"):
         imported(tmp_path / "runs", tmp_path / "chat.jsonl")
+
+
+@pytest.mark.parametrize("counts", [None, 5, [], {}, {"x": 1}, {"runs": {}}, {"runs": 5, "messages": 1, "agents": 1}, {"runs": "a", "messages": 1, "agents": 1}])
+def test_an_import_that_says_otherwise_of_itself_than_it_did_is_refused_in_one_line(tmp_path, capsys, counts):
+    path, out = chat(tmp_path / "chat.jsonl"), tmp_path / "runs"
+    imported(out, path)
+    (out / "import.json").write_text(json.dumps(json.loads((out / "import.json").read_text()) | {"counts": counts}))
+    assert main(["import", str(path), "--out", str(out)]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "import.json: not what an import writes when it is done" in told
+
+
+def test_what_a_file_says_of_an_import_that_is_done_steers_no_terminal(tmp_path, capsys):
+    path, out = chat(tmp_path / "chat.jsonl"), tmp_path / "runs"
+    imported(out, path)
+    told = json.loads((out / "import.json").read_text())
+    (out / "import.json").write_text(json.dumps(told | {"counts": told["counts"] | {"left_out": {"\x1b[2J\n\u202e": 1}}}))
+    assert main(["import", str(path), "--out", str(out)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["left out: 1 \\x1b[2J\\n\\u202e", str(out)]
+
+
+def test_through_a_link_in_the_folder_of_an_import_nothing_is_written(tmp_path):
+    """Somebody laid it there, where a file of the import would have come."""
+    path, mine = chat(tmp_path / "chat.jsonl"), tmp_path / "mine.txt"
+    mine.write_text("mine")
+    (tmp_path / "runs" / "stage").mkdir(parents=True)
+    (tmp_path / "runs" / "stage" / "wish.json.part").symlink_to(mine)
+    with pytest.raises(ImportRefused, match=r"wish\.json\.part: a link in the folder of an import; take it away"):
+        imported(tmp_path / "runs", path)
+    assert mine.read_text() == "mine"
 
 
 def test_names_of_folders_are_safe_and_no_two_are_the_same(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from sandbox.__main__ import main
 from sandbox.log import canonical_hash, read_events
-from tests.agents.stub_server import serving
+from tests.agents.stub_server import reply_of, serving
 
 KEY = "sk-canary-0123456789abcdef"
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,11 +70,8 @@ def test_after_a_kill_nobody_is_asked_again_for_what_is_logged(stub, tmp_path):
     assert main(["run", *words(stub, tmp_path / "whole", "executor=local")]) == 0
     asked = prompts(stub)
     stub.asked.clear()
-    stub.replies["stops"] = None
 
     def stopping(body):
-        from tests.agents.stub_server import reply_of
-
         if len(stub.asked) > 7 and not stub.times.get("killed"):
             stub.times["killed"] = True
             os.kill(process.pid, signal.SIGKILL)
@@ -116,18 +114,17 @@ def test_a_refusal_that_cannot_heal_ends_the_run_in_one_line(stub, tmp_path, cap
     assert json.loads((run_of(tmp_path) / "manifest.json").read_text())["ended"] == "fault"
 
 
-
-
+@pytest.mark.security(line="S7")
 @pytest.mark.parametrize("model, more", [("echo", []), ("unauthorised", []), ("broken", ["policies.llm.on_failure=fallback"]), ("slow", ["policies.llm.timeout=0.2", "policies.llm.attempts=1"])])
 def test_a_key_is_in_no_file_no_output_and_no_other_process(stub, tmp_path, model, more):
     """The key in the environment under several names, said back by the server, in errors, in Ray's own directory and the environments of all workers."""
     ray = Path(f"/tmp/canary-{os.getpid()}-{model}")
-    words_ = ["run", *words(stub, tmp_path / "runs", "executor=ray", "hosts=2", "environment.rounds=1", "plots=true", *more, model=model), "--key", f"{stub.origin}=MY_KEY"]
+    command = ["run", *words(stub, tmp_path / "runs", "executor=ray", "hosts=2", "environment.rounds=1", "plots=true", *more, model=model), "--key", f"{stub.origin}=MY_KEY"]
     env = {**os.environ, "MY_KEY": KEY, "OPENAI_API_KEY": KEY, "SOME_COPY": KEY, "OTHER_API_KEY": KEY, "RAY_TMPDIR": str(ray), "OMP_NUM_THREADS": "1"}
     ray.mkdir()
     seen: dict[int, tuple[bool, int]] = {}  # process → whether it had the key when last seen, how often it had
     with open(tmp_path / "said.txt", "wb") as said:
-        process = subprocess.Popen([sys.executable, "-m", "sandbox", *words_], cwd=ROOT, env=env, stdout=said, stderr=said, start_new_session=True)
+        process = subprocess.Popen([sys.executable, "-m", "sandbox", *command], cwd=ROOT, env=env, stdout=said, stderr=said, start_new_session=True)
         while process.poll() is None:
             for place in Path("/proc").glob("[0-9]*/environ"):
                 pid = int(place.parent.name)
@@ -143,11 +140,10 @@ def test_a_key_is_in_no_file_no_output_and_no_other_process(stub, tmp_path, mode
     assert len(seen) >= 3 and not any(held and often > 1 for held, often in seen.values()), "no worker has it"
     hits = [path for folder in (tmp_path, ray) for path in folder.rglob("*") if path.is_file() and not path.is_symlink() and KEY.encode() in path.read_bytes()]
     assert hits == [] and sum(path.is_file() for path in ray.rglob("*")) > 5
-    import shutil
-
     shutil.rmtree(ray, ignore_errors=True)
 
 
+@pytest.mark.security(line="S7")
 def test_a_key_in_the_wrong_place_is_not_said_again(tmp_path, capfd):
     for word in (f"policies.llm.api_key={KEY}", f"policies.llm.base_url=http://u:{KEY}@127.0.0.1/v1", f"+policies.llm.base_url=http://{KEY}@h/"):
         assert main(["run", *MARKET, *SEATS, "policies.llm.model=x", f"run_dir={tmp_path}", word]) == 2

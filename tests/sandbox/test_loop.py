@@ -275,7 +275,34 @@ def test_a_loop_with_other_settings_is_another_loop(whole, tiny, capsys):
 def test_a_folder_of_something_else_is_left_alone(tmp_path, tiny, capsys):
     (tmp_path / "mine.txt").write_text("mine")
     assert played(tmp_path, tiny) == 2
-    assert "holds files, and no loop" in capsys.readouterr().err and [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+    assert "holds 'mine.txt', and no loop" in capsys.readouterr().err and [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_two_loops_in_one_folder_at_once_leave_the_first_alone(whole, tiny, capsys):
+    from sandbox.folder import held
+
+    before = (whole / "loop.yaml").read_bytes()
+    with held(whole):
+        assert played(whole, tiny, "generations=3") == 2
+    assert "another process is running in it" in capsys.readouterr().err and (whole / "loop.yaml").read_bytes() == before
+
+
+def test_a_loop_killed_while_it_began_begins_again(whole, tmp_path):
+    """Its folder was made and its scenario half written, when it was killed."""
+    from sandbox.looping.loop import begin
+
+    wish, text = read(whole), (whole / "scenario.yaml").read_text()
+    for left in ((), ("scenario.yaml.part",), ("scenario.yaml",), ("scenario.yaml", "loop.yaml.part")):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        for name in left:
+            (folder / name).write_text("half")
+        begin(folder, wish, text)
+        assert read(folder) == wish and (folder / "scenario.yaml").read_text() == text
+    (folder / "loop.yaml").unlink()
+    (folder / "more.txt").write_text("mine")
+    with pytest.raises(RunError, match="'more.txt', and no loop"):
+        begin(folder, wish, text)
 
 
 def test_settings_are_read_as_they_were_written(tmp_path):

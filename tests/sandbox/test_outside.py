@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from agents.doors import Doors
 from sandbox.__main__ import main
 from sandbox.log import canonical_hash, read_events
 from sandbox.schema import BudgetConfig
@@ -110,12 +109,3 @@ def test_what_is_spent_is_counted_and_anything_may_stand_in_a_log():
     for hostile in (None, 5, "x", {}, {"calls": -1, "cost": float("nan")}, {"tokens_in": 2**70, "cost": "1"}, {"cost": True, "calls": True}, {"cost": float("inf")}):
         assert spent.after(hostile) == spent
     assert spent.over(BudgetConfig(), 9) is None and "budget.tokens is 7" in str(spent.over(BudgetConfig(tokens=7), 9))
-
-
-def test_doors_are_sent_nowhere_and_show_no_key():
-    import pickle
-
-    doors = Doors(servers={"https://api.example.org:443": "canary"})
-    assert "canary" not in repr(doors)
-    with pytest.raises(TypeError, match="one process"):
-        pickle.dumps(doors)

@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import sys
 
 import pytest
 import torch
 
 from sandbox.__main__ import main
+from sandbox.exporting.texts import CONTROL
 from sandbox.log import canonical_hash, read_events
+from scenarios.briefing import persona_of
 from sociallm.checkpoint import load
 from sociallm.state_files import load_states
 from tests.sandbox.runs import TOY, run
@@ -61,6 +64,12 @@ def test_a_fork_can_give_an_agent_a_persona_or_another_one_and_says_so_in_the_lo
     assert main(["replay", str(new), *PLUGIN]) == 0
     _, same = forked(capsys, folder, "--at", "3")
     assert canonical_hash(same) == canonical_hash(events)
+
+
+def test_a_persona_loses_what_an_export_takes_out_of_any_text():
+    """Tags, and what has no width, nobody sees in a scenario, and a model reads all the same."""
+    odd = [c for c in map(chr, range(sys.maxunicode + 1)) if CONTROL.fullmatch(c)]
+    assert [c for c in odd if persona_of("P0", f"a{c}b") not in ("ab", "a\nb")] == [] and len(odd) > 200
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 """Personas: told to their own agent alone, in any world, before anything else; told again only when they are others."""
 
-import dataclasses
+from dataclasses import replace
 
 import pytest
 
 from sandbox.chance import WORLD, stream
 from scenarios.briefing import MAX_PERSONA, Briefed, alone, briefed, persona_of
-from scenarios.market.environment import Options as MarketOptions
-from scenarios.market.environment import make as make_market
+from scenarios.diplomacy.board import initial_board
+from scenarios.diplomacy.environment import Options as TableOptions
+from scenarios.diplomacy.environment import State
+from scenarios.diplomacy.environment import make as make_table
 from scenarios.table import WORLDS, world
 from tests.sandbox import toy
 
@@ -40,7 +42,7 @@ def test_the_world_goes_on_as_it_would_have_without():
         assert environment.window(state) == plain.window(bare)
         assert {k: v for k, v in environment.observe(state, "P0").items() if k != "persona"} == plain.observe(bare, "P0")
         after = [w.step(s, {"P0": 3}, stream(1, WORLD, "step", step)) for w, s in ((environment, state), (plain, bare))]
-        assert dataclasses.replace(after[0], state=None) == dataclasses.replace(after[1], state=None)
+        assert replace(after[0], state=None) == replace(after[1], state=None)
         state, bare = after[0].state, after[1].state
 
 
@@ -97,13 +99,12 @@ def test_nobody_is_told_two_things_at_once_and_a_world_without_personas_is_itsel
 
 
 def test_what_a_world_has_of_its_own_is_still_there():
-    market = make_market(MarketOptions())
-    environment = briefed(market, {market.agents[0]: "I am patient."})
-    state = environment.start(stream(1, WORLD, "start", 0))
-    assert environment.options == market.options and environment.agents == market.agents and environment.language is market.language
-    assert not hasattr(briefed(toy.make(toy.Options()), TOLD), "share") and hasattr(environment, "share") == hasattr(market, "share")
-    if hasattr(market, "share"):
-        assert environment.share(state) == market.share(state.world)
+    table = make_table(TableOptions(last_year=1902))
+    environment = briefed(table, {"FRANCE": "I am patient."})
+    assert environment.options == table.options and environment.agents == table.agents and environment.language is table.language
+    late = replace(environment.start(stream(1, WORLD, "start", 0)), world=State(replace(initial_board(), year=1902)))
+    assert environment.share(late) == table.share(late.world) == 0.5
+    assert not hasattr(briefed(toy.make(toy.Options()), TOLD), "share")
 
 
 @pytest.mark.parametrize("name", sorted(set(WORLDS) - {"watch"}))

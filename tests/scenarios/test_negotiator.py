@@ -234,4 +234,5 @@ def test_seven_negotiators_play_a_believable_game():
     assert sum(heard.values()) >= 60 and len({act for act, _ in heard}) == 6
     supports = {r: n for (verb, r), n in results.items() if verb == "S"}
     assert sum(supports.values()) >= 10 and supports.get("unmatched", 0) <= 0.2 * sum(supports.values())
-    assert json.loads(json.dumps(step.notes)) == step.notes
+    notes = {power: memory.notes for power, memory in step.memories.items()}
+    assert json.loads(json.dumps(notes)) == notes and all(notes.values())

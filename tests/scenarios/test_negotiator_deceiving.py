@@ -17,7 +17,8 @@ from scenarios.diplomacy.environment import Options, make
 from scenarios.diplomacy.evaluation import Stance
 from scenarios.diplomacy.map import POWERS
 from scenarios.diplomacy.negotiator import DiplomacyLanguage
-from scenarios.diplomacy.selfplay import play, stream
+from scenarios.diplomacy.selfplay import play
+from scenarios.playing import stream
 
 LANGUAGE = DiplomacyLanguage()
 PAIR = Channel(name="FRANCE-GERMANY", readers=frozenset({"FRANCE", "GERMANY"}))

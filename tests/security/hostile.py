@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from scenarios.environment import Outcome, Window
 from sociallm.conversation import Channel
 
+PLUGIN = ("--plugin", "tests.security.hostile")
+SCENARIO = "name: hostile\nenvironment: {name: hostile}\nseats: {default: speaking}\nexecutor: local\nplots: false\n"
 WORLDS = {"hostile": "tests.security.hostile"}
 POLICIES = {"speaking": "tests.security.speaking"}
 C0 = "".join(map(chr, (*range(0x20), 0x7F)))

@@ -20,13 +20,11 @@ from analysis.__main__ import main as analysis
 from sandbox.__main__ import main as sandbox
 from sandbox.log import Event, EventLog, read_events
 from sandbox.spreadsheet import cell
-from tests.security.hostile import BAD
+from tests.security.hostile import BAD, PLUGIN, SCENARIO
 from tests.security.safe import told, unsafe
 
 pytestmark = pytest.mark.security(line="S5")
 ROOT = Path(__file__).parents[2]
-PLUGIN = ("--plugin", "tests.security.hostile")
-SCENARIO = "name: hostile\nenvironment: {name: hostile}\nseats: {default: speaking}\nexecutor: local\nplots: false\n"
 ASKED = "experiment: hostile\nscenario: x.yaml\nseeds: [1, 2]\narms: {one: [], two: [policies.speaking.raises_at=1]}\nthen: []\n"
 WHOLE = BAD.replace("\ud800", "")  # tables of pandas hold UTF-8 alone
 NEGATIVE = re.compile(r"-?\d*\.?\d+(e[+-]?\d+)?")

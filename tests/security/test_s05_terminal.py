@@ -9,12 +9,10 @@ import pytest
 
 from analysis.__main__ import main as analysis
 from sandbox.__main__ import main as sandbox
-from tests.security.hostile import AGENTS, BAD
+from tests.security.hostile import AGENTS, BAD, PLUGIN, SCENARIO
 from tests.security.safe import told
 
 pytestmark = pytest.mark.security(line="S5")
-PLUGIN = ("--plugin", "tests.security.hostile")
-SCENARIO = "name: hostile\nenvironment: {name: hostile}\nseats: {default: speaking}\nexecutor: local\nplots: false\n"
 
 
 @pytest.fixture(scope="module")

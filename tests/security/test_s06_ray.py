@@ -15,18 +15,19 @@ from tests.sandbox.test_hosts import cast, observations
 
 pytestmark = pytest.mark.security(line="S6")
 DASHBOARD = 8265
+TOKEN = Path.home() / ".ray" / "auth_token"
 # Ray's own services and workers listen for each other: by gRPC, each call with the token. None of them is a page, or takes jobs over HTTP.
 KNOWN = ("gcs_server", "raylet", "ray::", "python", "MainThread")
 STRANGER = """
 import os, sys
 os.environ["RAY_AUTH_MODE"] = sys.argv[2]
 os.environ["HOME"] = sys.argv[3]
-if sys.argv[2] == "token":
-    os.environ["RAY_AUTH_TOKEN"] = "0" * 64
+if sys.argv[4]:
+    os.environ["RAY_AUTH_TOKEN"] = sys.argv[4]
 from ray._raylet import GcsClient
 client = GcsClient(address=sys.argv[1])
 try:
-    client.internal_kv_put(b"canary", b"canary", True, b"canary", timeout=10)
+    client.internal_kv_put(sys.argv[5].encode(), b"canary", True, b"canary", timeout=10)
 except Exception as error:
     print("refused", type(error).__name__, str(error).splitlines()[0][:200])
 else:
@@ -83,14 +84,25 @@ def test_no_dashboard_listens_and_who_listens_is_known(ray_session):
     assert DASHBOARD not in {port for _, _, port in found}  # a process of that name runs for Ray's own counts, without pages
 
 
-@pytest.mark.parametrize("mode", ["disabled", "token"])
-def test_who_has_no_token_or_another_is_refused(ray_session, mode, tmp_path):
+def put(ray_session, home: Path, mode: str, token: str, key: str) -> tuple[subprocess.CompletedProcess[str], bytes | None]:
+    """(another process that puts a value into Ray's own store, what then stands there)."""
     address = ray_session.get_runtime_context().gcs_address
-    done = subprocess.run([sys.executable, "-c", STRANGER, address, mode, str(tmp_path)], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run([sys.executable, "-c", STRANGER, address, mode, str(home), token, key], capture_output=True, text=True, check=False, timeout=120)
+    return done, ray_session.experimental.internal_kv._internal_kv_get(key.encode(), namespace=b"canary")
+
+
+@pytest.mark.parametrize(("mode", "token"), [("disabled", ""), ("token", "0" * 64)], ids=["none", "another"])
+def test_who_has_no_token_or_another_is_refused(ray_session, mode, token, tmp_path):
+    done, stands = put(ray_session, tmp_path, mode, token, "canary")
     assert "taken" not in done.stdout and ("refused" in done.stdout or done.returncode), (done.stdout, done.stderr[-500:])
-    assert ray_session.experimental.internal_kv._internal_kv_get(b"canary", namespace=b"canary") is None
+    assert stands is None
+
+
+def test_who_has_the_token_is_served(ray_session, tmp_path):
+    """Else what is above would show nothing."""
+    done, stands = put(ray_session, tmp_path, "token", TOKEN.read_text().strip(), "known")
+    assert (done.stdout.strip(), stands) == ("taken", b"canary"), done.stderr[-500:]
 
 
 def test_the_token_is_this_users_alone(ray_session):
-    token = Path.home() / ".ray" / "auth_token"
-    assert stat.S_IMODE(token.stat().st_mode) == 0o600 and len(token.read_text().strip()) >= 32
+    assert stat.S_IMODE(TOKEN.stat().st_mode) == 0o600 and len(TOKEN.read_text().strip()) >= 32

@@ -196,7 +196,8 @@ def test_orders_for_others_move_nothing_in_diplomacy():
     honest = world.step(start, {"FRANCE": ["A PAR - BUR"]}, np.random.default_rng(1))
     for orders in (forged, [*forged, "A MUN H"], {"FRANCE": ["A PAR - BUR"], "GERMANY": ["A MUN - BUR"]}, {"GERMANY": ["A MUN - BUR"]}):
         outcome = world.step(start, {"FRANCE": orders}, np.random.default_rng(1))
-        told = [event for event in outcome.events if event.get("what") == "adjudication"]
-        for event in told:
-            assert not any("MUN - BUR" in order or "VIE - GAL" in order or "LON - ENG" in order for power, own in event["orders"].items() for order in own)
-    assert any(event.get("what") == "adjudication" for event in honest.events)
+        (told,) = (event for event in outcome.events if event["what"] == "adjudication")
+        assert {power for power, own in told["orders"].items() if own} <= {"FRANCE"}
+        assert {power: set(own) for power, own in told["units"].items() if power != "FRANCE"} == {p: set(own) for p, own in start.board.units.items() if p != "FRANCE"}
+    (told,) = (event for event in honest.events if event["what"] == "adjudication")
+    assert "A PAR - BUR" in told["orders"]["FRANCE"]

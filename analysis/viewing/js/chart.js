@@ -23,8 +23,8 @@ function lines(one) {
   const labels = [];
   for (const own of one.lines) {
     const n = upTo(own.at, chosen.at), points = own.at.map((at, i) => `${x(at).toFixed(1)} ${y(own.value[i]).toFixed(1)}`);
-    const past = points.slice(0, n), chosen_one = own.agent === chosen.agent ? " chosen" : "";
-    root.append(svg("polyline", { points: points.slice(Math.max(0, n - 1)).join(" "), class: `path later ${hue(own.agent)}` }), svg("polyline", { points: past.join(" "), class: `path ${hue(own.agent)}${chosen_one}` }));
+    const past = points.slice(0, n), chosenOne = own.agent === chosen.agent ? " chosen" : "";
+    root.append(svg("polyline", { points: points.slice(Math.max(0, n - 1)).join(" "), class: `path later ${hue(own.agent)}` }), svg("polyline", { points: past.join(" "), class: `path ${hue(own.agent)}${chosenOne}` }));
     if (n) {
       root.append(svg("circle", { cx: x(own.at[n - 1]), cy: y(own.value[n - 1]), r: 3, class: `dot ${hue(own.agent)}` }));
       labels.push([y(own.value[n - 1]), own]);

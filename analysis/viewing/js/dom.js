@@ -19,6 +19,12 @@ function svg(tag, attributes, ...kids) {
   return filled(node, kids);
 }
 
+// The head of an arrow, for lines that name it as their marker; `tip`: which point of it, along its length, lies on a line's end.
+function arrowHead(id, tip) {
+  const shape = { viewBox: "0 0 8 8", refX: tip, refY: 4, markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse", orient: "auto" };
+  return svg("marker", { id, ...shape }, svg("path", { d: "M0 0.5L8 4L0 7.5Z", class: "head" }));
+}
+
 function put(node, ...kids) {
   node.replaceChildren();
   return filled(node, kids);

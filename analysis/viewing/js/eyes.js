@@ -49,11 +49,11 @@ function alone(me) {
   for (let i = 0; i < until; i++) if (readersOf(i).length === 1 && readersOf(i)[0] === me) found.push(i);
   if (!found.length) return null;
   const part = el("details", "", el("summary", "", `Told to it alone (${found.length})`), el("ul", "", found.slice(0, 40).map((i) => el("li", "", M.text[i]))));
-  part.open = open_parts.has("alone");
-  part.addEventListener("toggle", () => (part.open ? open_parts.add("alone") : open_parts.delete("alone")));
+  part.open = openParts.has("alone");
+  part.addEventListener("toggle", () => (part.open ? openParts.add("alone") : openParts.delete("alone")));
   return part;
 }
-const open_parts = new Set(["alone"]);
+const openParts = new Set(["alone"]);
 
 function plan(me) {
   const own = rows(intentsOf, me), n = upTo(I.at, chosen.at, own);
@@ -101,7 +101,7 @@ function meansOf(me, ids) {
 }
 
 function others(me) {
-  const { wrote, read, ids } = reading(me), { names, sums } = meansOf(me, ids), known = (WORDS.at || WORDS.message || []).length > 0;
+  const { wrote, read, ids } = reading(me), { names, sums } = meansOf(me, ids), known = (WORDS.message || []).length > 0;
   const heads = [el("th", "", "about"), ...R.holds.map((one) => titled(el("th", "", one.name), one.told)), titled(el("th", "", "wrote / read"), "messages to it, and messages of it that this agent has read"),
     ...(known ? [titled(el("th", "", "its word to me"), "what it promised or stated, as far as known by now"), titled(el("th", "", "my word to it"), "what this agent promised or stated, as far as known by now")] : []),
     ...names.map(([name, about]) => titled(el("th", "", name), `${about}; mean over what it has read of the other by now`))];

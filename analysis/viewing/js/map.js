@@ -5,7 +5,7 @@ let onMap = null;
 function beginMap() {
   for (const one of B.atlas.provinces) place.set(one.code, one);
   for (const one of B.atlas.coasts) place.set(one.code, one);
-  B.held = held_provinces();
+  B.held = heldProvinces();
   const paths = new Map(), under = svg("g"), above = svg("g"), dots = svg("g"), names = svg("g"), live = svg("g");
   for (const d of B.atlas.closed) under.append(svg("path", { d, class: "closed" }));
   for (const one of B.atlas.provinces) {
@@ -15,14 +15,13 @@ function beginMap() {
     names.append(svg("text", { x: one.x, y: one.y + 22, class: `code ${one.kind === "sea" ? "wet" : ""}` }, one.code));
     if (one.centre) dots.append(svg("circle", { cx: one.x + 15, cy: one.y + 8, r: 3.6, class: "centre", "data-code": one.code }));
   }
-  const arrow = (name) => svg("marker", { id: name, viewBox: "0 0 8 8", refX: 6.5, refY: 4, markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse", orient: "auto" }, svg("path", { d: "M0 0.5L8 4L0 7.5Z", class: "head" }));
   onMap = { paths, live, top: svg("text", { x: 68, y: 42, class: "season" }) };
-  onMap.root = svg("svg", { viewBox: `52 14 ${B.atlas.wide - 92} ${B.atlas.high - 54}`, class: "map", role: "img", "aria-label": "Map of Diplomacy" }, svg("defs", {}, arrow("head")), svg("rect", { width: B.atlas.wide, height: B.atlas.high, class: "sea" }), under, above, dots, names, live, onMap.top);
+  onMap.root = svg("svg", { viewBox: `52 14 ${B.atlas.wide - 92} ${B.atlas.high - 54}`, class: "map", role: "img", "aria-label": "Map of Diplomacy" }, svg("defs", {}, arrowHead("head", 6.5)), svg("rect", { width: B.atlas.wide, height: B.atlas.high, class: "sea" }), under, above, dots, names, live, onMap.top);
   return onMap.root;
 }
 
 // After each position: who holds each province, by its centre or, of others, by who stood there last.
-function held_provinces() {
+function heldProvinces() {
   const found = [];
   let last = new Map();
   for (const one of B.positions) {

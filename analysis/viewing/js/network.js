@@ -14,9 +14,8 @@ function beginNetwork() {
     const node = svg("g", { class: `node ${hue(i)}` }, svg("circle", { cx: x, cy: y, r: small ? 5 : 13 }), svg("text", { x: x + off, y: y + 4 + (anchor === "middle" ? Math.sign(Math.sin(turn)) * (small ? 12 : 34) : 0), "text-anchor": anchor }, R.agents[i].length > 18 ? `${R.agents[i].slice(0, 17)}…` : R.agents[i]), svg("title", {}, R.agents[i]));
     nodes.append(clicked(node, () => choose({ agent: i })));
   });
-  const arrow = svg("marker", { id: "talks", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse", orient: "auto" }, svg("path", { d: "M0 0.5L8 4L0 7.5Z", class: "head" }));
   onNet = { spots, live, nodes, note: svg("text", { x: 14, y: 24, class: "season" }) };
-  return svg("svg", { viewBox: `0 0 ${wide} ${high}`, class: "net", role: "img", "aria-label": "Who talks with whom" }, svg("defs", {}, arrow), live, nodes, onNet.note);
+  return svg("svg", { viewBox: `0 0 ${wide} ${high}`, class: "net", role: "img", "aria-label": "Who talks with whom" }, svg("defs", {}, arrowHead("talks", 7)), live, nodes, onNet.note);
 }
 
 // Whom a message goes to as a network has it: its addressees or, of few readers, all; of a room nobody alone.

@@ -58,7 +58,7 @@ function messageRow(i) {
     el("div", "who", chip(M.by[i]), heardBy(i), el("time", "", clock(M.time[i])), word(M.act[i]) ? el("span", "act", word(M.act[i])) : null,
       word(M.how[i]) === "model" ? titled(el("span", "act model", "model"), "worded by the model") : null),
     el("p", "", unread ? "has come, not read yet" : M.text[i]),
-    unread ? null : rows_of_words(i));
+    unread ? null : rowsOfWords(i));
   row.dataset.i = String(i);
   return row;
 }
@@ -73,7 +73,7 @@ function heardBy(i) {
 }
 
 // What a message gave its author's word for, and from the moment on in which it was known, what came of it.
-function rows_of_words(i) {
+function rowsOfWords(i) {
   return rows(wordsIn, i).map((w) => el("div", `word ${verdictOf(w)}`, `${word(WORDS.kind[w])}: ${word(WORDS.said[w])}`, el("b", "", verdictText(w))));
 }
 
