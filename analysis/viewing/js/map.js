@@ -16,8 +16,11 @@ function beginMap() {
     if (one.centre) dots.append(svg("circle", { cx: one.x + 15, cy: one.y + 8, r: 3.6, class: "centre", "data-code": one.code }));
   }
   onMap = { paths, live, top: svg("text", { x: 68, y: 42, class: "season" }) };
-  onMap.root = svg("svg", { viewBox: `52 14 ${B.atlas.wide - 92} ${B.atlas.high - 54}`, class: "map", role: "img", "aria-label": "Map of Diplomacy" }, svg("defs", {}, arrowHead("head", 6.5)), svg("rect", { width: B.atlas.wide, height: B.atlas.high, class: "sea" }), under, above, dots, names, live, onMap.top);
-  return onMap.root;
+  const viewBox = `52 14 ${B.atlas.wide - 92} ${B.atlas.high - 54}`;
+  // what changes in each moment lies over what hardly does, in a layer of its own: the land is not painted again with every order
+  return onMap.root = el("div", "map",
+    svg("svg", { viewBox, role: "img", "aria-label": "Map of Diplomacy" }, svg("rect", { width: B.atlas.wide, height: B.atlas.high, class: "sea" }), under, above, dots, names),
+    svg("svg", { viewBox, class: "over" }, svg("defs", {}, arrowHead("head", 6.5)), live, onMap.top));
 }
 
 // After each position: who holds each province, by its centre or, of others, by who stood there last.

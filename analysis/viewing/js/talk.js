@@ -1,7 +1,8 @@
 // The conversation up to the moment, by channel and agent. Only some rows of it are drawn: those about the moment, or where one has scrolled to.
-const FEW = 24, MOST = 160, MORE = 50;
+// While the moment runs, only as many as can be seen; the others come when it stands still.
+const FEW = 24, MOST = 160, MORE = 50, LEAST_ROW = 58; // pixels of a row of one line of text
 const list = byId("list");
-let shownOf = [], filter = "", from = 0, to = 0, reached = -1, follows = "";
+let shownOf = [], filter = "", from = 0, to = 0, reached = -1, follows = "", standing = null, seen = FEW;
 
 function filtered() {
   const now = [chosen.channel, chosen.one, chosen.other, chosen.viewer].join();
@@ -25,18 +26,28 @@ function drawTalk() {
   follows = now;
   reached = upTo(M.at, chosen.at, shownOf);
   const place = chosen.message >= 0 ? shownOf.indexOf(chosen.message) : -1;
+  clearTimeout(standing);
+  standing = null;
   if (place >= 0 && place < reached) {
     from = Math.max(0, place - FEW / 2);
     to = Math.min(reached, from + FEW);
   } else {
     to = reached;
-    from = Math.max(0, to - FEW);
+    from = Math.max(0, to - seen);
+    if (from > 0 && to - from < FEW) standing = setTimeout(drawAbove, PAUSE);
   }
   drawRows();
   const one = place >= 0 && list.querySelector(".chosen");
   if (one) one.scrollIntoView({ block: "center" }); else list.scrollTop = list.scrollHeight;
   byId("count").textContent = `${reached.toLocaleString("en")} of ${shownOf.length.toLocaleString("en")}`;
   if (changed) drawFilters();
+}
+
+function drawAbove() {
+  standing = null;
+  from = Math.max(0, to - FEW);
+  drawRows();
+  list.scrollTop = list.scrollHeight;
 }
 
 function drawRows() {
@@ -91,6 +102,7 @@ function verdictText(w) {
 }
 
 function scrolled() {
+  if (standing !== null) return;
   const top = list.scrollTop, bottom = list.scrollHeight - list.clientHeight - top;
   const upward = top < 200 && from > 0, down = !upward && bottom < 200 && to < reached;
   if (!upward && !down) return;
@@ -121,6 +133,7 @@ function beginTalk() {
     byId(name).addEventListener("change", (event) => choose({ [name]: Number(event.target.value), message: -1, ...(name === "one" && event.target.value === "-1" ? { other: -1 } : {}) }));
   }
   list.addEventListener("scroll", scrolled, { passive: true });
+  new ResizeObserver(() => (seen = Math.min(FEW, Math.ceil(list.clientHeight / LEAST_ROW)) || FEW)).observe(list); // asked for in a frame it would cost a layout
   clicked(list, (event) => {
     const row = event.target.closest("article");
     if (row) choose({ message: Number(row.dataset.i) === chosen.message ? -1 : Number(row.dataset.i) });
