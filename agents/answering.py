@@ -18,6 +18,7 @@ from agents.memory import AgentMemory
 from agents.prompting import Prompt, prompt, repair, reply_schema
 from agents.replying import Reply, read_reply
 from agents.types import JSON, Action, Language, Turn
+from sociallm.conversation import clean
 
 MOST_FAULTS = 24  # that one turn tells
 MOST_REPEATED = 2000  # characters of a bad reply that are shown to its author again
@@ -60,7 +61,7 @@ def answer(
     faults: list[tuple[str, str]] = []
     seat, reply, asked = notes["seat"], Reply(wrong="nobody answered"), chat
     for attempt in range(attempts):
-        given = ask(asked, schema, (drawn if seed is None else seed) + attempt, seat)
+        given = ask([{**said, "content": clean(said["content"])} for said in asked], schema, (drawn if seed is None else seed) + attempt, seat)
         usage["attempts"] += 1
         for key in ("calls", "tokens_in", "tokens_out", "cost", "seconds"):
             usage[key] += given.usage.get(key, 0)

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_SCALAR = 256 * 1024, 12, 2_500, 8192
+MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_SCALAR = 128 * 1024, 12, 2_500, 8192
 PLAIN_INTERPOLATION = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\}")
 Key = tuple[str, ...]  # a key and those above it
 
@@ -94,6 +94,15 @@ def _line(mark: Any) -> int:
     return mark.line + 1 if mark else 1
 
 
+class _Shallow(yaml.SafeLoader):
+    """Reads no further into lists in lists than is taken: PyYAML looks ahead through all of them, in the square of the time, before it tells of the first."""
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
+        if self.flow_level > MAX_DEPTH:
+            raise yaml.MarkedYAMLError(None, None, f"more than {MAX_DEPTH} levels", self.get_mark())
+        super().fetch_flow_collection_start(TokenClass)
+
+
 def _walk(path: Path, text: str, lines: dict[Key, int]) -> None:
     """One pass over the events; `lines` is filled on the way."""
 
@@ -102,7 +111,7 @@ def _walk(path: Path, text: str, lines: dict[Key, int]) -> None:
 
     stack: list[_Open] = []
     nodes = documents = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=_Shallow):
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:

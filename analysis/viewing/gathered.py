@@ -49,7 +49,7 @@ def gathered(run: Path, most: int, with_labels: bool = False) -> dict[str, Any]:
             return make()
         except AnalysisError as error:
             notes.append(str(error))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:  # the last two: 10**400, nests
             notes.append(f"a part is left out ({type(error).__name__}: {' '.join(str(error).split())[:120]})")
         return none
 

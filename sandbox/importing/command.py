@@ -30,7 +30,7 @@ def main(given: argparse.Namespace) -> int:
     counts = bring(given.files, wish, lambda what: print(what, file=sys.stderr, flush=True))
     for line in counts.lines():  # of one that is done they are what its file says
         print(printable(line))
-    print(given.out)
+    print(printable(str(given.out)))
     return 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import json
+import math
 import re
 import stat
 import zlib
@@ -22,7 +23,13 @@ MAX_LINE = 32 * 1024 * 1024  # bytes of a line, and of an entry
 CHUNK = 1 << 20
 BROKEN = (OSError, EOFError, zlib.error)  # of what is said to be compressed
 _SPACE = re.compile(r"[ \t\n\r]*")
-_decoder = json.JSONDecoder(parse_constant=lambda word: None)  # NaN, which pandas writes where there is nothing
+
+
+def _finite(digits: str) -> float | None:
+    return number if math.isfinite(number := float(digits)) else None
+
+
+_decoder = json.JSONDecoder(parse_constant=lambda word: None, parse_float=_finite)  # NaN, which pandas writes where there is nothing; 1e999 is infinite
 
 
 def opened(path: Path, unpack: bool = True) -> IO[bytes]:
@@ -33,6 +40,15 @@ def opened(path: Path, unpack: bool = True) -> IO[bytes]:
         return gzip.open(path, "rb") if unpack and path.suffix == ".gz" else open(path, "rb")  # type: ignore[return-value]
     except OSError as error:
         raise ImportRefused(f"{path}: cannot be read ({error.strerror}); name a file that is there") from None
+
+
+def beginning(path: Path, most: int, line: bool = False) -> bytes:
+    """The first bytes of a file, or its first line, at most so many. Raises `ImportRefused`."""
+    try:
+        with opened(path) as file:
+            return file.readline(most) if line else file.read(most)
+    except BROKEN as error:
+        raise broken(str(path), error) from None
 
 
 def broken(where: str, error: Exception) -> ImportRefused:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sandbox.importing.conversations import conversations
 from sandbox.importing.convokit import UTTERANCES, beside, corpora
-from sandbox.importing.files import opened
+from sandbox.importing.files import beginning
 from sandbox.importing.plain import jsonl, table
 from sandbox.importing.public import SETS, public
 from sandbox.importing.rows import rows_of_columns, rows_of_lines
@@ -83,9 +83,7 @@ def guess(path: Path) -> str:
     if path.name.endswith(TABLES):
         return "csv"
     if path.suffix == ".json":
-        with opened(path) as file:
-            begins = file.read(LOOK)
-        if b'"phases"' in begins:
+        if b'"phases"' in beginning(path, LOOK):
             return "diplomacy"
         raise ImportRefused(f"{path}: is no saved game (it has no \"phases\"); name its --format, or write one message a line and call it .jsonl")
     if path.name.endswith(LINES):
@@ -110,10 +108,10 @@ def _folder(path: Path) -> str:
 
 def _lines(path: Path) -> str:
     """Of JSON lines, by the first one."""
-    with opened(path) as file:
-        first = file.readline(32 * LOOK)
     try:
-        value = json.loads(first)
+        value = json.loads(beginning(path, 32 * LOOK, line=True))
+    except ImportRefused:
+        raise
     except (ValueError, RecursionError):
         return "jsonl"  # which says what is wrong with it
     if not isinstance(value, dict):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -36,6 +37,7 @@ LISTS = ("messages", "turns", "utterances", "units", "chat", "chat_logs", "dialo
 NAMED = (*GUESSES["conversation"], "id")
 MOST_SHAPES = 1_000  # sets of fields that are remembered
 EVERYBODY = ("all", "everybody", "everyone", "global", "public", "*")  # in a field for addressees: nobody in particular
+HALF = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, as it is read here
 Record = Mapping[str, Any]
 Fields = Mapping[str, str | None]  # role → field
 
@@ -52,6 +54,7 @@ def table(reading: Reading) -> Iterator[Talk]:
 
 def _read(reading: Reading, records: Callable[[Source], Iterator[tuple[int, Record]]]) -> Iterator[Talk]:
     spill, numbers = Spill(reading.stage / "lines.db"), Numbers()
+    unseen = set(reading.wish.fields.values()) - {NONE}  # a word that is spelt wrong would leave a column out in silence
     try:
         for at, source in enumerate(reading.sources):
             known: dict[tuple[str, ...], Fields] = {}
@@ -60,10 +63,14 @@ def _read(reading: Reading, records: Callable[[Source], Iterator[tuple[int, Reco
                 inner = next((record[key] for key in LISTS if isinstance(record.get(key), list)), None)
                 whole = source.name if inner is None else _named(record, reading) or f"{source.name}:{number}"
                 for row in [record] if inner is None else inner:
+                    if unseen:
+                        unseen -= record.keys() | (row.keys() if isinstance(row, Mapping) else set())
                     found = reading.kept(_line, row, known, whole, (at, number), where, reading)
                     if found is not None:
                         numbers.see(found[1].time)
                         spill.add(*found)
+        if wrong := next((role for role, field in sorted(reading.wish.fields.items()) if field in unseen), None):
+            raise ImportRefused(f"{reading.sources[0].path}: --fields {wrong}={reading.wish.fields[wrong]:.60}: no message has such a field; name one that is there, or {wrong}={NONE}")
         unit = numbers.unit(reading.wish)
         for of, some in spill.groups():
             if (talk := reading.kept(talk_of, of, map(line_of, some), reading, unit)) is not None:
@@ -75,7 +82,7 @@ def _read(reading: Reading, records: Callable[[Source], Iterator[tuple[int, Reco
 def _rows(reading: Reading, source: Source) -> Iterator[tuple[int, Record]]:
     csv.field_size_limit(MAX_LINE)
     try:
-        with opened(source.path) as raw, io.TextIOWrapper(io.BufferedReader(_Lines(raw, source)), encoding="utf-8-sig", errors="replace", newline="") as file:
+        with opened(source.path) as raw, io.TextIOWrapper(io.BufferedReader(_Lines(raw, source)), encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             head = file.readline()
             file_rows = csv.reader(_with(head, file), delimiter=_between(head))
             names_of = next(file_rows, None)
@@ -85,6 +92,9 @@ def _rows(reading: Reading, source: Source) -> Iterator[tuple[int, Record]]:
                 if any(row):
                     if len(row) != len(names_of):
                         reading.refuse(ImportRefused(f"{source.path}:{file_rows.line_num}: {len(row)} cells, the header has {len(names_of)}; quote texts that hold a comma or a new line", "rows of another length"))
+                        continue
+                    if HALF.search("".join(row)):
+                        reading.refuse(ImportRefused(f"{source.path}:{file_rows.line_num}: not UTF-8; save the file as UTF-8 text, or say --skip to leave such rows out", "rows that are not UTF-8"))
                         continue
                     yield file_rows.line_num, dict(zip(names_of, row))
     except csv.Error as error:

@@ -171,7 +171,8 @@ def _line(heard: Heard, readers: set[str], view: View, intent: Any, reading: Rea
 
 def _labels(views: Sequence[View]) -> dict[AgentID, Mapping[str, Any]] | None:
     """What is known of who was planted: of those without a row only that they were."""
-    others = [other for view in views for other in view.beside.get("planted_others") or () if isinstance(other, str)]
+    listed = [view.beside.get("planted_others") for view in views]
+    others = [other for found in listed if isinstance(found, list) for other in found if isinstance(other, str)]
     if not others and not any(view.beside.get("labelled") is True for view in views):
         return None
     mine = {view.agent: label(view.beside.get("planted"), view.beside.get("as"), view.beside.get("executed")) for view in views}

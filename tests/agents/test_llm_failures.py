@@ -122,6 +122,14 @@ def test_a_reply_that_cannot_be_taken_is_told_why_and_asked_again(stub, market):
     assert second["messages"][:2] == first["messages"] and "could not be taken" in second["messages"][-1]["content"] and second["seed"] == first["seed"] + 1
 
 
+def test_half_a_character_in_a_reply_is_asked_again_about_and_ends_no_run(stub, market):
+    stub.replies["half_character"] = "no object, \ud800"
+    before = len(stub.asked)
+    for _, _, action in played(asking(stub, "half_character", market, attempts=2), market, steps=1):
+        assert [what for what, _ in action.faults] == ["reply", "reply", "fallback"]
+    assert {body["messages"][-2]["content"] for _, _, body in stub.asked[before:] if len(body["messages"]) > 2} == {"no object, ?"}
+
+
 def test_what_was_thought_aloud_and_fenced_is_read(stub, market):
     assert all(action.faults == () and action.intent is not None for _, _, action in played(asking(stub, "fenced", market), market))
 

@@ -4,13 +4,15 @@ import base64
 import hashlib
 import html
 import json
+import os
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from analysis.__main__ import main
-from analysis.metrics import read_run
+from analysis.metrics import AnalysisError, read_run
 from analysis.viewing import view as viewing
 from analysis.viewing.atlas import atlas
 from analysis.viewing.gathered import gathered
@@ -268,3 +270,24 @@ def test_a_page_that_would_be_too_large_has_its_longest_texts_cut_and_says_so(tm
     cut, notes = viewing.view(run, tmp_path / "cut.html")
     assert cut.stat().st_size < 300_000 and "longer than 8,000" in notes[0]
     assert "30,000 characters, whole in the log" in json.loads(data_of(cut.read_text()))["messages"]["text"][0]
+
+
+@pytest.mark.parametrize("move", [{"a": 10**400}, {"nest": json.loads("[" * 900 + "]" * 900)}])
+def test_a_number_or_a_nest_beyond_what_python_reckons_with_leaves_a_part_out_and_says_so(tmp_path, move):
+    event = Event("move", 0, 0, "A", {"move": move}) if "a" in move else Event("outcome", 0, 0, None, {"done": False, "events": [{"what": "x", **move}]})
+    told = gathered(write_run(tmp_path / "run", [message("m", "A", ["A", "B"]), event, end()]), 1000)
+    assert any("a part is left out" in note for note in told["notes"]) and told["messages"]["text"] == ["hello"] and page(told)
+
+
+def test_a_page_takes_the_place_of_a_page_and_of_nothing_else(tmp_path):
+    run = write_run(tmp_path / "run", [message("m", "A", ["A", "B"]), end()])
+    log, link, pipe = run / "events.jsonl", tmp_path / "link.html", tmp_path / "pipe.html"
+    before = log.read_bytes()
+    link.symlink_to(log)
+    os.mkfifo(pipe)
+    for path in (log, link, pipe, tmp_path, Path(".")):
+        with pytest.raises(AnalysisError, match=r"--out"):
+            viewing.view(run, path)
+    assert log.read_bytes() == before and link.is_symlink() and pipe.is_fifo()
+    path, _ = viewing.view(run)
+    assert viewing.view(run)[0] == path

@@ -139,3 +139,38 @@ def test_one_message_is_one_line_of_the_log_whatever_it_holds(tmp_path):
     (run,) = (tmp_path / "runs").glob("chat*")
     raw = (run / "events.jsonl").read_bytes()
     assert raw.count(b"\n") == len(list(read_events(run / "events.jsonl"))) and raw.isascii()
+
+
+def test_numbers_that_no_clock_and_no_float_can_hold_are_refused_with_their_line(tmp_path):
+    far = int("9" * 400)
+    refused(lines(tmp_path / "a.jsonl", {**GOOD, "ts": far}), tmp_path, ":1: the time", format="jsonl")
+    row = {"messages": [{"role": "assistant", "content": "to B: hi"}], "run": "r", "agent": "A", "authors": ["A"], "to": [["B"]], "channels": ["A-B"], "times": [far]}
+    refused(lines(tmp_path / "b.jsonl", row), tmp_path, ":1: the time", format="messages")
+    planted = {**row, "times": [0], "planted_others": 5, "intents": ["1e999"]}
+    assert imported(tmp_path / "runs", lines(tmp_path / "c.jsonl", planted), format="messages").messages == 1
+
+
+def test_an_intent_of_a_corpus_that_is_no_number_of_json_is_none(tmp_path):
+    (tmp_path / "corpus").mkdir()
+    lines(tmp_path / "corpus" / "utterances.jsonl", {"id": "r/1", "conversation_id": "c", "speaker": "r/A", "text": "hi", "meta": {"intent": "1e999"}})
+    (tmp_path / "corpus" / "conversations.json").write_text(json.dumps({"c": {"meta": {"run": "r", "channel": "x", "readers": ["A", "B"]}}}))
+    assert imported(tmp_path / "runs", tmp_path / "corpus").messages == 1
+
+
+def test_a_file_that_only_says_it_is_compressed_is_named(tmp_path):
+    (tmp_path / "chat.jsonl.gz").write_bytes(b"hello")
+    refused(tmp_path / "chat.jsonl.gz", tmp_path, "cannot be read on", format="auto")
+
+
+def test_a_field_that_no_message_has_is_refused_and_loses_no_column_in_silence(tmp_path):
+    path = lines(tmp_path / "chat.jsonl", GOOD | {"when": 5})
+    refused(path, tmp_path, "--fields time=wehn: no message has such a field", format="jsonl", fields={"time": "wehn"})
+    assert imported(tmp_path / "runs", path, format="jsonl", fields={"time": "when"}).messages == 1
+
+
+def test_a_table_in_another_encoding_is_refused_with_its_row_and_never_read_with_letters_lost(tmp_path):
+    path = tmp_path / "chat.csv"
+    path.write_bytes("user,text\nann,ok \ufffd\nbob,caf\u00e9\n".encode().replace("\u00e9".encode(), b"\xe9"))
+    refused(path, tmp_path, ":3: not UTF-8", format="csv")
+    counts = imported(tmp_path / "runs", path, format="csv", skip=True)
+    assert counts.messages == 1 and counts.left_out == {"rows that are not UTF-8": 1}
