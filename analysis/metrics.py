@@ -22,7 +22,6 @@ STATES: Mapping[str, str] = {
     "surprise": "both states", "surprise_no_int": "interlocutor emptied", "surprise_no_own": "own emptied", "surprise_no_states": "both emptied",
 }
 _json = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
-WORDED = ("model", "grammar")  # who words the messages of agents that could have SociaLLM do it
 
 
 class AnalysisError(ValueError):

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.metrics import AnalysisError
 from analysis.texts import Text, in_experiment, is_log, runs_below, text_of_run, texts_of_file
 from sandbox.disk import placed
+from sandbox.log import value_of
 from sandbox.named import MANIFEST, OF_A_RUN
 from sandbox.record import whole
 
@@ -111,11 +112,12 @@ def observe(paths: Sequence[Path], wish: ObserveWish, out: Path | None = None, t
             files.append(path)
         else:
             raise AnalysisError(f"{path}: no run there and no file; give the folder of a run, a folder of runs, a log, conversations (JSONL), a recorded game or a file of IRC")
+    refused = Summary(refused=tuple(f"{path}: plain chat, which is imported first: python -m sandbox import {path} --out DIR; then observe DIR" for path in files if _chat(path)))
+    files = [path for path in files if not _chat(path)]
     if out is None and (alone := [*files, *(run for run in runs if not run.is_dir())]):
         raise AnalysisError(f"{alone[0]}: has no folder of a run for {TABLE}; say where it is to go with --out FILE")
     runs = _twins_together(dict.fromkeys(runs))
     works = [Work(runs=tuple(runs[i : i + RUNS])) for i in range(0, len(runs), RUNS)]
-    refused = Summary()
     for path in files:
         try:
             texts = texts_of_file(path)
@@ -126,6 +128,18 @@ def observe(paths: Sequence[Path], wish: ObserveWish, out: Path | None = None, t
     if not works and not refused.refused:
         raise AnalysisError(f"{paths[0]}: holds no conversation, so there is nothing to observe; name a file that does")
     return refused + _all(works, wish, out, tasks)
+
+
+def _chat(path: Path) -> bool:
+    """Whether a file is chat of some other program, which `sandbox import` reads."""
+    if path.suffix != ".jsonl":
+        return path.name.endswith((".csv", ".tsv", ".csv.gz", ".tsv.gz", ".ndjson"))
+    try:
+        with open(path, "rb") as file:
+            first = value_of(file.readline(1 << 20))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(first, dict) and "channels" not in first  # which a conversation of ours has
 
 
 def _run_of(log: Path) -> Path:

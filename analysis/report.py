@@ -17,13 +17,13 @@ from matplotlib.figure import Figure
 from analysis import run_facts
 from analysis.cases import case_lines
 from analysis.markets import market_lines, prices, reference
-from analysis.metrics import STATES, WORDED, AnalysisError, centres_by_year, messages, nats_per_token, outcomes, read_run, surprises
+from analysis.metrics import STATES, AnalysisError, centres_by_year, messages, nats_per_token, outcomes, read_run, surprises
 from analysis.pact_plots import plot_alliances, plot_promises, plot_trust
 from analysis.page import Block, Head, Lines, Plot, Table, Text, as_html, as_markdown
 from analysis.plots import plot_centres, plot_messages, plot_prices, plot_surprise, save
 from analysis.promises import alliances, by_pair, phases, promises, verdicts
 from analysis.roles import role_lines
-from analysis.summary import summary
+from analysis.summary import summary, worded_by
 from analysis.table_files import csv_of
 from analysis.tidy import tidy
 from analysis.trust import TRUST, trust
@@ -161,7 +161,7 @@ def by_agent(events: Sequence[Event], found: Tables) -> pd.DataFrame:
         mine, kept = sent[sent["author"] == agent], bound[bound["agent"] == agent]["kept"]
         rows.append({
             "agent": agent, "messages": len(mine), "characters": int(mine["characters"].sum()),
-            "worded by the model": f"{(mine['by'] == 'model').mean():.0%}" if len(mine) and sent["by"].isin(WORDED).any() else None,
+            "worded by": worded_by(mine),
             "centres": int(years[agent].iloc[-1]) if agent in years else None,
             "promises kept": f"{int(kept.sum())} of {len(kept)}" if len(kept) else None,
             "reward": f"{sum(r for a, r in rewards if a == agent):g}" if rewards else None,

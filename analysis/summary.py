@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.metrics import WORDED
 from analysis.promises import by_pair
 from sandbox.log import printable
 from scenarios.diplomacy.map import POWERS
 
 LINES = 12  # of a list; the rest is in the tables
+WORDERS = {"model": "SociaLLM", "grammar": "the script", "llm": "a server's model", "hf": "a local model", "human": "a person", "replay": "an earlier run"}
+UNTOLD = ("", "world", "imported")  # recorded words: the log does not say whose
 COLUMNS = 11  # years, evenly spread; so many fit a terminal
 
 
@@ -50,9 +51,16 @@ def promise_lines(bound: pd.DataFrame) -> list[str]:
 
 def message_line(sent: pd.DataFrame) -> str:
     """How many messages, and who worded them."""
-    worded = sent[sent["by"].isin(WORDED)]
-    share = f", {(worded['by'] == 'model').mean():.0%} worded by the model" if len(worded) else ""
-    return f"messages: {len(sent)}{share}"
+    by = worded_by(sent)
+    return f"messages: {len(sent)}{f', worded by {by}' if by else ''}"
+
+
+def worded_by(sent: pd.DataFrame) -> str | None:
+    """Who worded these messages, the most first, with shares where there are several; None where the log tells of nobody."""
+    counts = sent["by"][~sent["by"].isin(UNTOLD)].value_counts()
+    named = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = [(WORDERS.get(by, printable(by)[:40]), n / counts.sum()) for by, n in named[:LINES]]
+    return ", ".join(who if len(named) == 1 else f"{who} ({share:.0%})" for who, share in shown) or None
 
 
 def _name(name: str) -> str:

@@ -49,6 +49,8 @@ def labels(run: Path) -> Mapping[str, Any]:
     """The labels of one run, every field that is read of them checked. Raises `AnalysisError` in one line that names it."""
     path = run / FILE
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ValueError("no plain file")
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise AnalysisError(f"{path}: there is none, so nothing is known to be planted or honest here; seat the agents on `planted` with a plan (README), and run again") from None

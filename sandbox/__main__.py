@@ -23,7 +23,7 @@ EXAMPLES = {
     "log": "example: python -m sandbox log RUN --kind message --pair AUSTRIA ITALY",
     "export": "example: python -m sandbox export FOLDER --format messages --out dialogues --alike 0.8",
     "import": "example: python -m sandbox import corpus --format convokit --out runs/corpus",
-    "loop": "example: python -m sandbox loop scenarios/team_task.yaml generations=2 loop.games=20 loop.real=DATA, people's conversations",
+    "loop": "example: python -m sandbox loop scenarios/team_task.yaml generations=2 loop.games=4 loop.held=4 loop.planted=0 loop.mix=accumulate loop.real=none",
     "bench": "example: python -m sandbox bench --small",
 }
 
@@ -231,6 +231,8 @@ def slip(given: argparse.Namespace, rest: Sequence[str]) -> str | None:
             return f"--policy {bare[0]!r:.80}: expected --policy SEAT=POLICY, as in --policy {bare[0]}={words[0]}"
         if words:
             return f"{words[0]!r:.80} is no key=value; a fork takes one run, and settings such as seed=7"
+    if given.command == "resume" and (settings := [word for word in plain if "=" in word]):
+        return hidden(f"resume: a run goes on with its own settings; fork changes them from a step on: python -m sandbox fork {given.run} --at STEP {' '.join(settings):.200}")
     if given.command == "run":
         words = [given.file, *given.overrides, *plain]
         files = [word for word in words if "=" not in word or os.path.isfile(word)]

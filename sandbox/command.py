@@ -43,7 +43,7 @@ from sandbox.run import Moment, executor, play, snapshot_of, start
 from sandbox.snapshot import FINAL, RunError, number, prune, save_snapshot
 from sandbox.sweep import sweep
 from sandbox.terminal import with_terminal
-from sandbox.used import in_lines
+from sandbox.used import fallback_lines, in_lines
 from sandbox.watching import Watching
 
 CODES = {"done": 0, "fault": 1, "limit": 3}
@@ -149,7 +149,8 @@ def _conduct(setting: Setting, folder: Path, standing: Standing | None, changes:
     """Play a run to its end, or on to it, seal it, and say what came of it; the exit code."""
     fsync: Fsync = cast(Fsync, setting.config.log.fsync)  # one of the three: the configuration was held against them
     written: Written | None = standing.written if standing else None
-    again = f"python -m sandbox resume {folder}{''.join(f' --plugin {name}' for name in setting.cast.plugins)}{as_words(doors)}"
+    begun = f"{''.join(f' --plugin {name}' for name in setting.cast.plugins)}{as_words(doors)}"  # the options that it was begun with
+    again = f"python -m sandbox resume {folder}{begun}"
     try:
         log = EventLog(folder / "events.jsonl", fsync=fsync, clock=time.time, written=written)
     except OSError as error:
@@ -174,8 +175,10 @@ def _conduct(setting: Setting, folder: Path, standing: Standing | None, changes:
         print(printable(line))
     counts = ", ".join(f"{manifest[what]} {what}" for what in ("steps", "messages", "faults"))
     print(f"{ended['ended']}: {counts}, log {manifest['log_sha256'][:12]}")
+    for line in fallback_lines(manifest.get("usage", {})):
+        _tell(line)
     if ended["ended"] == "limit":
-        _tell(f"{ended['why']}; to go on with more: python -m sandbox fork {folder} --at {manifest['steps']} budget.…=…")
+        _tell(f"{ended['why']}; to go on with more: python -m sandbox fork {folder} --at {manifest['steps']} budget.…=…{begun}")
     if ended["ended"] == "interrupted":
         _tell(f"to go on: {again}")
     return CODES.get(ended["ended"], 128 + (halt.signal or signal.SIGINT)) or (0 if reported else CODES["fault"])

@@ -113,6 +113,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if why := no_run(folder):
         raise RunError(why)
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ValueError("no plain file")
         manifest = json.loads(path.read_bytes())
         if manifest["v"] not in (1, VERSION):
             raise RunError(f"{path}: version {manifest['v']!r:.20}, this program knows {VERSION}; use the one that made the run")

@@ -2,7 +2,8 @@
 
 The moment is made again in memory (`sandbox/rewinding.py`); each agent is asked on its own, in a channel that it and the interviewer alone read, and no
 agent hears what another was asked. A seat whose answers come from outside (llm, hf, human) answers itself; the others say what they know in their own
-way: `social` in the model's words, worded from its states; all of them their intent, and their notes (trust, promises, plans). Where the run has a
+way: `social` in the model's words, worded from its states; all of them their intent, and of their notes whom they trust, what is promised and open, and
+what they plan (`--json` has the notes whole). A seat that has no words of its own says so. Where the run has a
 model, its states also say how ready they are for what could be claimed now. Nothing is logged, and in the run's folder nothing is written.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from agents.doors import Doors
 from agents.policies import is_outside, policy
 from agents.types import JSON, Message, Observation
 from sandbox.chance import stream
@@ -39,6 +41,11 @@ if TYPE_CHECKING:
 INTERVIEWER: AgentID = "INTERVIEWER"
 LONGEST = 2000  # characters of a question
 SHOWN, LINE = 5, 240  # claims, and characters of a line, that are printed
+TOOK = (("calls", "calls"), ("tokens_in", "tokens in"), ("tokens_out", "tokens out"), ("cost", "cost"), ("seconds", "seconds"))  # of usage, in words
+NOTED = {  # notes that are told to a person, as the worlds name them → in words
+    "trust": "trusts", "pending": "not yet answered", "offers": "on offer, or asked for", "agreed": "promised", "mine": "its price", "breach": "a broken deal",
+    "opinions": "named by others", "stances": "has heard", "plan": "plans",
+}
 TRACE = 0.05  # a smaller probability of an intent is not printed
 
 
@@ -73,7 +80,8 @@ def ask(run: Path, plugins: tuple[str, ...], at: int | None, agents: Sequence[Ag
     changes = Changes.of_json(manifest["fork"]) if "fork" in manifest else NOTHING
     before, at = _before(run, at, manifest)
     asked = list(dict.fromkeys(agents or setting.environment.agents))
-    doors = with_terminal(setting.cast, opening.doors(setting, (), run / "config.yaml"))
+    calling = any(is_outside(policy(setting.cast.seats[agent], setting.cast.plugins)) for agent in asked)  # what the others said stands in the log
+    doors = with_terminal(setting.cast, opening.doors(setting, (), run / "config.yaml") if calling else Doors())
     try:
         with TemporaryDirectory() as folder, rewound(run, manifest, setting, before, at, changes, Path(folder), doors) as (now, hosts, _):
             states = _states(setting)
@@ -163,6 +171,8 @@ def in_words(answers: Sequence[Answer]) -> list[str]:
             lines += [f"  says ({'the model, from its states' if one.by == 'model' else one.by}): {text}" for text in one.said]
         elif one.by:
             lines.append("  says nothing")
+        else:
+            lines.append(f"  says nothing: {one.policy!r} has no words of its own for a question; shown is what it intends and has noted")
         if one.intent is not None:
             lines.append(f"  intends: {_planned(one.intent)}")
         lines += [f"  {line}" for line in _noted(_world_notes(one.notes))]
@@ -171,9 +181,10 @@ def in_words(answers: Sequence[Answer]) -> list[str]:
         shown = [*one.claims[:SHOWN], *one.claims[max(SHOWN, len(one.claims) - SHOWN) :]]
         if shown:
             lines.append("  readiest and least ready to claim, by its own state (others: by its states of those concerned), nats beside the mean:")
-        lines += [f"    {said['own_says']:+7.3f}  others {said['others_say']:+7.3f}  {said['kind']}: {_plain(said['what'])}" for said in shown]
+        lines += [f"    {said['own_says']:+7.3f}  others {said['others_say']:+7.3f}  {said['kind']}: {_about(said['what'])}" for said in shown]
         if isinstance(one.usage, Mapping):
-            lines.append(f"  took: {_plain(one.usage)}")
+            took = [f"{one.usage[key]} {word}" for key, word in TOOK if isinstance(one.usage.get(key), (int, float)) and one.usage[key]]
+            lines += [f"  took: {', '.join(took)}"] if took else []
         lines += [f"  fault: {what}: {why}" for what, why in one.faults]
     return [printable(line if len(line) <= LINE or "  says " in line else f"{line[:LINE]}…") for line in lines]
 
@@ -189,14 +200,32 @@ def _planned(intent: JSON) -> str:
 
 
 def _noted(notes: JSON) -> list[str]:
-    """Notes, a line for each that holds something."""
+    """What a person wants to know of notes: trust, what is promised, offered and not yet answered, opinions, plans. The rest are the world's own reckonings."""
     if not isinstance(notes, Mapping):
-        return [] if notes is None else [f"notes: {_plain(notes)}"]
-    return [f"{key}: {_numbers(value) if isinstance(value, Mapping) else _plain(value)}" for key, value in notes.items() if key != "v" and value not in (None, [], {}, "")]
+        return [f"notes: {notes}"] if isinstance(notes, (str, int, float)) else []
+    return [f"{NOTED[key]}: {told}" for key in NOTED if (told := _told(notes.get(key)))]
 
 
-def _numbers(values: Mapping[str, JSON]) -> str:
-    return ", ".join(f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {_plain(value)}" for name, value in values.items())
+def _told(value: JSON) -> str:
+    """A note in words, the first few of a long list; nothing of what is empty."""
+    if isinstance(value, Mapping) and {"about", "act"} <= value.keys():
+        return f"{value.get('from', '')} {value['act']} {_about(value['about'])}".strip()
+    if isinstance(value, Mapping) and "about" in value:
+        who = f"{value['by']} to {value.get('with')}" if "by" in value else f"to {value.get('with')}"
+        return f"{who}: {_about(value['about'])}{' (a lie)' if value.get('meant') is False else ''}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {f'{inner:.2f}' if isinstance(inner, float) else _told(inner)}" for name, inner in value.items())
+    if isinstance(value, list):
+        return "; ".join(map(_told, value[-SHOWN:])) + (f"; and {len(value) - SHOWN} earlier" if len(value) > SHOWN else "")
+    return "" if value is None else str(value)
+
+
+def _about(about: JSON) -> str:
+    """What an act is about: its kind, and the names in it."""
+    if not isinstance(about, Mapping):
+        return _told(about)
+    parts = [about.get("kind"), *(value for key, value in sorted(about.items(), key=lambda item: (item[0] == "order", item[0])) if key not in ("kind", "against"))]
+    return " ".join(_told(part).replace("; ", " and ") for part in parts if part) + (f" against {about['against']}" if about.get("against") else "")
 
 
 def _plain(value: JSON) -> str:

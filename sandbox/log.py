@@ -56,6 +56,7 @@ Fsync = Literal["turn", "step", "none"]
 _KINDS = frozenset(KINDS)
 _text = writer(compact=True)
 _CRC = re.compile(rb',"crc":"([0-9a-f]{8})"\}$')
+_BEGIN = b'{"agent":'
 _LEAST, _MOST = -(2**63), 2**63  # two comparisons take a third of `in _I64`
 _I64 = range(_LEAST, _MOST)  # what the columns hold
 
@@ -275,11 +276,19 @@ def read_events(path: Path | str, torn: Callable[[str], None] | None = None) -> 
     with open(path, "rb") as lines:
         for number, line in enumerate(lines, 1):
             where = f"{path}:{number}"
+            if number == 1 and _is_none(line):
+                raise LogError(f"{where}: not a record of an event log, so this is no log; give the folder of a run, or its events.jsonl")
             if not line.endswith(b"\n"):
                 tell = torn or (lambda what: warnings.warn(what, TornLog, stacklevel=3))
                 tell(f"{where}: the last record is torn ({len(line)} bytes, no end of line); it is left out, all before it is whole")
                 return
             yield _decode(line[:-1], number - 1, where)
+
+
+def _is_none(line: bytes) -> bool:
+    """Whether a line was never a record, however it was damaged or cut short: it neither begins as one nor has a mark of one."""
+    blank = not line.strip(b"\0")  # what a machine that stopped may leave of a record
+    return not blank and not line.startswith(_BEGIN[: len(line)]) and not any(mark in line for mark in (b'"kind":"', b'"seq":', b'"crc":"'))
 
 
 def _decode(line: bytes, seq: int | None, where: str) -> Event:

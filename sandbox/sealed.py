@@ -99,6 +99,8 @@ def must_be(log: Path, found: str, expected: object) -> None:
 def _sealed_as(manifest: Path) -> object:
     """The hash of the log that the manifest of a run names; None if the run has not ended, or has no manifest. Raises `LogError`."""
     try:
+        if manifest.exists() and not manifest.is_file():  # a pipe would be waited for
+            raise ValueError("no plain file")
         told = json.loads(manifest.read_bytes())
         return None if told.get("ended") is None else told.get("log_sha256", "")
     except FileNotFoundError:

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_of
-from safetensors.torch import save_file
 
 from sociallm.layout import SociaLLMConfig
 from sociallm.model import SociaLLM
+from sociallm.tensor_files import save_tensors
 from sociallm.tokenizer import Tokenizer
 
 SHIPPED = Path(__file__).parent / "checkpoints"
@@ -64,7 +64,7 @@ def checkpoint_hash(name: str) -> str:
 def save(folder: Path, model: SociaLLM, tokenizer: Tokenizer, notes: dict[str, Any]) -> None:
     """Write a checkpoint; `notes` go into config.json for people to read."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.detach().float().contiguous() for k, v in model.state_dict().items()}, folder / WEIGHTS)
+    save_tensors({k: v.detach().float().contiguous() for k, v in model.state_dict().items()}, folder / WEIGHTS)
     tokenizer.save(folder / TOKENIZER)
     value = {
         "v": VERSION,

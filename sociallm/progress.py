@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from sociallm.carry import Carried
 from sociallm.lanes import Sets
 from sociallm.layout import SociaLLMConfig
 from sociallm.model import SociaLLM
+from sociallm.tensor_files import save_tensors
 from sociallm.training import TrainConfig, Training
 
 FILE, CURVE, PLOT = "training.safetensors", "curve.csv", "curve.png"
@@ -65,7 +65,7 @@ def save(folder: Path, name: str, state: Training, rows: Sequence[Mapping[str, f
     whole = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     header["sha256"] = _digest(header, whole)
     new = folder / f"{FILE}.new"
-    save_file(whole, new, metadata={HEADER: json.dumps(header)})
+    save_tensors(whole, new, metadata={HEADER: json.dumps(header)})
     with open(new, "rb") as f:
         os.fsync(f.fileno())
     os.replace(new, folder / FILE)

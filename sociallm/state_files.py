@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from sociallm.conversation import MAX_TIME, Conversation, ConversationError, Message, from_json, to_json
 from sociallm.model import SociaLLM
 from sociallm.states import LocalState, SocialState, StateError
+from sociallm.tensor_files import save_tensors
 
 HEADER, LOCAL_HEADER, EXPORT_HEADER = "social_states", "local_states", "social_states_bf16"  # entries of a file's header: one a kind
 
@@ -38,7 +38,7 @@ def digest(checkpoint: str, states: Any, tensors: Mapping[str, Tensor]) -> str:
 def _write(path: Path, kind: str, stated: Any, tensors: Mapping[str, Tensor], checkpoint: str) -> None:
     tensors = {n: t.detach().contiguous().clone() for n, t in tensors.items()}
     header = {"checkpoint": checkpoint, "states": stated, "sha256": digest(checkpoint, stated, tensors)}
-    save_file(tensors, path, metadata={kind: json.dumps(header)})  # one entry: the library writes several in no fixed order
+    save_tensors(tensors, path, metadata={kind: json.dumps(header)})  # one entry: the library writes several in no fixed order
 
 
 def _read(path: Path, kind: str, checkpoint: str) -> tuple[dict[str, Any], dict[str, Tensor]]:

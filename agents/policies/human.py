@@ -2,22 +2,24 @@
 
 Whatever is typed that is no command, message or move is told in a line, and asked for again. `quit`, or the end of the input, is Ctrl-C: the run ends
 as interrupted, the step that was being played is not in its log, and `resume` goes on with it. Several people share one terminal in turn.
+Of what the world shows only what is new since this seat was last asked is printed again; `board` prints all of it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
 from agents.answering import heard, recalled, remembered
-from agents.conversed import Bounds
+from agents.conversed import Bounds, Kept
 from agents.doors import CLOSED, Doors
 from agents.legal import Legal, legal_of
 from agents.memory import AgentMemory
-from agents.prompting import asking
 from agents.replying import MOST_SAID, channel_of, spoken
 from agents.types import JSON, Action, AgentID, Language, Message, Observation, Turn
 from sociallm.conversation import printable
@@ -26,21 +28,26 @@ needs_model = False
 outside = True
 terminal = True
 MOST_TYPED = 8192  # characters of a line
-LINES, WIDTH = 24, 240  # of what the world shows, until `view` asks for all of it
+LINES, WIDTH = 24, 240  # of what the world shows, until `board` asks for all of it
+NARROWEST, WIDEST, USUAL = 40, 160, 80  # characters of a line of the terminal; where there is none to ask
 BOUNDS = Bounds()
-HELP = """to NAME: text     say it to NAME (to A, B: text, to several; all: text, to everybody), as far as a channel is open
-3                 make move number 3 of the list (1 12 40: one of each); or write the move as the world does
-plan 3            say that you mean to move so: it is logged as what you intend, and nobody reads it
-moves, view       the moves that are legal; all that you see
-said, undo        what you are about to say and do; take back what you typed last
-(an empty line)   done
+HELP = """to NAME: text     say it to NAME, as far as a channel is open to it now
+to A, B: text     say it to several; all: text, to everybody
+3                 make move number 3 of the list (1 12 40: one of each list);
+                  or write the move in words
+plan 3            note that you mean to move so: nobody reads it, the log has it
+moves, board      the moves that are legal; all that the world shows you
+view, view NAME   earlier messages; those with NAME, or in the channel NAME
+said, undo        what you are about to say and do; take back the last of it
+help, ?           this list
+(an empty line)   end your turn
 quit              leave: the run can be gone on with"""
 TO = re.compile(r"(?:to\s+)?([^:]{1,200}?)\s*:\s*(.+)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Options:
-    """`lines`: how many lines of what the world shows are printed each turn; `view` prints all."""
+    """`lines`: how many lines of what the world shows are printed each turn; `board` prints all."""
 
     lines: int = LINES
 
@@ -55,6 +62,8 @@ class _Seat:
 
     seen: Observation
     legal: Legal
+    before: Sequence[Kept]  # the messages that it can recall, the latest last
+    wide: int
     said: list[Message] = field(default_factory=list)
     chosen: dict[str, str] = field(default_factory=dict)  # list → what was chosen of it, of a world where there is a list for each part of a move
     planned: dict[str, str] = field(default_factory=dict)  # the same of `plan`
@@ -69,6 +78,7 @@ class HumanPolicy:
 
     def __init__(self, language: Language | None, options: Options, doors: Doors):
         self._language, self._options, self._doors = language, options, doors
+        self._shown: dict[AgentID, frozenset[str]] = {}  # what stands on this terminal already; nothing that an agent does follows from it
 
     def step(self, turns: Sequence[Turn]) -> Sequence[tuple[Action, AgentMemory]]:
         """Each turn in order. Raises KeyboardInterrupt when the person leaves, ValueError where there is no terminal."""
@@ -83,33 +93,54 @@ class HumanPolicy:
             raise ValueError("a person sits here, and there is no terminal; run it by python -m sandbox run, or seat another policy")
         typed, shown = self._doors.terminal
         first, notes = turn.memory.notes is None, heard(turn, self._language, BOUNDS)
-        seat = _Seat(turn.observation, legal_of(self._language, turn.observation, notes["world"]))
+        before = [message for key in ("alone", "ranked", "window") for message in notes[key]]
+        seat = _Seat(turn.observation, legal_of(self._language, turn.observation, notes["world"]), before, _width(shown))
         self._show(shown, seat, first)
         while (line := _line(typed, shown, seat.seen.agent)) or not _finished(seat, shown):
             if line:
-                _tell(shown, *_obeyed(line.strip(), seat))
+                _tell(shown, *_obeyed(line.strip(), seat), wide=seat.wide)
         action = Action(intent=seat.intent, messages=tuple(seat.said), wording=tuple({"by": "human"} for _ in seat.said), move=seat.move if seat.seen.move_due else None)
         return action, remembered(turn, notes, action, BOUNDS)
 
     def _show(self, shown: TextIO, seat: _Seat, first: bool) -> None:
         seen, most = seat.seen, self._options.lines
-        _tell(shown, "", f"=== {seen.agent}, step {seen.step}, {seen.time} ms ===")
+        lines = ["", f"=== {seen.agent}, step {seen.step} ==="]
         persona = seen.view.get("persona")
         if first:
-            _tell(shown, *([f"who you are: {persona}"] if isinstance(persona, str) else []), "type help for what can be typed here")
-        _tell(shown, *(line if len(line) <= WIDTH else f"{line[:WIDTH]}…" for line in seat.legal.seen[:most]))
-        if len(seat.legal.seen) > most:
-            _tell(shown, f"… {len(seat.legal.seen) - most} lines more: view")
-        for message in seen.heard:
-            _tell(shown, f"{message.author} [{message.channel.name}]: {message.text}")
-        _tell(shown, asking(seen).replace('"messages" is []', "only a move counts").replace('"move" is null', "say plan … for what you intend"))
-        if seen.move_due:
-            _tell(shown, *_moves(seat.legal))
+            lines += [*([f"who you are: {persona}"] if isinstance(persona, str) else []), "type help, or ?, for what can be typed here"]
+        known = self._shown.get(seen.agent, frozenset())
+        new = [line for line in seat.legal.seen if line not in known]
+        self._shown[seen.agent] = frozenset(seat.legal.seen)
+        lines += [line if len(line) <= WIDTH else f"{line[:WIDTH]}…" for line in new[:most]]
+        if len(new) > most:
+            lines.append(f"… {len(new) - most} lines more: board")
+        elif len(new) < len(seat.legal.seen):
+            lines.append("the rest of the board is as it was: board")
+        lines += [f"{message.author} [{message.channel.name}]: {message.text}" for message in seen.heard]
+        _tell(shown, *lines, _due(seen), *(_moves(seat.legal, seat.wide) if seen.move_due else []), wide=seat.wide)
 
 
-def _tell(shown: TextIO, *lines: str) -> None:
+def _due(seen: Observation) -> str:
+    """Whom one may write to now, and whether a move is due, in words for a person."""
+    pairs = sorted({name for c in seen.may_write for name in c.readers - {seen.agent} if len(c.readers) == 2})
+    tables = [f"{c.name} (read by {', '.join(sorted(c.readers - {seen.agent}))})" for c in seen.may_write if len(c.readers) != 2]
+    said = f"You may write to {', '.join([*pairs, *tables])}." if pairs or tables else "You can write to nobody now."
+    return f"{said} {'Your move is due.' if seen.move_due else 'No move is due: plan … notes what you intend.'} An empty line ends your turn."
+
+
+def _width(shown: TextIO) -> int:
+    """Characters of a line of this terminal."""
+    try:
+        wide = os.get_terminal_size(shown.fileno()).columns
+    except (AttributeError, OSError, ValueError):  # no terminal, no file
+        wide = USUAL
+    return max(NARROWEST, min(WIDEST, wide or USUAL))
+
+
+def _tell(shown: TextIO, *lines: str, wide: int = WIDEST) -> None:
+    """Each line, wrapped with an indent: no text can begin a line of its own."""
     for line in lines:
-        print(printable(line), file=shown)
+        print("\n".join(textwrap.wrap(printable(line), wide - 1, subsequent_indent="    ", break_on_hyphens=False)), file=shown)
     shown.flush()
 
 
@@ -142,9 +173,12 @@ def _finished(seat: _Seat, shown: TextIO) -> bool:
 def _obeyed(line: str, seat: _Seat) -> list[str]:
     """Do what was typed; what to say to it."""
     word, _, rest = line.partition(" ")
-    simple = {"help": HELP.split("\n"), "moves": _moves(seat.legal), "view": list(seat.legal.seen), "said": _about(seat)}
+    simple = {"moves": _moves(seat.legal, seat.wide), "board": list(seat.legal.seen), "view": _before(seat, ""), "said": _about(seat)}
+    simple["help"] = simple["?"] = HELP.split("\n")
     if line.casefold() in simple:
         return list(simple[line.casefold()])
+    if word.casefold() == "view" and ":" not in rest:
+        return _before(seat, rest)
     if line.casefold() == "undo":
         return _undone(seat)
     planning = word.casefold() == "plan" and bool(rest)
@@ -192,8 +226,8 @@ def _moved(text: str, seat: _Seat, planning: bool) -> list[str]:
         options = [option for _, option in picks]
         read = seat.legal.read((options[0] if len(options) == 1 else options) if picks else _value(text))
         if read.wrong is not None:
-            return [read.wrong, *read.dropped]
-        value, intent, told = read.move, read.intent, [f"{'planned' if planning else 'move'}: {json.dumps(read.move, ensure_ascii=False)}", *read.dropped]
+            return [_for_people(read.wrong), *read.dropped]
+        value, intent, told = read.move, read.intent, [f"{'planned' if planning else 'move'}: {_in_words(read.move)}", *read.dropped]
     seat.done.append("plan" if planning else "move")
     if not planning:
         seat.move = value
@@ -241,22 +275,63 @@ def _undone(seat: _Seat) -> list[str]:
     return ["the whole move is taken back" if what == "move" else "the plan is taken back"]
 
 
-def _moves(legal: Legal) -> list[str]:
-    """What may be done, numbered."""
+def _moves(legal: Legal, wide: int) -> list[str]:
+    """What may be done, numbered: a list for each part of a move, in columns."""
+    if legal.schema == {"type": "null"}:
+        return ["There is no move for you to make now."]
     if not legal.lists:
-        return list(legal.moves)
-    lines, number = [legal.moves[0]] if legal.moves else [], 0
-    for name, options in legal.lists:
-        lines.append(f"{name}:  " + "  ".join(f"{number + i} {option}" for i, option in enumerate(options, 1)))
+        return [_for_people(line) for line in legal.moves]
+    first, number = [], 1
+    for _, options in legal.lists:
+        first.append(str(number))
         number += len(options)
+    lines = [f"One of each list, by number (such as {' '.join(first)}) or in the words that stand there:" if len(first) > 1 else f"{_for_people(legal.moves[0])} By number, or in words:"]
+    cells, number = [], 1
+    for name, options in legal.lists:
+        cells = [f"{number + i:>3} {option}" for i, option in enumerate(options)]
+        number += len(options)
+        each = max(map(len, cells), default=0) + 2
+        columns = max(1, (wide - 3) // each)
+        lines += [name, *("  " + "".join(cell.ljust(each) for cell in cells[i : i + columns]).rstrip() for i in range(0, len(cells), columns))]
     return lines
+
+
+def _for_people(line: str) -> str:
+    """A line that tells a model what to write, without the JSON in it."""
+    line = re.sub(r'\{"\w+": \[([^\]]*)\]\}', r"\1", line)  # {"BUILD": [2 of the following]}
+    line = re.sub(r",? as in [\[{].*?[\]}]", "", line)
+    return line.replace("; copy the orders from these lines", "").replace("any JSON value that this world understands", "what this world takes: text, a number, or JSON")
+
+
+def _before(seat: _Seat, name: str) -> list[str]:
+    """The earlier messages, of everybody or of those that have to do with a name."""
+    wanted = name.strip().casefold()
+    found = [m for m in seat.before if not wanted or wanted in (str(one).casefold() for one in (m["from"], m["channel"], *m["to"]))]
+    return [f"{m['from']} [{m['channel']}]: {m['text']}" for m in found] or [f"no message{f' with or in {name.strip()[:80]}' if wanted else ''} yet"]
+
+
+def _in_words(move: JSON) -> str:
+    """A move as the board writes it."""
+    if isinstance(move, Mapping):
+        return ", ".join(told if told.startswith(key) else f"{key}: {told}" for key, value in move.items() for told in (_in_words(value),))
+    if isinstance(move, list):
+        return ", ".join(map(_in_words, move))
+    return move if isinstance(move, str) else json.dumps(move, ensure_ascii=False)
 
 
 def _about(seat: _Seat) -> list[str]:
     """What will be said and done."""
-    move = [f"move: {json.dumps(seat.move, ensure_ascii=False)}"] if seat.move is not None else []
-    plan = [f"plan: {json.dumps(seat.intent, ensure_ascii=False)}"] if seat.intent is not None else []
+    move = [f"move: {_in_words(seat.move)}"] if seat.move is not None else []
+    plan = [f"plan: {_planned(seat.intent)}"] if seat.intent is not None else []
     return [f"[{message.channel.name}] {message.text}" for message in seat.said] + move + plan or ["nothing yet"]
+
+
+def _planned(intent: JSON) -> str:
+    """What is surely meant: the options of a distribution, or of several."""
+    if isinstance(intent, Mapping):
+        parts = [_planned(inner) if isinstance(inner, Mapping) else str(option) for option, inner in intent.items() if inner]
+        return ", ".join(parts)
+    return _in_words(intent)
 
 
 def make(language: Language | None, options: Options, agents: Sequence[AgentID], doors: Doors = CLOSED) -> HumanPolicy:

@@ -14,6 +14,7 @@ from sandbox.log import Event
 KINDS = ("move", "fault", "reward", "intervention", "world", "usage", "end")
 LIKELIEST = 5  # options of an intent that are shown
 LEAST = 0.005
+TOOK = (("calls", "calls"), ("attempts", "attempts"), ("tokens_in", "tokens in"), ("tokens_out", "tokens out"), ("cost", "cost"), ("seconds", "s"))
 OPEN = frozenset({"adjudication", "phase", "game", "sales", "proposal", "vote", "quest", "strike", "roles", "alarm"})  # what all agents of a world are told
 
 
@@ -36,7 +37,7 @@ def deeds(events: Sequence[Event], of: Moments, words: Interned) -> Columns:
         elif event.kind == "end":
             put("end", event, f"{in_short(event.data.get('ended'))}{': ' + in_short(event.data['why']) if event.data.get('why') else ''}")
         elif event.kind == "intent" and event.data.get("usage") is not None:
-            put("usage", event, in_short(event.data["usage"]))
+            put("usage", event, _usage(event.data["usage"]))
         for one in happened(event):
             put("world", event, _world(one), one.get("what") in OPEN)
     names = ("kind", "at", "time", "agent", "what", "open")
@@ -50,6 +51,14 @@ def _move(move: Any) -> str:
     if isinstance(move, dict) and move and all(isinstance(value, (int, float)) for value in move.values()):
         return in_short(", ".join(f"{key} {value:.2f}" for key, value in sorted(move.items(), key=lambda item: -item[1])))
     return in_short(", ".join(map(str, move)) if isinstance(move, list) and all(isinstance(one, str) for one in move) else move)
+
+
+def _usage(usage: Any) -> str:
+    """What an answer took, in words; what is not told as a number is left out."""
+    if not isinstance(usage, dict):
+        return in_short(usage)
+    took = [f"{usage[key]:g} {word}" for key, word in TOOK if type(usage.get(key)) in (int, float) and usage[key]]
+    return in_short(", ".join([*took, *([f"by {usage['model']}"] if isinstance(usage.get("model"), str) else [])]) or "nothing")
 
 
 def _world(one: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """The dataset card: README.md of an export, with the front matter that `datasets` reads. Counts, seeds, who made it with what, licences.
 
-Nothing that was said in a run stands in it, and no name that a run brings along but those of scenarios, checked; no clock and no folder of this
-machine, so that the same runs give the same card.
+Nothing that was said in a run stands in it, and no name that a run brings along but those of scenarios and imported files, checked; no clock and no folder
+of this machine, so that the same runs give the same card. What was not worded here is under its source's licence: `unknown`, as the Hub calls it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,20 @@ LISTS = {"authors": "string", "channels": "string", "intents": "string", "as": "
 KINDS = {"seed": "int64", "labelled": "bool", "planted": "bool", "executed": "bool"}
 COLUMNS = ("id", "run", "game", "world", "scenario", "seed", "agent", "policy", "checkpoint")
 BESIDE = ("authors", "to", "channels", "times")
+OURS, MODELS, PEOPLE, RECORDED, IMPORTED = "ours", "models", "people", "recorded", "imported"  # whose words a run holds, the last that is true
+NOT_OURS = {  # what runs of the others are, and whose words they hold
+    MODELS: "with seats played by models of others (`llm`, `hf`): their words are under the terms of those models",
+    PEOPLE: "with a person at the table (`human`): what is said there is said by people too",
+    RECORDED: "repeating recorded games (`watch`): words of the people whose games were recorded, under the licence of the recording",
+    IMPORTED: "imported from files (below): their words are not this program's, and may be people's; their licence is that of the files",
+}
+MOST_FILES = 50
 LABELS = ("labelled", "planted", "as", "executed", "planted_others")
 
 
 def card(chosen: Sequence[Source], counts: Counts, wish: Wish, generator: str, made: Sequence[str]) -> str:
     """The text of README.md."""
-    return f"---\n{yaml.safe_dump(_front(wish, made), sort_keys=False, allow_unicode=False)}---\n\n{_body(chosen, counts, wish, generator)}"
+    return f"---\n{yaml.safe_dump(_front(chosen, wish, made), sort_keys=False, allow_unicode=False)}---\n\n{_body(chosen, counts, wish, generator)}"
 
 
 def features(wish: Wish) -> list[dict[str, Any]]:
@@ -45,10 +53,12 @@ def features(wish: Wish) -> list[dict[str, Any]]:
     return found
 
 
-def _front(wish: Wish, made: Sequence[str]) -> dict[str, Any]:
+def _front(chosen: Sequence[Source], wish: Wish, made: Sequence[str]) -> dict[str, Any]:
+    words = {whose(run) for run in chosen}
+    licences = ["apache-2.0"] * (OURS in words) + ["unknown"] * bool(words - {OURS})
     front: dict[str, Any] = {
-        "license": "apache-2.0", "language": ["en"], "pretty_name": "Dialogues of social-sandbox",
-        "tags": ["synthetic", "multi-agent", "dialogue"], "task_categories": ["text-generation"],
+        "license": licences[0] if len(licences) == 1 else licences, **({"language": ["en"]} if words == {OURS} else {}), "pretty_name": "Dialogues of social-sandbox",
+        "tags": [*(["synthetic"] if words <= {OURS, MODELS} else []), "multi-agent", "dialogue"], "task_categories": ["text-generation"],
     }  # fmt: skip
     if wish.format in VIEWS:
         end = "parquet" if wish.format == "parquet" else "jsonl"
@@ -64,23 +74,58 @@ def _body(chosen: Sequence[Source], counts: Counts, wish: Wish, generator: str) 
     by = Counter((_word(run.scenario), _word(run.world), run.checkpoint[:16] or "none", bool(run.planted)) for run in chosen)
     lines = [
         "# Dialogues of social-sandbox", "",
-        "What agents said to each other in games, market rounds and tasks of a simulation. None of it was said by people, but for runs of the world",
-        "`watch`, which repeat recorded games. Rows are " + ("points of view: what one agent read and said." if wish.format in VIEWS else "whole games."), "",
+        *_whose(chosen), "Rows are " + ("points of view: what one agent read and said." if wish.format in VIEWS else "whole games."), "",
         "| | train | validation |", "|---|---|---|",
         *(f"| {what} | {of['train']} | {of['validation']} |" for what, of in (("games", counts.games), ("rows", counts.rows), ("messages in rows", counts.turns))), "",
         f"{counts.runs} runs, {counts.messages} messages in their logs, each counted once. A game, with all its runs (twins, arms, forks), is on one side.", "",
         *_counted("Rows left out", counts.left_out), *_counted("Runs left out", counts.skipped), *_counted("Texts cleaned", counts.texts),
         "## Runs", "", "| scenario | world | checkpoint | planted | runs |", "|---|---|---|---|---|",
         *(f"| {name} | {world} | {point} | {'yes' if planted else 'no'} | {n} |" for (name, world, point, planted), n in sorted(by.items())), "",
+        "| world | rows for train | rows for validation |", "|---|---|---|",
+        *(f"| {_word(world)} | {of['train']} | {of['validation']} |" for world, of in sorted(counts.worlds.items())), "",
         f"Seeds: {_ranges(sorted({run.seed for run in chosen}))}.", "",
+        *_files(chosen),
         "## Made with", "", f"{generator}, format `{wish.format}`; runs made with {'; '.join(sorted({run.versions for run in chosen}))}.", "",
         "| option | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in wish.to_json().items() if name != "format"), "",
         "## Who was planted", "", *_planted(chosen, wish), "",
-        "## Licences", "",
-        "Texts of the worlds' grammars and of the shipped model: Apache-2.0, as the program. The shipped model was trained on public sets under licences",
-        "of their own, which its MODEL_CARD.md names. Rows of `watch` are words of the people whose games were recorded, under the licence of the recording.",
+        "## Licences", "", *_licences(chosen),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def whose(run: Source) -> str:
+    """Whose words a run holds."""
+    seats = set(run.seats.values())
+    return IMPORTED if run.imported else RECORDED if run.world == "watch" else PEOPLE if "human" in seats else MODELS if seats & {"llm", "hf"} else OURS
+
+
+def _whose(chosen: Sequence[Source]) -> list[str]:
+    """What the rows are, in sentences."""
+    of = Counter(map(whose, chosen))
+    played = of[OURS] + of[MODELS] + of[PEOPLE]
+    found = ["What agents said to each other in games, market rounds and tasks of a simulation." + (" None of it was said by people." if set(of) <= {OURS, MODELS} else "")] if played else []
+    if set(of) - {OURS}:
+        others = [f"- {of[kind]} {what}" for kind, what in NOT_OURS.items() if of[kind]]
+        found += [f"Of {len(chosen)} runs {of[OURS] or 'none'} hold words of this program alone. The others are", "", *others, ""]
+    return found
+
+
+def _files(chosen: Sequence[Source]) -> list[str]:
+    """What was imported, by file."""
+    by = Counter(run.imported for run in chosen if run.imported)
+    rows = [f"| {_word(format)} | {_path(file)} | {_word(sha256, 64)} | {n} |" for (format, file, sha256), n in sorted(by.items())]
+    more = [f"| and {len(rows) - MOST_FILES} files more | | | |"] if len(rows) > MOST_FILES else []
+    return ["## Imported", "", "| format | file | SHA-256 | runs |", "|---|---|---|---|", *rows[:MOST_FILES], *more, ""] if rows else []
+
+
+def _licences(chosen: Sequence[Source]) -> list[str]:
+    of = set(map(whose, chosen))
+    ours = [
+        "Texts of the worlds' grammars and of the shipped model: Apache-2.0, as the program. The shipped model was trained on public sets under licences",
+        "of their own, which its MODEL_CARD.md names.",
+    ] if of & {OURS, MODELS, PEOPLE} else []  # fmt: skip
+    rest = "All else is" if ours else "The words are"
+    return ours + [f"{rest} under the source's licence, which this program does not know: look at the sources before the set is passed on."] * bool(of - {OURS})
 
 
 def _planted(chosen: Sequence[Source], wish: Wish) -> list[str]:
@@ -94,9 +139,14 @@ def _counted(title: str, counts: Any) -> list[str]:
     return [f"{title}: {', '.join(f'{n} {what}' for what, n in sorted(counts.items()))}.", ""] if counts else []
 
 
-def _word(text: str) -> str:
+def _word(text: str, most: int = 60) -> str:
     """A name from outside, as a cell of a table."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", text)[:60]
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", text)[:most]
+
+
+def _path(text: str) -> str:
+    """A file's name, as a cell of a table: no link and no markup in it."""
+    return "/".join(_word(part) for part in text.split("/"))[:200]
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -138,12 +138,13 @@ class Tally:
     turns: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     texts: Counter[str] = field(default_factory=Counter)
+    worlds: Counter[str] = field(default_factory=Counter)  # side and world → rows
     games: dict[str, set[str]] = field(default_factory=lambda: {which: set() for which in SIDES})
     same: dict[str, list[int]] = field(default_factory=lambda: {which: [] for which in SIDES})  # of each row, what its text is known by
     begins: dict[str, str] = field(default_factory=dict)  # how a run began → its game
 
     def to_json(self) -> dict[str, Any]:
-        told = {name: dict(sorted(getattr(self, name).items())) for name in ("rows", "turns", "left_out", "texts", "same", "begins")}
+        told = {name: dict(sorted(getattr(self, name).items())) for name in ("rows", "turns", "left_out", "texts", "worlds", "same", "begins")}
         return told | {"games": {which: sorted(games) for which, games in self.games.items()}}
 
 
@@ -194,6 +195,7 @@ def _kept(run: Source, make: Rows, reasons: Mapping[str, str], which: str, wish:
             continue
         tally.rows[which] += 1
         tally.turns[which] += row.turns
+        tally.worlds[f"{which} {run.world}"] += 1
         tally.games[which].add(run.game)
         tally.same[which].append(row.sameness)
         yield row
@@ -228,7 +230,9 @@ def _finished(chosen: Sequence[Source], skipped: Mapping[str, int], wish: Wish, 
     counts = Counts(
         out=wish.out, runs=len(chosen), games={which: len(total.games[which]) for which in SIDES}, messages=sum(run.messages for run in chosen),
         rows={which: total.rows[which] for which in SIDES}, turns={which: total.turns[which] for which in SIDES}, left_out=dict(total.left_out),
-        skipped=dict(skipped), texts=dict(total.texts), repeated=int(np.isin(np.array(total.same["validation"], np.uint64), alike).sum()),
+        skipped=dict(skipped), texts=dict(total.texts),
+        worlds={world: {which: total.worlds[f"{which} {world}"] for which in SIDES} for world in sorted({run.world for run in chosen})},
+        repeated=int(np.isin(np.array(total.same["validation"], np.uint64), alike).sum()),
     )  # fmt: skip
     if not any(counts.rows.values()):
         raise ExportError(f"{wish.out}: no row is left ({', '.join(f'{n} {why}' for why, n in sorted(counts.left_out.items()))}); ask for less with the filters, and remove this folder")
@@ -245,7 +249,7 @@ def _total(stage: Stage) -> tuple[Tally, dict[str, str]]:
     """All pieces together, and the files they gave, with their hashes."""
     total, made = Tally(), dict[str, str]()
     for line in stage.lines(WRITTEN):
-        for name in ("rows", "turns", "left_out", "texts"):
+        for name in ("rows", "turns", "left_out", "texts", "worlds"):
             getattr(total, name).update(line[name])
         for which in SIDES:
             total.games[which].update(line["games"][which])

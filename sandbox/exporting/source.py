@@ -50,6 +50,7 @@ class Source:
     labels: Mapping[str, Mapping[str, Any]] | None  # agent → what labels.json says; None without one
     planted: tuple[str, ...] = ()
     versions: str = ""  # what it was made with
+    imported: tuple[str, str, str] | None = None  # of a run that was not played here: format, file, SHA-256 of the file
 
     @property
     def id(self) -> str:
@@ -146,6 +147,7 @@ def source(folder: Path, wish: Wish) -> Source:
         scenario=name_of(str(manifest.get("name", world))), seed=manifest["seed"], seats={str(agent): name_of(str(policy)) for agent, policy in manifest["seats"].items()}, messages=said, labels=labels,
         checkpoint=str((manifest["checkpoint"] or {}).get("sha256") or ""), planted=tuple(sorted(a for a, row in (labels or {}).items() if row["planted"])),
         versions=", ".join(f"{name} {versions[name]}" for name in ("social-sandbox", "python", "numpy", "torch", "tokenizers") if versions.get(name)),
+        imported=_imported(manifest),
     )  # fmt: skip
 
 
@@ -168,6 +170,15 @@ def _game(folder: Path, manifest: Mapping[str, Any]) -> str:
             raise ExportError(str(error)) from None
         seed = next((data.get("from") for data in told if data.get("key") == "seed"), seed)
     return f"{world} {seed}"
+
+
+def _imported(manifest: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """Where an imported run came from."""
+    told = manifest.get("imported")
+    if told is None:
+        return None
+    one = told if isinstance(told, Mapping) else {}
+    return name_of(str(one.get("format", ""))), name_of(str(one.get("file", ""))), name_of(str(one.get("sha256", "")))
 
 
 def _columns(manifest: Mapping[str, Any]) -> str:

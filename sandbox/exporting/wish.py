@@ -101,6 +101,7 @@ class Counts:
     left_out: Mapping[str, int] = field(default_factory=dict)
     skipped: Mapping[str, int] = field(default_factory=dict)
     texts: Mapping[str, int] = field(default_factory=dict)  # messages that were cleaned, by what was taken out
+    worlds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # world → side → rows
     repeated: int = 0  # rows of validation that stand word for word in train
 
     def lines(self) -> list[str]:

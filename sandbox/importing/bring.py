@@ -30,6 +30,7 @@ from sandbox.unfinished import STAGE, begin
 from sandbox.version import program
 
 LONGEST = 60  # characters of a folder's name
+PLAIN = ("jsonl", "csv")  # formats whose fields a user may name
 EVERY = 500  # runs between two lines that say how far it is
 
 
@@ -37,6 +38,8 @@ def bring(paths: Sequence[Path], wish: ImportWish, tell: Callable[[str], None] =
     """Make the import, or go on with it. `tell` is told how far it is."""
     format, sources = sources_of(paths, wish.format)
     _apart(paths, wish.out)
+    if wish.fields and format not in PLAIN:
+        raise ImportRefused(f"{paths[0]}: is read as {format}, in which fields are what they are, and --fields is of plain chat ({', '.join(PLAIN)}); leave it out, or say --format {PLAIN[0]}")
     hashes = {source.name: source.sha256() for source in sources}
     asking = asked(wish, format, hashes, program())
     if IMPORT.stands(wish.out, asking) != "done":
@@ -45,7 +48,7 @@ def bring(paths: Sequence[Path], wish: ImportWish, tell: Callable[[str], None] =
         with held(wish.out):
             if IMPORT.stands(wish.out, asking) == "done":  # another may have been here until now
                 return again(wish.out)
-            reading = Reading(format, sources, wish, begin(wish.out, asking))
+            reading = Reading(format, sources, wish, begin(wish.out, asking), tell)
             runs: dict[str, str] = {}
             try:
                 counts = _brought(reading, hashes, runs, tell)

@@ -14,7 +14,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a file, or a folder of files")
     command.add_argument("--format", default="auto", help=f"one of {', '.join(FORMATS)} (default auto: what it looks like)")
     command.add_argument("--out", required=True, type=Path, metavar="DIR", help="where the runs go: a new folder, or one where the import was begun")
-    command.add_argument("--fields", nargs="+", default=[], metavar="ROLE=FIELD", help=f"of plain chat, which field is what: {', '.join(ROLES)}; ROLE=- for none")
+    command.add_argument("--fields", nargs="+", default=[], metavar="ROLE=FIELD", help=f"of plain chat, which field is what: {', '.join(ROLES)}; of an object user.name, ROLE=- for none")
     command.add_argument("--unit", default="auto", help=f"of times that are numbers: {', '.join(UNITS)} (default: by their size)")
     command.add_argument("--cut", action="store_true", help="cut texts that are longer than a message may be; otherwise they are refused")
     command.add_argument("--skip", action="store_true", help="leave out what cannot be taken, and say how much and why")
@@ -27,7 +27,7 @@ def main(given: argparse.Namespace) -> int:
     from sandbox.log import printable
 
     wish = ImportWish(format=given.format, out=given.out, fields=_fields(given.fields), unit=given.unit, cut=given.cut, skip=given.skip, words=given.words)
-    counts = bring(given.files, wish, lambda what: print(what, file=sys.stderr, flush=True))
+    counts = bring(given.files, wish, lambda what: print(printable(what), file=sys.stderr, flush=True))
     for line in counts.lines():  # of one that is done they are what its file says
         print(printable(line))
     print(printable(str(given.out)))

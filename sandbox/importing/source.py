@@ -48,6 +48,7 @@ class Reading:
     sources: Sequence[Source]
     wish: ImportWish
     stage: Path  # a folder for what does not fit in memory
+    tell: Callable[[str], None] = lambda _: None  # what a user may want to know of the reading
     left_out: Counter[str] = field(default_factory=Counter)
     cleaned: Counter[str] = field(default_factory=Counter)
 

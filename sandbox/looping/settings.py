@@ -235,6 +235,7 @@ def _limits(loop: Loop) -> None:
         if not good:
             raise ConfigError(f"{key} is {getattr(loop, key.removeprefix('loop.'))!r}; expected {expected}")
     if not loop.real:
-        raise ConfigError(f"loop.mix={loop.mix} trains on real text too; add loop.real=DATA, a folder with the sets of the model card (or set SOCIALLM_DATA), or loop.real=none")
+        alone = "loop.real=none loop.mix=accumulate" if loop.mix == "mix" else "loop.real=none"
+        raise ConfigError(f"loop.mix={loop.mix} trains on real text too; add loop.real=DATA, a folder with the sets of the model card (or set SOCIALLM_DATA), or go without: {alone}")
     if loop.real == "none" and loop.mix == "mix":
         raise ConfigError("loop.real=none, but loop.mix=mix is for real text beside the games'; name a folder, or say loop.mix=filter, accumulate or replace")

@@ -95,13 +95,13 @@ class RolesLanguage:
         return found
 
     def intend(self, observation: Observation, notes: JSON, rng: np.random.Generator, head: Head | None = None) -> tuple[JSON, JSON]:
-        """({move: probability}, notes) of the player's next move: a team ('Ada+Ben'), a vote, a part in the quest, a victim.
+        """({move: probability}, notes) of the player's next move: a team ('Ada+Ben'), a vote, a part in the quest, a victim; None without one.
 
         Who is to vote on a team that nobody has named yet intends what it would on a team drawn at random. A head has nothing to choose from.
         """
         view, found = observation.view, fresh(notes)
-        if view["phase"] == "strike":
-            return _victim(view, found), found
+        if view["phase"] == "strike":  # who does not know the evil has no victim in mind: it is nobody's move but the assassin's
+            return None if view["evil"] is None else _victim(view, found), found
         thought = think(view, found)
         if view["phase"] == "quest":
             return _part(view, thought), found

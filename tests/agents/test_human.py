@@ -96,6 +96,65 @@ def test_nothing_that_others_say_steers_the_terminal():
     assert shown.count("evil") == 3 and "\n> fake" not in shown
 
 
+def test_a_person_is_asked_in_words_for_people_and_of_a_line_for_a_unit():
+    _, _, shown = at_table(["", ""], orders_due(), WORLD.language)
+    assert '"move"' not in shown and "null" not in shown and "{" not in shown and "Your move is due." in shown
+    lines = shown.splitlines()
+    assert {"A BUD", "A VIE", "F TRI"} <= set(lines) and max(map(len, lines)) < 80
+    legal = [order for orders in orders_due().view["legal"].values() for order in orders]
+    assert [cell.split(" ", 1)[1] for line in lines[lines.index("A BUD") : -2] if line.startswith("  ") for cell in re.findall(r"\d+ [AF] .*?(?=  +\d|$)", line)] == legal
+    for quiet in (seen(channels=()), seen()):
+        _, _, shown = at_table([""], quiet)
+        assert "only a move counts" not in shown and "No move is due" in shown
+    assert "You may write to B, A-B-C (read by B, C)." in shown
+
+
+def test_adjustments_are_asked_for_in_words_too():
+    view = {**orders_due().view, "legal": {"BUILD": ["A BUD B", "A VIE B", "WAIVE"]}, "count": 1}
+    action, _, shown = at_table(["1", ""], seen("AUSTRIA", (), due=True, view=view), WORLD.language)
+    assert "A move is 1 of the following: your builds. By number, or in words:" in shown and "move: BUILD: A BUD B" in shown and action.move == {"BUILD": ["A BUD B"]}
+
+
+def test_the_board_is_shown_when_it_changed_and_when_it_is_asked_for():
+    shown = io.StringIO()
+    policy = make(WORLD.language, Options(), (), Doors(terminal=(io.StringIO("\n\n\nboard\n\n\n"), shown)))
+    state = WORLD.start(None)
+    parts, memory = [], AgentMemory()
+    due = WORLD.step(state, {}, None).state
+    moved = {power: {unit: f"{unit} H" for unit in WORLD.observe(due, power)["legal"]} for power in ("AUSTRIA", "TURKEY")}
+    moved["TURKEY"]["A CON"] = "A CON - BUL"
+    for now in (state, state, WORLD.step(due, moved, None).state):
+        turn = Turn(observation=seen("AUSTRIA", (), view=WORLD.observe(now, "AUSTRIA")), memory=memory, rng=np.random.default_rng(0))
+        ((_, memory),) = policy.step([turn])
+        parts.append(shown.getvalue()[sum(map(len, parts)) :])
+    assert "TURKEY: units" in parts[0] and "TURKEY: units" not in parts[1] and "as it was: board" in parts[1]
+    assert "TURKEY: units A BUL" in parts[2] and "GERMANY: units" not in parts[2]
+    policy.step([turn])
+    assert shown.getvalue()[sum(map(len, parts)) :].count("TURKEY: units") == 1
+
+
+@pytest.mark.parametrize("word", ["?", "help", "HELP"])
+def test_the_commands_are_shown_to_whoever_asks(word):
+    assert "take back the last of it" in at_table([word, ""], seen())[2] and "help, or ?" in at_table([""], seen())[2]
+
+
+def test_earlier_messages_can_be_read_again_all_of_them_or_those_of_one():
+    heard = tuple(Message(id=n, author=n, channel=c, time=1, text=f"from {n} before") for n, c in (("B", AB), ("C", ABC)))
+    _, memory, _ = at_table(["to B: mine", ""], seen(heard=heard))
+    shown = at_table(["view", ""], seen(), memory=memory)[2]
+    assert [line.removeprefix("A> ") for line in shown.splitlines() if "[A-B" in line] == ["B [A-B]: from B before", "C [A-B-C]: from C before", "A [A-B]: mine"]
+    for name, told in (("c", ["C"]), ("A-B", ["B", "A"])):
+        shown = at_table([f"view {name}", ""], seen(), memory=memory)[2]
+        assert [line.removeprefix("A> ")[0] for line in shown.splitlines() if "[A-B" in line] == told
+    assert "no message with or in D yet" in at_table(["view D", ""], seen(), memory=memory)[2]
+
+
+def test_a_long_text_is_wrapped_and_none_of_its_lines_begins_like_one_of_the_terminals():
+    said = Message(id="m", author="B", channel=ABC, time=1, text="A> " * 200)
+    _, _, shown = at_table([""], seen(heard=(said,)))
+    assert max(map(len, shown.splitlines())) < 80 and sum(line.startswith("A>") for line in shown.splitlines()) <= 1
+
+
 def test_who_leaves_or_whose_input_ends_interrupts_the_run():
     for typed in (["quit"], ["to B: hello"], ["EXIT"]):
         with pytest.raises(KeyboardInterrupt):

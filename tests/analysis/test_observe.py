@@ -204,6 +204,17 @@ def test_files_that_are_nothing_known_are_refused(capsys, tmp_path, point, conte
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("name", "text"), [
+    ("chat.csv", "user,text\nann,hi\n"), ("chat.jsonl", '{"user": "ann", "text": "hi"}\n'), ("rows.jsonl", '{"messages": [{"role": "user", "content": "hi"}]}\n'),
+])  # fmt: skip
+@pytest.mark.parametrize("out", [True, False])
+def test_chat_of_another_program_is_to_be_imported_first(capsys, tmp_path, name, text, out):
+    path = tmp_path / name
+    path.write_text(text)
+    said = observed(capsys, path, *(("--out", tmp_path / "out") if out else ()), code=2)
+    assert f"{path}: plain chat, which is imported first: python -m sandbox import {path} --out DIR" in said and not (tmp_path / "out").exists()
+
+
 def test_places_and_names_that_will_not_do_are_refused(capsys, tmp_path, point):
     source = spoken(tmp_path)
     assert "--out FILE" in observed(capsys, source, code=2)

@@ -7,9 +7,11 @@ import sys
 import pytest
 
 from analysis.__main__ import main
+from analysis.metrics import messages
 from analysis.page import markdown
 from analysis.plots import label
 from analysis.report import by_agent, tables
+from analysis.summary import message_line
 from sandbox.log import Event
 from tests.analysis.runs import adjudication, end, message, watched, write_run
 
@@ -34,10 +36,20 @@ def test_a_game_gives_metrics_two_plots_and_a_table(tmp_path, capsys):
     lines = (run / "report.md").read_text().splitlines()
     assert "Ended: done. 3 steps, 3 messages, 0 faults." in lines
     table = [cells(line) for line in lines if line.startswith("| ") and not line.startswith("| ---")]
-    assert table == [["agent", "messages", "characters", "worded by the model", "centres", "promises kept", "reward"],
-                     ["FRANCE", "1", "2", "100%", "2", "–", "1"], ["ITALY", "2", "38", "50%", "1", "1 of 1", "0"],
+    assert table == [["agent", "messages", "characters", "worded by", "centres", "promises kept", "reward"],
+                     ["FRANCE", "1", "2", "SociaLLM", "2", "–", "1"], ["ITALY", "2", "38", "the script (50%), SociaLLM (50%)", "1", "1 of 1", "0"],
                      ["agent", "to", "promises", "kept", "broken", "not meant"], ["ITALY", "FRANCE", "1", "1", "0", "0"]]
     assert f"report: {run / 'report.html'}" in capsys.readouterr().out
+
+
+def test_who_worded_messages_is_told_by_the_log_and_never_guessed():
+    def line(*by):
+        return message_line(messages([message(str(i), "X", ["X", "Y"], **({"by": who} if who else {})) for i, who in enumerate(by)]))
+
+    assert line("llm", "llm") == "messages: 2, worded by a server's model"
+    assert line("llm", "grammar", "grammar", "model") == "messages: 4, worded by the script (50%), a server's model (25%), SociaLLM (25%)"
+    assert line("human", "mine\x1b") == "messages: 2, worded by a person (50%), mine\\x1b (50%)"
+    assert line("world", "imported", None) == "messages: 3" and line() == "messages: 0"
 
 
 def test_metrics_are_tidy_csv(tmp_path):

@@ -6,6 +6,7 @@ import html
 import json
 import os
 import re
+import threading
 from itertools import pairwise
 from pathlib import Path
 
@@ -291,3 +292,23 @@ def test_a_page_takes_the_place_of_a_page_and_of_nothing_else(tmp_path):
     assert log.read_bytes() == before and link.is_symlink() and pipe.is_fifo()
     path, _ = viewing.view(run)
     assert viewing.view(run)[0] == path
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "labels.json"])
+def test_a_pipe_in_a_runs_folder_is_refused_and_not_waited_for(tmp_path, name):
+    run = write_run(tmp_path / "run", [message("m", "A", ["A", "B"]), end()])
+    os.mkfifo(run / name)
+    freed = threading.Timer(5, lambda: os.close(os.open(run / name, os.O_WRONLY | os.O_NONBLOCK)))  # ends the wait of whoever reads all the same
+    freed.start()
+    try:
+        with pytest.raises(AnalysisError, match=f"{name}.*no plain file"):
+            viewing.view(run, with_labels=True)
+    finally:
+        freed.cancel()
+
+
+def test_what_an_answer_took_is_told_in_words(tmp_path):
+    usage = {"calls": 2, "attempts": 1, "tokens_in": 300, "tokens_out": 20, "cost": 0.0, "seconds": 1.5, "model": "m<b>", "seat": {"v": 1}}
+    run = write_run(tmp_path / "game", [message("a", "X", ["X", "Y"]), Event(kind="intent", step=0, time=0, agent="X", data={"intent": None, "usage": usage}), end()])
+    words = gathered(run, 1000)["words_of"]
+    assert "2 calls, 1 attempts, 300 tokens in, 20 tokens out, 1.5 s, by m<b>" in words and not any('"seat"' in word for word in words)

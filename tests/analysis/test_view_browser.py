@@ -202,3 +202,15 @@ def test_a_run_with_hardly_anything_in_it_is_shown_without_an_error(browser, tmp
     assert "Nobody said anything" in told(browser, "document.getElementById('list').textContent")
     assert told(browser, "document.title") == "run"
     nothing_broke(browser)
+
+
+def test_counts_have_whole_numbers_beside_them_and_filters_room_for_their_words(browser, game):
+    opened(browser, game, "#step=3")
+    told_ = told(browser, "[...document.querySelectorAll('.chart text[text-anchor=end]')].map((one) => one.textContent)")
+    assert len(told_) >= 2 and all(text.isdecimal() for text in told_)
+    before = browser.get_window_size()
+    browser.set_window_size(1250, 800)
+    try:
+        assert told(browser, "[...document.querySelectorAll('.filters select')].every((one) => one.clientWidth >= 110)")  # 'with anybody' and its arrow
+    finally:
+        browser.set_window_size(before["width"], before["height"])

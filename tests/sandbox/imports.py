@@ -34,6 +34,7 @@ def lines(path: Path, *values) -> Path:
 
 def chat(path: Path) -> Path:
     """CHAT as plain JSON lines, or as CSV."""
+    path.parent.mkdir(exist_ok=True)
     rows = [{"conversation": of, "user": author, "text": text, "ts": time} for of, author, text, time in CHAT]
     if path.suffix == ".jsonl":
         return lines(path, *rows)

@@ -181,6 +181,7 @@ def test_what_did_not_happen_in_a_run_is_told_and_no_error(capsys, tmp_path):
         ("run scenarios/liars.yaml environment.name=beauty", f"unknown world 'beauty'; expected one of {', '.join(sorted(WORLDS))}; one of your own comes with --plugin MODULE"),
         ("fork RUN --at 2 --policy FRANCE scripted", "--policy 'FRANCE': expected --policy SEAT=POLICY, as in --policy FRANCE=scripted"),
         ("fork RUN OTHER --at 2", "'OTHER' is no key=value; a fork takes one run, and settings such as seed=7"),
+        ("resume RUN seed=3", "resume: a run goes on with its own settings; fork changes them from a step on: python -m sandbox fork RUN --at STEP seed=3"),
         ("log --kind message delivery RUN", "give --kind once for each kind: --kind message --kind delivery"),
     ],
 )

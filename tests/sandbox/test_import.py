@@ -232,6 +232,32 @@ def test_a_format_is_known_by_what_it_looks_like(tmp_path, format):
     assert guess(chat(tmp_path / "chat.jsonl")) == "jsonl" and guess(chat(tmp_path / "chat.csv")) == "csv"
 
 
+def test_names_of_fields_are_known_whatever_their_capitals_spaces_and_hyphens(tmp_path):
+    rows = [{"Thread-ID": of, "Display Name": author, "Message": text, "Sent At": time} for of, author, text, time in CHAT]
+    assert imported(tmp_path / "one", lines(tmp_path / "chat.jsonl", *rows)).runs == imported(tmp_path / "other", chat(tmp_path / "plain" / "chat.jsonl")).runs
+
+
+@pytest.mark.parametrize(("fields", "told"), [
+    ([], "fields: author=user.name text=Body time=sent conversation=thread id; not used: user.id, likes"),
+    (["id=user.id"], "fields: author=user.name text=Body time=sent conversation=thread id id=user.id; not used: likes"),
+    (["conversation=-", "channel=thread id"], "fields: author=user.name text=Body time=sent channel=thread id; not used: user.id, likes"),
+])  # fmt: skip
+def test_the_command_tells_which_field_was_taken_for_what_and_what_was_left(tmp_path, capsys, fields, told):
+    rows = [{"user": {"name": who, "id": who * 2}, "Body": "hi", "sent": n, "thread id": "x", "likes": 3} for n, who in enumerate(("ann", "bob"))]
+    path = lines(tmp_path / "chat.jsonl", *rows)
+    assert main(["import", str(path), "--out", str(tmp_path / "runs"), "--fields", "author=user.name", "time=sent", *fields]) == 0
+    assert capsys.readouterr().err.splitlines() == [told]
+    (run,) = (path.parent for path in (tmp_path / "runs").glob("*/manifest.json"))
+    assert [(row[0], row[3]) for row in said(run)] == [("ann", 0), ("bob", 1)]
+
+
+def test_of_lines_that_hold_messages_the_field_that_names_the_conversation_is_told(tmp_path, capsys):
+    path = lines(tmp_path / "chat.jsonl", {"Dialogue ID": "x", "stars": 5, "turns": [{"speaker": "ann", "text": "hi"}, {"name": "bob", "text": "ho"}]})
+    assert main(["import", str(path), "--out", str(tmp_path / "runs")]) == 0
+    assert capsys.readouterr().err.splitlines() == ["fields: author=speaker or name text=text conversation=Dialogue ID; not used: stars"]
+    assert (tmp_path / "runs" / "x" / "manifest.json").is_file()
+
+
 def test_the_command_says_what_came_of_it_and_names_the_folder_last(tmp_path, capsys):
     path = lines(tmp_path / "irc.jsonl", *({"nick": who, "line": text, "day": 1} for who, text in (("ann", "hi"), ("bob", "ho"), ("ann", ""))))
     assert main(["import", str(path), "--out", str(tmp_path / "runs"), "--fields", "text=line", "conversation=day"]) == 0

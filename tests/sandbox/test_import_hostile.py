@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.__main__ import main
 from sandbox.importing import files, talk
-from sandbox.importing.wish import ImportRefused
+from sandbox.importing.wish import ROLES, ImportRefused
 from sandbox.log import printable, read_events
 from sociallm.conversation import MAX_TEXT, read_conversations
 from tests.sandbox.imports import chat, imported, lines, said
@@ -166,6 +166,34 @@ def test_a_field_that_no_message_has_is_refused_and_loses_no_column_in_silence(t
     path = lines(tmp_path / "chat.jsonl", GOOD | {"when": 5})
     refused(path, tmp_path, "--fields time=wehn: no message has such a field", format="jsonl", fields={"time": "wehn"})
     assert imported(tmp_path / "runs", path, format="jsonl", fields={"time": "when"}).messages == 1
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role not in ("author", "text")])
+@pytest.mark.parametrize("field", ["nothing", "user.nothing", "room.nothing"])
+def test_whatever_role_a_field_is_named_for_one_that_no_message_has_is_refused_with_those_that_are_there(tmp_path, role, field):
+    path = lines(tmp_path / "chat.jsonl", GOOD | {"room": {"id": 1}, "channel": "x"}, GOOD)
+    refused(path, tmp_path, f"--fields {role}={field}: no message has such a field; there are user, text, room.id, channel; name one of them, or {role}=-", format="jsonl", fields={role: field})
+
+
+def test_fields_named_for_a_format_that_has_its_own_are_refused(tmp_path):
+    path = lines(tmp_path / "rows.jsonl", {"messages": [{"role": "user", "content": "hi"}]})
+    refused(path, tmp_path, "is read as messages, .* leave it out, or say --format jsonl", fields={"conversation": "thread"})
+
+
+def test_an_object_in_place_of_a_name_is_refused_with_the_way_to_what_is_in_it(tmp_path):
+    path = lines(tmp_path / "chat.jsonl", {"user": {"id": 7, "name": "ann"}, "text": "hi", "thread": {"key": "x"}})
+    refused(path, tmp_path, ":1: 'thread', taken for conversation, is an object; .* --fields conversation=thread.key, or conversation=-$")
+    refused(path, tmp_path, ":1: 'user', taken for author, is an object; .* --fields author=user.name$", fields={"conversation": "thread.key"})
+    refused(path, tmp_path, ":1: no field 'user.nam' for author; there are user.id, user.name, text, thread.key", fields={"author": "user.nam"})
+    counts = imported(tmp_path / "runs", path, fields={"author": "user.name", "conversation": "thread.key"})
+    assert list(counts.runs) == ["x"] and said(tmp_path / "runs" / "x")[0][0] == "ann"
+
+
+def test_fields_without_number_are_told_in_one_short_line_that_steers_no_terminal(tmp_path, capsys):
+    path = lines(tmp_path / "chat.jsonl", *(GOOD | {f"\x1b[2J\n{n}" + "x" * 500: 1} for n in range(3_000)))
+    assert main(["import", str(path), "--out", str(tmp_path / "runs")]) == 0
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("fields: author=user text=text; not used: \\x1b[2J\\n0x") and len(told) < 3_000 and printable(told) == told
 
 
 def test_a_table_in_another_encoding_is_refused_with_its_row_and_never_read_with_letters_lost(tmp_path):

@@ -41,6 +41,7 @@ def test_a_signal_ends_the_run_with_a_sealed_log(tmp_path, number, code):
     assert child.returncode == code
     assert events[-1].kind == "end" and events[-1].data == {"ended": "interrupted", "why": number.name}
     assert out.splitlines()[-1] == str(log.parent) and "Traceback" not in err
+    assert err.count("sandbox: ends after this step; once more ends it at once\n") == 1
     assert f"to go on: python -m sandbox resume {log.parent} --plugin tests.sandbox.toy" in err
     manifest = json.loads((log.parent / "manifest.json").read_text())
     assert (manifest["ended"], manifest["log_sha256"]) == ("interrupted", canonical_hash(log))

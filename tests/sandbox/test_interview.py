@@ -3,13 +3,16 @@
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 from sandbox import interview
 from sandbox.__main__ import main
 from sandbox.log import canonical_hash
+from sandbox.sealed import events_of
 from scenarios.table import WORLDS, world
+from tests.agents.stub_server import serving
 from tests.sandbox.runs import run
 from tests.sandbox.test_fork import PLUGIN
 from tests.sandbox.test_outside import PLUGINS as ASKED
@@ -101,9 +104,39 @@ def test_in_every_world_scripted_agents_say_what_they_intend_and_know(capsys, tm
     agent = world(name).make(world(name).Options(**({"last_year": 1901} if name == "diplomacy" else {"rounds": 3} if name == "market" else {}))).agents[0]
     assert main(["ask", folder, "What is your plan?", "--at", "2", "--agent", agent]) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert not any(mark in line for mark in '{}["' for line in lines), "no dump of what the world keeps"
+    assert "has no words of its own" in lines[1]
     assert lines[0] == f"{agent} (scripted), before step 2" and len(lines) > 1 and any(line.startswith("  intends: ") for line in lines)
+
+
+def test_everybody_can_be_asked_before_the_assassin_strikes(capsys, tmp_path):
+    """Who does not know the evil has no victim in mind."""
+    assert main(["run", "scenarios/hidden_roles.yaml", "seed=1", "seats.default=scripted", "executor=local", "plots=false", f"run_dir={tmp_path}"]) == 0
+    folder = capsys.readouterr().out.strip().splitlines()[-1]
+    strikes = [event for event in events_of(Path(folder)) if event.kind == "outcome" and any(one["what"] == "strike" for one in event.data["events"])]
+    answers, _ = asked(capsys, folder, "Whom do you suspect?", "--at", str(strikes[0].step), plugins=[])
+    victims = [answer["intent"] for answer in answers]
+    assert None in victims and any(victims)
 
 
 def test_what_agents_say_steers_no_terminal():
     one = interview.Answer(agent="A\x1b", policy="llm", step=1, said=("\x1b[2J\u202ehi\n> x",), by="llm", intent={"a\x07": 1.0}, notes={"k": "\x9b"}, faults=(("f\x1b", "w\n"),))
-    assert all(line.isprintable() for line in interview.in_words([one])) and len(interview.in_words([one])) == 5
+    assert all(line.isprintable() for line in interview.in_words([one])) and len(interview.in_words([one])) == 4
+
+
+def test_trust_promises_and_open_proposals_are_told_in_words_and_what_is_no_concern_of_a_person_is_not():
+    pact = {"kind": "alliance", "powers": ["A", "B"], "against": "C"}
+    notes = {"v": 1, "phase": "S1901M", "trust": {"B": 0.25}, "pending": [{"from": "C", "act": "propose", "about": {"kind": "dmz", "provinces": ["GAL"]}}], "offers": [],
+             "agreed": [{"by": "A", "with": "B", "about": pact, "since": "S1901M", "firm": True, "meant": False}], "ego": [0.2, 0.8]}  # fmt: skip
+    lines = interview.in_words([interview.Answer(agent="A", policy="scripted", step=1, notes=notes, usage={"calls": 2, "tokens_in": 30, "cost": 0.0, "seat": {"v": 1}})])
+    assert lines[2:] == ["  trusts: B 0.25", "  not yet answered: C propose dmz GAL", "  promised: A to B: alliance A and B against C (a lie)", "  took: 2 calls, 30 tokens in"]
+
+
+def test_servers_are_asked_for_only_where_somebody_who_is_asked_needs_one(capsys, tmp_path):
+    with serving() as stub:
+        words = ["scenarios/market.yaml", "environment.sellers=3", "environment.rounds=1", "plots=false", "executor=local", f"run_dir={tmp_path}"]
+        seats = ["seats.default=scripted", "seats.S1=llm", "policies.llm.checkpoint=null", f"policies.llm.base_url={stub.url}", "policies.llm.model=player"]
+        assert main(["run", *words, *seats]) == 0
+        folder = capsys.readouterr().out.strip().splitlines()[-1]
+        assert [a["agent"] for a in asked(capsys, folder, "So?", "--agent", "S2", plugins=())[0]] == ["S2"]
+        assert f"--allow-host {stub.origin}" in asked(capsys, folder, "So?", code=2, plugins=())[1]

@@ -61,7 +61,9 @@ def test_the_log_is_the_same_in_one_process_and_on_two_hosts_and_counts_what_was
 
 def test_a_budget_ends_a_run_cleanly_after_the_step_that_reached_it(stub, tmp_path, capsys):
     assert main(["run", *words(stub, tmp_path, "executor=local", "budget.tokens=500")]) == 3
-    assert "budget.tokens is 500" in capsys.readouterr().err and len(stub.asked) == 6
+    said = capsys.readouterr().err
+    assert "budget.tokens is 500" in said and len(stub.asked) == 6
+    assert f"budget.…=… --allow-host {stub.origin}" in said, "the way on names what was let out"
     manifest = json.loads((run_of(tmp_path) / "manifest.json").read_text())
     assert manifest["ended"] == "limit" and manifest["steps"] == 3
 
@@ -105,6 +107,21 @@ def test_a_fork_asks_from_its_step_on_and_goes_on_as_the_run_did(stub, tmp_path)
     assert log_hash(fork) == log_hash(run)
     assert main(["fork", str(run), "--at", "3", "--policy", "S1=scripted", "--policy", "S3=scripted"]) == 0, "who takes over a seat goes on with the world's own notes"
     assert main(["fork", str(run), "--at", "3", "--policy", "S2=llm", "--allow-host", stub.origin]) == 0
+
+
+def test_turns_that_the_fallback_played_are_told_at_the_end_with_the_reason(tmp_path, capsys):
+    with serving() as gone:
+        pass  # nobody listens there any more
+    assert main(["run", *words(gone, tmp_path, "executor=local", "policies.llm.attempts=1")]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "fallback" in line]
+    assert [line.split(" turns were played by the fallback (")[0] for line in told] == ["sandbox: S1: 6 of 6", "sandbox: S3: 6 of 6"]
+    usage = json.loads((run_of(tmp_path) / "manifest.json").read_text())["usage"]["S1"]
+    assert gone.origin in usage["fell_back"] and told[0].endswith(f"({usage['fell_back']}): nothing of them is the model's")
+
+
+def test_a_run_that_the_model_played_tells_of_no_fallback(stub, tmp_path, capsys):
+    assert main(["run", *words(stub, tmp_path, "executor=local")]) == 0
+    assert "fallback (" not in capsys.readouterr().err
 
 
 def test_a_refusal_that_cannot_heal_ends_the_run_in_one_line(stub, tmp_path, capsys):

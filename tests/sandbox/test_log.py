@@ -60,6 +60,21 @@ def test_a_torn_record_is_reported_even_to_those_who_do_not_ask(tmp_path):
         assert len(list(read_events(path))) == 4
 
 
+@pytest.mark.parametrize("text", ['{\n "v": 1,\n "counts": {}\n}\n', '{"v": 1}', "user,text\nann,hi\n", "x", "\n", '{"agent_of": 1}\n', '{"messages": []}\n'])
+def test_a_file_that_never_was_a_log_is_told_as_such_and_not_as_a_damaged_one(tmp_path, text):
+    path = tmp_path / "import.json"
+    path.write_text(text)
+    with pytest.raises(LogError, match=r"import\.json:1: not a record of an event log, so this is no log; give the folder of a run"):
+        list(read_events(path, torn=lambda _: None))
+
+
+@pytest.mark.parametrize("left", [b"\0" * 99, b'{"ag', b"{"])
+def test_a_log_whose_first_record_did_not_come_to_disk_whole_is_a_torn_one(tmp_path, left):
+    (tmp_path / "events.jsonl").write_bytes(left)
+    told: list[str] = []
+    assert not list(read_events(tmp_path / "events.jsonl", torn=told.append)) and "the last record is torn" in told[0]
+
+
 def test_every_flipped_bit_is_noticed_with_its_line(tmp_path):
     whole = write(tmp_path / "e.jsonl", some(3)).read_bytes()
     flipped = tmp_path / "flipped.jsonl"
@@ -73,7 +88,7 @@ def test_every_flipped_bit_is_noticed_with_its_line(tmp_path):
             try:
                 list(read_events(flipped, torn=told.append))
             except LogError as error:
-                assert str(error).startswith(f"{flipped}:{line}: ")
+                assert str(error).startswith(f"{flipped}:{line}: ") and "this is no log" not in str(error)
             else:  # the last line's own end: it reads as a record cut short
                 assert position == len(whole) - 1 and told[0].startswith(f"{flipped}:{line}: ")
 

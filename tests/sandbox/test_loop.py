@@ -252,7 +252,10 @@ def test_what_cannot_be_is_refused_in_one_line_before_anything_is_written(capsys
 
 def test_without_real_text_the_remedy_is_told(capsys, tmp_path, monkeypatch):
     monkeypatch.delenv("SOCIALLM_DATA", raising=False)
-    assert "add loop.real=DATA, a folder with the sets of the model card" in refused(capsys, TEAM, "--out", tmp_path / "loop")
+    said = refused(capsys, TEAM, "--out", tmp_path / "loop")
+    assert "add loop.real=DATA, a folder with the sets of the model card" in said and said.endswith("or go without: loop.real=none loop.mix=accumulate")
+    assert asked(TEAM, ["loop.real=none", "loop.mix=accumulate"], (), "").loop.real == "none"  # which is the whole way
+    assert refused(capsys, TEAM, "loop.mix=filter", "--out", tmp_path / "loop").endswith("or go without: loop.real=none")
 
 
 def test_a_loop_may_go_on_for_longer_but_is_otherwise_what_it_was():

@@ -15,9 +15,9 @@ function lines(one) {
   const low = Math.min(...values, one.name === "prices" ? Infinity : 0), high = Math.max(...values), gap = high - low || 1;
   const x = (at) => LEFT + (LAST ? at / LAST : 0) * (WIDE - LEFT - RIGHT), y = (value) => TOP + (1 - (value - low) / gap) * (HIGH - TOP - BOTTOM);
   const root = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, class: "chart", role: "img", "aria-label": one.name });
-  for (const share of [0, 0.5, 1]) {
-    const value = low + share * gap;
-    root.append(svg("line", { x1: LEFT, x2: WIDE - RIGHT, y1: y(value), y2: y(value), class: "grid" }), svg("text", { x: LEFT - 6, y: y(value) + 3.5, "text-anchor": "end" }, gap < 10 ? value.toFixed(2) : String(Math.round(value))));
+  const whole = values.every(Number.isInteger), ticks = [0, 0.5, 1].map((share) => low + share * gap); // counts have no halves
+  for (const value of whole ? new Set(ticks.map(Math.round)) : ticks) {
+    root.append(svg("line", { x1: LEFT, x2: WIDE - RIGHT, y1: y(value), y2: y(value), class: "grid" }), svg("text", { x: LEFT - 6, y: y(value) + 3.5, "text-anchor": "end" }, gap < 10 && !whole ? value.toFixed(2) : String(Math.round(value))));
   }
   for (const mark of one.marks) root.append(svg("line", { x1: LEFT, x2: WIDE - RIGHT, y1: y(mark.value), y2: y(mark.value), class: "level" }), svg("text", { x: WIDE - RIGHT + 4, y: y(mark.value) + 3.5 }, mark.name));
   const labels = [];
