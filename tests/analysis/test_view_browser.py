@@ -34,7 +34,7 @@ function look() {
     const article = [...document.querySelectorAll('#list article.present')]; if (article[0]) { article[0].click(); await frame(); }
     document.querySelectorAll('#views button')[at % buttons].click(); await frame();
     const seats = document.querySelectorAll('.seats button'); if (seats.length) { seats[at % seats.length].click(); await frame(); }
-    await new Promise((then) => setTimeout(then, 160)); look();
+    await new Promise((then) => setTimeout(then, 280)); look();
   }
   if (first < end) return done([...texts]);
   const viewer = document.getElementById('viewer');

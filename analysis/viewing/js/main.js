@@ -25,7 +25,8 @@ function beginAll() {
   if (B) {
     const root = el("div", "", beginMap()), table = el("div");
     root.append(table);
-    VIEWS.push({ name: "Map", root, draw: () => { drawMap(); put(table, centresTable()); } });
+    VIEWS.push({ name: "Map", root, draw: drawMap });
+    later.push(() => put(table, centresTable()));
   }
   VIEWS.push({ name: "Network", root: beginNetwork(), draw: drawNetwork });
   choices(byId("viewer"), [[ALL, "everybody"], ...R.agents.map((name, i) => [i, name])], ALL);

@@ -1,6 +1,6 @@
 // What is chosen: the moment, whose eyes, what is listed; everything that is drawn follows it. It stands in the address, so that it can be sent.
 const chosen = { at: 0, viewer: ALL, agent: AGENTS ? 0 : -1, message: -1, channel: -1, one: -1, other: -1, view: 0, chart: 0 };
-const drawers = [], later = [], PAUSE = 150; // milliseconds at least between two drawings of what may lag behind a hand on the scrubber
+const drawers = [], later = [], PAUSE = 250; // milliseconds at least between two drawings of what may lag behind a hand on the scrubber
 let asked = false, told = null, lagging = null, drawnLast = -PAUSE;
 
 // Draw once a frame, whatever was changed in it; large tables, while the moment runs, a few times a second, and when it stands still.
