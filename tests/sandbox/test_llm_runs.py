@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -135,10 +136,9 @@ def test_a_refusal_that_cannot_heal_ends_the_run_in_one_line(stub, tmp_path, cap
 @pytest.mark.parametrize("model, more", [("echo", []), ("unauthorised", []), ("broken", ["policies.llm.on_failure=fallback"]), ("slow", ["policies.llm.timeout=0.2", "policies.llm.attempts=1"])])
 def test_a_key_is_in_no_file_no_output_and_no_other_process(stub, tmp_path, model, more):
     """The key in the environment under several names, said back by the server, in errors, in Ray's own directory and the environments of all workers."""
-    ray = Path(f"/tmp/canary-{os.getpid()}-{model}")
+    ray = Path(tempfile.mkdtemp(prefix="canary-"))  # short: sockets stand in it
     command = ["run", *words(stub, tmp_path / "runs", "executor=ray", "hosts=2", "environment.rounds=1", "plots=true", *more, model=model), "--key", f"{stub.origin}=MY_KEY"]
     env = {**os.environ, "MY_KEY": KEY, "OPENAI_API_KEY": KEY, "SOME_COPY": KEY, "OTHER_API_KEY": KEY, "RAY_TMPDIR": str(ray), "OMP_NUM_THREADS": "1"}
-    ray.mkdir()
     seen: dict[int, tuple[bool, int]] = {}  # process → whether it had the key when last seen, how often it had
     with open(tmp_path / "said.txt", "wb") as said:
         process = subprocess.Popen([sys.executable, "-m", "sandbox", *command], cwd=ROOT, env=env, stdout=said, stderr=said, start_new_session=True)
