@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_SCALAR = 128 * 1024, 12, 2_500, 8192
+TOO_MUCH = f"more than {MAX_NODES} values or {MAX_DEPTH} levels; a scenario is a page of settings"
 PLAIN_INTERPOLATION = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\}")
 Key = tuple[str, ...]  # a key and those above it
 
@@ -46,6 +47,8 @@ def checked(path: Path) -> Document:
     lines: dict[Key, int] = {}
     try:
         _walk(path, text, lines)
+    except _TooDeep as error:
+        raise ConfigError(f"{path}:{_line(error.problem_mark)}: {TOO_MUCH}") from None
     except yaml.MarkedYAMLError as error:
         line = _line(error.problem_mark or error.context_mark)
         what = " ".join(part for part in (error.context, error.problem) if part)
@@ -94,12 +97,16 @@ def _line(mark: Any) -> int:
     return mark.line + 1 if mark else 1
 
 
+class _TooDeep(yaml.MarkedYAMLError):
+    """Lists in lists beyond what is taken, before the parser has told of any."""
+
+
 class _Shallow(yaml.SafeLoader):
     """Reads no further into lists in lists than is taken: PyYAML looks ahead through all of them, in the square of the time, before it tells of the first."""
 
     def fetch_flow_collection_start(self, TokenClass: Any) -> None:
         if self.flow_level > MAX_DEPTH:
-            raise yaml.MarkedYAMLError(None, None, f"more than {MAX_DEPTH} levels", self.get_mark())
+            raise _TooDeep(None, None, None, self.get_mark())
         super().fetch_flow_collection_start(TokenClass)
 
 
@@ -123,7 +130,7 @@ def _walk(path: Path, text: str, lines: dict[Key, int]) -> None:
             continue
         nodes += 1
         if nodes > MAX_NODES or len(stack) >= MAX_DEPTH:
-            raise wrong(event, f"more than {MAX_NODES} values or {MAX_DEPTH} levels; a scenario is a page of settings")
+            raise wrong(event, TOO_MUCH)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise wrong(event, "anchors and aliases (& and *) are not read here; write the value out, or refer to a key as ${key}")
         if (tag := getattr(event, "tag", None)) is not None:
