@@ -106,7 +106,7 @@ def observed(events: Sequence[Event], agents: Sequence[AgentID], checkpoint: str
     said = tuple(message_of(e) for e in events if e.kind == "message")
     names = sorted({*agents, *(m.author for m in said), *(r for m in said for r in m.channel.readers)})
     try:
-        (seen,) = observe(shared(checkpoint), [Source(conversation=Conversation(id="run", messages=said), slots=slots_of(names))], Asked(readers=False))
+        (seen,) = observe(shared(checkpoint), [Source(conversation=Conversation(id="run", messages=said), slots=slots_of(names))], Asked(readers=False, energies=True))
     except (CheckpointError, ValueError) as error:
         raise AnalysisError(str(error)) from None
     rows: dict[AgentID, list[tuple[float, float, float]]] = defaultdict(list)

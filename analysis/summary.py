@@ -9,7 +9,7 @@ from sandbox.log import printable
 from scenarios.diplomacy.map import POWERS
 
 LINES = 12  # of a list; the rest is in the tables
-WORDERS = {"model": "SociaLLM", "grammar": "the script", "llm": "a server's model", "hf": "a local model", "human": "a person", "replay": "an earlier run"}
+WORDERS = {"model": "SociaLLM", "grammar": "the grammar", "llm": "a server's model", "hf": "a local model", "human": "a person", "replay": "an earlier run"}
 UNTOLD = ("", "world", "imported")  # recorded words: the log does not say whose
 COLUMNS = 11  # years, evenly spread; so many fit a terminal
 

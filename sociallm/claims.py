@@ -21,7 +21,7 @@ from sociallm.checkpoint import Checkpoint
 from sociallm.encode import new_local
 from sociallm.layout import TokenLayout, sequence_of
 from sociallm.model import Public
-from sociallm.readings import Reading, nats_of
+from sociallm.readings import ON, Reading, nats_of
 from sociallm.states import SocialState
 from sociallm.tokenizer import MOST_WORDS
 
@@ -58,4 +58,4 @@ def _nats(checkpoint: Checkpoint, sequence: TokenLayout, public: Public, header:
     """[K]: of each claim, read from this state."""
     layers = list(torch.stack([torch.zeros_like(state_LHPN), state_LHPN], 1))  # a layer each: row 0 is the empty state
     readings = [Reading(message=k, own=1, other=0, header=header) for k in range(len(sequence.lengths_M))]
-    return np.asarray(nats_of(checkpoint.model, sequence, public, layers, readings, False)[:, 0])
+    return np.asarray(nats_of(checkpoint.model, sequence, public, layers, readings, ON)[:, 0])

@@ -34,7 +34,7 @@ from sociallm.conversation import AgentID
 from sociallm.layout import TokenLayout, sequence_of
 from sociallm.model import Public, SociaLLM
 from sociallm.passes import Carried, LaidOut, Placed, laid_out, moved_by, rows_of, states_of
-from sociallm.readings import WAYS, Reading, heard, nats_of
+from sociallm.readings import ALL, ENERGY, ON, Reading, Ways, heard, nats_of
 from sociallm.states import brief
 from sociallm.streams import WROTE
 from sociallm.trails import ROWS, TOKENS, Asked, Source, Standing, Window, next_window
@@ -57,8 +57,8 @@ class Seen(NamedTuple):
     channel: str
     tokens: int
     nats: float | None
-    nats_no_other: float | None
-    nats_no_own: float | None
+    nats_no_other: float | None  # None where energies alone were asked for,
+    nats_no_own: float | None  # as this
     nats_no_states: float
     e_rel: float | None
     e_coh: float | None
@@ -147,7 +147,7 @@ def _read(checkpoint: Checkpoint, batch: Sequence[tuple[_Open, Window]], probes:
     nats, moved = _Nats({}, {}), {}
     if public is not None and asked.rows:
         windows = [window for _, window in batch]
-        nats, moved = _nats(model, windows, laid, placed, public, layers), moved_by(model, windows, laid, placed, public, layers)
+        nats, moved = _nats(model, windows, laid, placed, public, layers, ENERGY if asked.energies else ALL), moved_by(model, windows, laid, placed, public, layers)
     features = _features(model, probes, {pair for (_, window), rows in zip(batch, placed.rows, strict=True) for _, pair in _moments(window, rows)}, layers)
     for (one, window), flat, rows, kept_rows, names in zip(batch, laid.flats, placed.rows, kept, laid.channels, strict=True):
         one.rows += _seen(window, flat, rows, nats, moved)
@@ -183,20 +183,20 @@ def _kept(one: _Open, window: Window) -> dict[str, int]:
 class _Nats(NamedTuple):
     """Of (message of the sequence, own row, row of the others): the nats of its words and end."""
 
-    four: dict[Place, list[float]]  # in the order of WAYS
+    each: dict[Place, dict[str, float]]  # by way
     one: dict[Place, float]
 
 
-def _nats(model: SociaLLM, windows: Sequence[Window], laid: LaidOut, placed: Placed, public: Public, layers: Sequence[Tensor]) -> _Nats:
+def _nats(model: SociaLLM, windows: Sequence[Window], laid: LaidOut, placed: Placed, public: Public, layers: Sequence[Tensor], several: Ways) -> _Nats:
     found = []
-    for four in (True, False):
+    for ways in (several, ON):
         headers: dict[Place, int] = {}
         for window, flat, rows in zip(windows, laid.flats, placed.rows, strict=True):
-            for k, own, other in window.readings if four else window.singles:
+            for k, own, other in window.singles if ways == ON else window.readings:
                 headers[flat[k], rows[own], rows[other]] = window.headers[k]
         readings = [Reading(*place, header) for place, header in headers.items()]
-        found.append(dict(zip(headers, nats_of(model, laid.sequence, public, layers, readings, four).round(6).tolist(), strict=True)))
-    return _Nats(found[0], {place: nats for place, (nats,) in found[1].items()})
+        found.append(dict(zip(headers, nats_of(model, laid.sequence, public, layers, readings, ways).round(6).tolist(), strict=True)))
+    return _Nats({place: dict(zip(several, nats, strict=True)) for place, nats in found[0].items()}, {place: nats for place, (nats,) in found[1].items()})
 
 
 def _seen(window: Window, flat: Sequence[int], rows: Sequence[int], nats: _Nats, moved: dict[tuple[int, int], float]) -> Iterator[Seen]:
@@ -205,11 +205,10 @@ def _seen(window: Window, flat: Sequence[int], rows: Sequence[int], nats: _Nats,
     for r in window.records:
         k = r.index - window.first
         tokens = len(window.tokens[k]) - window.headers[k]
-        told: list[float | None] = [*nats.four[readings[r.reading]]]
-        off = nats.four[readings[r.reading]][WAYS.index("off")]
+        by_way = nats.each[readings[r.reading]]
+        no_other, on, no_own, off = by_way.get("no_other"), by_way["on"], by_way.get("no_own"), by_way["off"]
         if r.reader is None:
-            told = [None, None, None if r.alone is None else nats.one[singles[r.alone]], off]
-        no_other, on, no_own, _ = told
+            no_other, on, no_own = None, None, None if r.alone is None else nats.one[singles[r.alone]]
         cohort = [nats.one[singles[place]] for place in r.cohort]
         yield Seen(
             r.index, r.reader, r.role == WROTE, r.own and brief(r.own), r.other and brief(r.other), brief(r.channel), tokens, on, no_other, no_own, off,
@@ -243,6 +242,6 @@ def _features(model: SociaLLM, probes: _Probes, pairs: Collection[tuple[int, int
     for m, (length, start) in enumerate(zip(probes.sequence.lengths_M, probes.sequence.starts_M, strict=True)):
         before = probes.public.residual[-1][start + length - 1]
         parts = [known[i : i + PROBED] for i in range(0, len(known), PROBED)]
-        at_last = [heard(model, probes.sequence, probes.public, layers, [Reading(m, *pair, 0) for pair in part], (length - 1, length), False) for part in parts]
+        at_last = [heard(model, probes.sequence, probes.public, layers, [Reading(m, *pair, 0) for pair in part], (length - 1, length), ON) for part in parts]
         found.append(torch.cat([h.flatten(0, 2) - before for h in at_last]) if parts else before.new_zeros(0, len(before)))
     return dict(zip(known, torch.cat(found, -1).float().numpy(), strict=True))

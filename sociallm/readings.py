@@ -1,4 +1,4 @@
-"""What readers of messages expected, in four ways at once: the arithmetic of an observer.
+"""What readers of messages expected, in several ways at once: the arithmetic of an observer.
 
 `model.read` reads any message with any pair of states. An observer reads each message with both states, with one emptied and with both
 emptied, and what these ways share is done once here: the message's own tokens and how they fade, the product of a query with each of the
@@ -29,8 +29,11 @@ from sociallm.fused import unit
 from sociallm.layout import TokenLayout, reads_of
 from sociallm.model import Public, SociaLLM
 
-WAYS = ("no_other", "on", "no_own", "off")  # of a reading in four ways: so those that have the own state, and the other, lie side by side
-ON = WAYS.index("on")
+Ways = tuple[str, ...]  # of reading a message; those that have the own state lie side by side, and those that have the other
+ALL: Ways = ("no_other", "on", "no_own", "off")
+ENERGY: Ways = ("on", "off")  # what E_rel asks for
+ON: Ways = ("on",)
+EMPTIED = {"no_other": {"other": 0}, "on": {}, "no_own": {"own": 0}, "off": {"own": 0, "other": 0}}
 TOGETHER = 32  # readings of one length at once: their states, 32 KiB a layer each, stay in the cache
 HEAD_ROWS = 256  # places whose logits are made at once
 
@@ -44,9 +47,9 @@ class Reading(NamedTuple):
     header: int
 
 
-def nats_of(model: SociaLLM, sequence: TokenLayout, public: Public, layers: Sequence[Tensor], readings: Sequence[Reading], four: bool) -> NDArray[np.float64]:
-    """[readings, ways]: nats of each message's words and end, in the order of WAYS; with both states alone if not `four`."""
-    found = np.zeros((len(readings), len(WAYS) if four else 1))
+def nats_of(model: SociaLLM, sequence: TokenLayout, public: Public, layers: Sequence[Tensor], readings: Sequence[Reading], ways: Ways) -> NDArray[np.float64]:
+    """[readings, ways]: nats of each message's words and end."""
+    found = np.zeros((len(readings), len(ways)))
     lengths = sequence.lengths_M
     first = np.searchsorted(sequence.messages.segment_K.numpy(), np.arange(len(lengths)))  # the chunk of each message, the first of several
     grown = [w.states.cumulative_KQH.exp() for w in public.written]
@@ -59,9 +62,9 @@ def nats_of(model: SociaLLM, sequence: TokenLayout, public: Public, layers: Sequ
         for some in (rows[i : i + TOGETHER] for i in range(0, len(rows), TOGETHER)):
             chosen = [readings[n] for n in some]
             if length > model.config.social_chunk:
-                found[some] = by_the_model(model, sequence, public, layers, chosen, four)
+                found[some] = by_the_model(model, sequence, public, layers, chosen, ways)
                 continue
-            h_RVYD = heard(model, sequence, public, layers, chosen, (header - 1, length - 1), four, first, grown)
+            h_RVYD = heard(model, sequence, public, layers, chosen, (header - 1, length - 1), ways, first, grown)
             at = torch.tensor([sequence.starts_M[r.message] for r in chosen])[:, None] + torch.arange(header, length)
             target = sequence.tokens_T[at][:, None].expand(h_RVYD.shape[:3])
             nll = _nll(model, model.norm(h_RVYD.flatten(0, 2)), target.flatten())
@@ -69,9 +72,9 @@ def nats_of(model: SociaLLM, sequence: TokenLayout, public: Public, layers: Sequ
     return found
 
 
-def by_the_model(model: SociaLLM, sequence: TokenLayout, public: Public, layers: Sequence[Tensor], readings: Sequence[Reading], four: bool) -> NDArray[np.float64]:
+def by_the_model(model: SociaLLM, sequence: TokenLayout, public: Public, layers: Sequence[Tensor], readings: Sequence[Reading], ways: Ways) -> NDArray[np.float64]:
     """`nats_of`, each way a reading of its own."""
-    each = [way for r in readings for way in ((r._replace(other=0), r, r._replace(own=0), r._replace(own=0, other=0)) if four else (r,))]
+    each = [r._replace(**EMPTIED[way]) for r in readings for way in ways]
     reads = reads_of([r.message for r in each], sequence, model.config)
     own, other = ([layer.index_select(0, torch.tensor([r[i] for r in each])) for layer in layers] for i in (1, 2))
     if all(sequence.lengths_M[r.message] <= model.config.social_chunk for r in readings):  # no state between chunks to lay beside them
@@ -86,12 +89,12 @@ def by_the_model(model: SociaLLM, sequence: TokenLayout, public: Public, layers:
 
 
 def heard(
-    model: SociaLLM, sequence: TokenLayout, public: Public, layers: Sequence[Tensor], readings: Sequence[Reading], places: tuple[int, int], four: bool,
+    model: SociaLLM, sequence: TokenLayout, public: Public, layers: Sequence[Tensor], readings: Sequence[Reading], places: tuple[int, int], ways: Ways,
     first: NDArray[np.int64] | None = None, grown: Sequence[Tensor] | None = None,
 ) -> Tensor:  # fmt: skip
     """p + r after the last layer [R, V, Y, D], at `places` (from, to) of messages of one chunk each."""
-    if len(readings) == 1 and not four and places[1] - places[0] == 1:  # a product of one row alone would be rounded otherwise
-        return heard(model, sequence, public, layers, [*readings] * 2, places, four, first, grown)[:1]
+    if len(readings) == 1 and places[1] - places[0] == 1:  # a product of one row alone would be rounded otherwise
+        return heard(model, sequence, public, layers, [*readings] * 2, places, ways, first, grown)[:1]
     if first is None:
         first = np.searchsorted(sequence.messages.segment_K.numpy(), np.arange(len(sequence.lengths_M)))
     messages, own, other = ([r[i] for r in readings] for i in (0, 1, 2))
@@ -106,14 +109,14 @@ def heard(
         written = public.written[j]
         fades = written.states.cumulative_KQH.exp() if grown is None else grown[j]
         h = shown(i) if r is None else shown(i) + r
-        added = _added(block, h, written, fades, chunk_R, places, (layers[j].index_select(0, own_R), layers[j].index_select(0, other_R)), four)
+        added = _added(block, h, written, fades, chunk_R, places, (layers[j].index_select(0, own_R), layers[j].index_select(0, other_R)), ways)
         r = added if r is None else r.add_(added)
     last = shown(model.config.layers)
-    return last.expand(-1, len(WAYS) if four else 1, -1, -1) if r is None else last + r
+    return last.expand(-1, len(ways), -1, -1) if r is None else last + r
 
 
 def _added(
-    block: SocialBlock, h_RVYD: Tensor, written: Written, grown_KQH: Tensor, chunk_R: Tensor, places: tuple[int, int], states_RHPN: tuple[Tensor, Tensor], four: bool
+    block: SocialBlock, h_RVYD: Tensor, written: Written, grown_KQH: Tensor, chunk_R: Tensor, places: tuple[int, int], states_RHPN: tuple[Tensor, Tensor], ways: Ways
 ) -> Tensor:  # fmt: skip
     """What a layer adds at each place, in each way [R, V, Y, D]; h may be the same in every way (V = 1), as before the first layer."""
     R, v, Y, _ = h_RVYD.shape
@@ -128,14 +131,15 @@ def _added(
     within = torch.matmul(weight.flatten(2, 3), x_RHJP).view(R, H, v, Y, P).permute(0, 2, 3, 1, 4)
 
     W = 2 if block.fusion == "heads" else 1
-    y = h_RVYD.new_empty(R, len(WAYS) if four else 1, Y, W, H, P)
+    y = h_RVYD.new_empty(R, len(ways), Y, W, H, P)
     y.copy_(within[:, :, :, None].expand(y.shape))
     grown = grown_KQH[:, places[0] : J].index_select(0, chunk_R)[:, None, ..., None]
     for side, S in enumerate(states_RHPN):
-        ways = slice(side, side + 2) if four else slice(0, 1)
-        C = C_RVYN[:, ways] if v > 1 else C_RVYN
+        held = [n for n, way in enumerate(ways) if ("own", "other")[side] not in EMPTIED[way]]
+        some = slice(held[0], held[-1] + 1)
+        C = C_RVYN[:, some] if v > 1 else C_RVYN
         seen = torch.bmm(C.flatten(1, 2), S.view(R, H * P, N).transpose(1, 2)).view(R, -1, Y, H, P)
-        y[:, ways, :, min(side, W - 1)].addcmul_(seen, grown)
+        y[:, some, :, min(side, W - 1)].addcmul_(seen, grown)
     out = unit(y, block.norm.eps).flatten(3).mul_(F.silu(z))
     return F.linear(out, block.out_proj.weight * block.norm.weight.repeat(W))
 

@@ -60,6 +60,7 @@ class Asked:
     rows: bool = True  # anything: without, only keys are kept and moments told
     readers: bool = True  # how everybody else reads it, not its author alone
     cohort: bool = False  # how likely it were if others had written it
+    energies: bool = False  # with both states and without any alone: what E_rel asks for
     states: bool = False  # and the two states of each moment themselves
 
 
@@ -132,7 +133,7 @@ class Window:
     keys: list[str] = field(default_factory=list)  # and its channel's key after it, which names all of its history
     links: dict[str, tuple[str, int, int]] = field(default_factory=dict)  # key → (key before, message of the window, role)
     rows: dict[Row, int] = field(default_factory=dict)
-    readings: dict[tuple[int, int, int], int] = field(default_factory=dict)  # (message, own row, row of the others) → place: each in four ways
+    readings: dict[tuple[int, int, int], int] = field(default_factory=dict)  # (message, own row, row of the others) → place: each in several ways
     singles: dict[tuple[int, int, int], int] = field(default_factory=dict)  # the same, with these states only
     records: list[Record] = field(default_factory=list)
     moments: list[tuple[Moment, int, int]] = field(default_factory=list)
@@ -143,7 +144,7 @@ class Window:
         return self.rows.setdefault(Row(known, len(parts), time), len(self.rows) + 1) if known else NOTHING
 
     def read(self, message: int, own: int, other: int) -> int:
-        """The place of a reading in four ways; the same one is done once."""
+        """The place of a reading in several ways; the same one is done once."""
         return self.readings.setdefault((message, own, other), len(self.readings))
 
     def read_alone(self, message: int, own: int, other: int) -> int:

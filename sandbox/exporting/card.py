@@ -13,13 +13,10 @@ from typing import Any
 
 import yaml
 
+from sandbox.exporting.columns import Type, columns
 from sandbox.exporting.source import Source
 from sandbox.exporting.wish import SIDES, VIEWS, Counts, Wish
 
-LISTS = {"authors": "string", "channels": "string", "intents": "string", "as": "string", "planted_others": "string", "times": "int64"}
-KINDS = {"seed": "int64", "labelled": "bool", "planted": "bool", "executed": "bool"}
-COLUMNS = ("id", "run", "game", "world", "scenario", "seed", "agent", "policy", "checkpoint")
-BESIDE = ("authors", "to", "channels", "times")
 OURS, MODELS, PEOPLE, RECORDED, IMPORTED = "ours", "models", "people", "recorded", "imported"  # whose words a run holds, the last that is true
 NOT_OURS = {  # what runs of the others are, and whose words they hold
     MODELS: "with seats played by models of others (`llm`, `hf`): their words are under the terms of those models",
@@ -28,7 +25,6 @@ NOT_OURS = {  # what runs of the others are, and whose words they hold
     IMPORTED: "imported from files (below): their words are not this program's, and may be people's; their licence is that of the files",
 }
 MOST_FILES = 50
-LABELS = ("labelled", "planted", "as", "executed", "planted_others")
 
 
 def card(chosen: Sequence[Source], counts: Counts, wish: Wish, generator: str, made: Sequence[str]) -> str:
@@ -38,19 +34,14 @@ def card(chosen: Sequence[Source], counts: Counts, wish: Wish, generator: str, m
 
 def features(wish: Wish) -> list[dict[str, Any]]:
     """The columns of rows that are points of view, as `datasets` writes them."""
-    turn = ("conversations", ("from", "value")) if wish.format == "sharegpt" else ("messages", ("role", "content"))
-    names = [*COLUMNS, turn[0], *BESIDE, *(["intents"] if "intents" not in wish.without else []), *(LABELS if "labels" not in wish.without else [])]
-    found: list[dict[str, Any]] = []
-    for name in names:
-        if name == turn[0]:
-            found.append({"name": name, "list": [{"name": key, "dtype": "string"} for key in turn[1]]})
-        elif name == "to":
-            found.append({"name": name, "list": {"list": "string"}})
-        elif name in LISTS:
-            found.append({"name": name, "list": LISTS[name]})
-        else:
-            found.append({"name": name, "dtype": KINDS.get(name, "string")})
-    return found
+    return [{"name": name, **(_listed(kind) if isinstance(kind, list) else {"dtype": kind})} for name, kind in columns(wish).items()]
+
+
+def _listed(kind: list[Type]) -> dict[str, Any]:
+    (of,) = kind
+    if isinstance(of, dict):
+        return {"list": [{"name": key, "dtype": word} for key, word in of.items()]}
+    return {"list": _listed(of) if isinstance(of, list) else of}
 
 
 def _front(chosen: Sequence[Source], wish: Wish, made: Sequence[str]) -> dict[str, Any]:

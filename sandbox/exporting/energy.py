@@ -82,7 +82,7 @@ def _computed(said: Said, name: str) -> dict[str, float]:
     try:
         checkpoint = shared(name)
         must_have_states(checkpoint)
-        seen = next(iter(observe(checkpoint, [Source(conversation=talk, slots=slots_of(said.agents))], Asked(readers=False))))
+        seen = next(iter(observe(checkpoint, [Source(conversation=talk, slots=slots_of(said.agents))], Asked(readers=False, energies=True))))
     except (CheckpointError, StateError, ValueError) as error:
         raise ExportError(f"{said.source.folder}: its energies cannot be computed with the checkpoint {name!r:.60} ({error}); name another") from None
     return {talk.messages[row.index].id: row.e_rel for row in seen.rows if row.wrote and row.e_rel is not None}

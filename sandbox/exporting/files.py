@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.disk import made_folder, placed
+from sandbox.exporting.columns import TYPES, Type
 from sandbox.exporting.row import Row
 
 BATCH = 500  # rows of a row group of Parquet
@@ -48,7 +49,7 @@ def parquet(where: Path, side: str, number: int, rows: Iterable[Row]) -> list[Pa
         return []
     path = where / side / f"{number:05d}.parquet"
     made_folder(path.parent)
-    schema = pyarrow.schema([(name, _type(name)) for name in first[0].record])
+    schema = pyarrow.schema([(name, _arrow(TYPES[name])) for name in first[0].record])
     with placed(path) as part, library.ParquetWriter(part, schema, compression="zstd") as writer:
         batch = first
         while batch:
@@ -57,14 +58,12 @@ def parquet(where: Path, side: str, number: int, rows: Iterable[Row]) -> list[Pa
     return [path]
 
 
-def _type(name: str) -> Any:
+def _arrow(kind: Type) -> Any:
     import pyarrow
 
-    text = pyarrow.string()
-    turn = pyarrow.struct([("role", text), ("content", text)])
-    listed = {"messages": turn, "authors": text, "channels": text, "intents": text, "as": text, "planted_others": text, "times": pyarrow.int64(), "to": pyarrow.list_(text)}
-    plain = {"seed": pyarrow.int64(), "labelled": pyarrow.bool_(), "planted": pyarrow.bool_(), "executed": pyarrow.bool_()}
-    return pyarrow.list_(listed[name]) if name in listed else plain.get(name, text)
+    if isinstance(kind, list):
+        return pyarrow.list_(_arrow(kind[0]))
+    return pyarrow.type_for_alias(kind) if isinstance(kind, str) else pyarrow.struct([(key, _arrow(of)) for key, of in kind.items()])
 
 
 def saved_games(where: Path, side: str, number: int, rows: Iterable[Row]) -> list[Path]:

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sandbox.exporting.reading import Line, Said
@@ -22,6 +24,7 @@ from sandbox.exporting.texts import fit
 from sandbox.exporting.wish import Wish
 
 Turn = tuple[str, str]  # role, content
+SHAREGPT = {"assistant": "gpt", "user": "human"}
 
 
 def views(wish: Wish) -> Rows:
@@ -77,7 +80,7 @@ def _marked(line: Line, everybody: set[str]) -> tuple[str, str]:
 
 
 def _system(agent: str, seen: Sequence[Line], persona: str) -> str:
-    others = sorted({name for line in seen for name in (*line.readers, line.author)} - {agent})
+    others = sorted({line.author for line in seen}.union(*{line.readers for line in seen}) - {agent})
     return f"You are {agent}. You talk with {', '.join(others)}." + (f"\n{persona}" if persona else "")
 
 
@@ -100,13 +103,9 @@ def alternating(turns: Sequence[Turn]) -> list[Turn]:
     """system, human, gpt, human, gpt, …: what its readers ask for, who leave out a row that is otherwise. Messages of one side that follow one
     another are one turn of several lines; within each, lines are moved in, so that none can pass for another message. One who speaks first
     answers a dash; what is read after the last word said is left out, for nothing answers it."""
-    found: list[Turn] = [("system", turns[0][1])]
-    for role, text in turns[1:]:
-        name, line = ("gpt" if role == "assistant" else "human"), text.replace("\n", "\n  ")
-        if len(found) == 1 and name == "gpt":
+    found: list[Turn] = [turns[0]]
+    for role, said in groupby(turns[1:], itemgetter(0)):
+        if len(found) == 1 and role == "assistant":
             found.append(("human", "-"))
-        if found[-1][0] == name:
-            found[-1] = (name, f"{found[-1][1]}\n{line}")
-        else:
-            found.append((name, line))
+        found.append((SHAREGPT[role], "\n".join([text.replace("\n", "\n  ") for _, text in said])))
     return found[:-1] if found[-1][0] == "human" else found

@@ -58,7 +58,7 @@ def test_a_game_gives_every_plot_with_its_table_and_says_what_came_out(game):
     names = {"centres", "alliances", "promises", "trust", "messages"}
     assert {p.name for p in (path.parent / "plots").iterdir()} == {f"{name}.{kind}" for name in names for kind in ("png", "csv")}
     assert lines[0].split() == ["centres", "start", "1901", "1902"]
-    assert sum(int(line.split()[1]) for line in lines[1:8]) == 22 and lines[-1].startswith("messages: ") and lines[-1].endswith(", worded by the script")
+    assert sum(int(line.split()[1]) for line in lines[1:8]) == 22 and lines[-1].startswith("messages: ") and lines[-1].endswith(", worded by the grammar")
 
 
 def test_a_log_in_columns_alone_gives_the_same_report(game, tmp_path):

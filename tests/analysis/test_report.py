@@ -37,7 +37,7 @@ def test_a_game_gives_metrics_two_plots_and_a_table(tmp_path, capsys):
     assert "Ended: done. 3 steps, 3 messages, 0 faults." in lines
     table = [cells(line) for line in lines if line.startswith("| ") and not line.startswith("| ---")]
     assert table == [["agent", "messages", "characters", "worded by", "centres", "promises kept", "reward"],
-                     ["FRANCE", "1", "2", "SociaLLM", "2", "–", "1"], ["ITALY", "2", "38", "the script (50%), SociaLLM (50%)", "1", "1 of 1", "0"],
+                     ["FRANCE", "1", "2", "SociaLLM", "2", "–", "1"], ["ITALY", "2", "38", "the grammar (50%), SociaLLM (50%)", "1", "1 of 1", "0"],
                      ["agent", "to", "promises", "kept", "broken", "not meant"], ["ITALY", "FRANCE", "1", "1", "0", "0"]]
     assert f"report: {run / 'report.html'}" in capsys.readouterr().out
 
@@ -47,7 +47,7 @@ def test_who_worded_messages_is_told_by_the_log_and_never_guessed():
         return message_line(messages([message(str(i), "X", ["X", "Y"], **({"by": who} if who else {})) for i, who in enumerate(by)]))
 
     assert line("llm", "llm") == "messages: 2, worded by a server's model"
-    assert line("llm", "grammar", "grammar", "model") == "messages: 4, worded by the script (50%), a server's model (25%), SociaLLM (25%)"
+    assert line("llm", "grammar", "grammar", "model") == "messages: 4, worded by the grammar (50%), a server's model (25%), SociaLLM (25%)"
     assert line("human", "mine\x1b") == "messages: 2, worded by a person (50%), mine\\x1b (50%)"
     assert line("world", "imported", None) == "messages: 3" and line() == "messages: 0"
 

@@ -71,3 +71,12 @@ def test_what_a_manifest_says_of_its_file_is_no_markup_in_the_card(tmp_path, tol
     front, body, _ = carded(tmp_path / "out", run)
     (row,) = body.split("## Imported")[1].split("|---|---|---|---|\n")[1].split("\n\n")[0].splitlines()
     assert front["license"] == "unknown" and row.count("|") == 5 and not set(row) & set("[]()<>#\u202e")
+
+
+@pytest.mark.parametrize(("format", "without"), [("messages", ()), ("sharegpt", ("intents",)), ("messages", ("intents", "labels"))])
+def test_the_columns_that_the_card_tells_are_those_of_every_row(tmp_path, format, without):
+    export([runs() / "ring"], Wish(format=format, out=tmp_path / "out", validation=0.0, without=frozenset(without)))
+    front = yaml.safe_load((tmp_path / "out" / "README.md").read_text().split("---\n", 2)[1])
+    told = [column["name"] for column in front["dataset_info"]["features"]]
+    rows = [json.loads(line) for path in (tmp_path / "out" / "train").iterdir() for line in path.read_text().splitlines()]
+    assert rows and all(list(row) == told for row in rows)

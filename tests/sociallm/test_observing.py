@@ -16,6 +16,7 @@ from sociallm.conversation import Channel, Conversation, Message
 from sociallm.encode import dynamics_of, encode, nll_under, slots_of
 from sociallm.model import SociaLLMConfig, build
 from sociallm.observing import PROBES, Observed, observe
+from sociallm.readings import ON
 from sociallm.states import SocialState, StateError, brief, distance, mixture
 from sociallm.streams import READ, WROTE, interlocutors
 from sociallm.trails import Asked, Moment, Source
@@ -169,6 +170,17 @@ def test_conversations_read_together_are_each_as_read_alone(sized: Checkpoint) -
     assert [found.source.conversation for found in together] == [*many, nobody]
 
 
+def test_energies_alone_are_those_of_the_whole_table(sized: Checkpoint) -> None:
+    """Of authors, in channels of two and of a large room; what is not asked for is None."""
+    names = [f"n{i:02d}" for i in range(trails.MOST_READERS + 2)]
+    room = Channel(name="#room", readers=frozenset(names))
+    crowd = Conversation(id="irc", messages=tuple(Message(id=str(i), author=names[i % 3], channel=room, time=60_000 * i, text="shall we go to Munich") for i in range(9)))
+    for c in (conversation(3, 60), crowd):
+        whole = seen(sized, c, Asked(readers=False)).rows
+        found = seen(sized, c, Asked(readers=False, energies=True)).rows
+        assert [r._replace(nats_no_other=None, nats_no_own=None) for r in whole] == found and any(r.e_rel for r in found)
+
+
 def test_twins_read_together_are_each_as_read_alone_and_what_they_share_is_read_once(sized: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """Alike up to where they part, in one channel of several; windows end within what is alike, and after."""
     monkeypatch.setattr(trails, "MESSAGES", 16)
@@ -177,7 +189,7 @@ def test_twins_read_together_are_each_as_read_alone_and_what_they_share_is_read_
     twins = [c, replace(c, id="d", messages=(*c.messages[:40], replace(m, text="dog"), *c.messages[41:])), replace(c, messages=c.messages[:25]), c]
     read: list[int] = []
     plain = observing.nats_of
-    monkeypatch.setattr(observing, "nats_of", lambda *given: read.append(len(given[4]) * given[5]) or plain(*given))
+    monkeypatch.setattr(observing, "nats_of", lambda *given: read.append(len(given[4]) * (given[5] != ON)) or plain(*given))
     moments = [Moment(after=45, time=m.time + 10**7, holder="ann", about=("bob",))]
     together = list(observe(sized, [source(t, moments if len(t.messages) > 45 else ()) for t in twins], ALL))
     shared, read[:] = sum(read), []
