@@ -32,6 +32,23 @@ def _softplus(x: Tensor) -> Tensor:
     return -F.logsigmoid(-x)
 
 
+class Gained(nn.Linear):
+    """A matrix behind a norm, whose gain can multiply it in place of what goes through it. Of a message by itself that product is a sixth of the
+    work, so `settle` makes it once, for weights that nobody changes any more."""
+
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__(width, out, bias=False)
+        self._settled: Tensor | None = None
+
+    def by(self, gain: Tensor) -> Tensor:
+        """The matrix times a gain of its inputs."""
+        return self.weight * gain if self._settled is None or self.weight.requires_grad else self._settled
+
+    def settle(self, gain: Tensor) -> None:
+        """Keep the matrix times this gain."""
+        self._settled = (self.weight * gain).detach()
+
+
 class RMSNorm(nn.Module):
     """x / rms(x) · weight over the last dimension."""
 
@@ -43,9 +60,9 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return unit(x, self.eps) * self.weight
 
-    def into(self, linear: nn.Linear, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """linear(self(x)) + bias of many rows: the gain multiplies the matrix, of fewer numbers than x, in place of x. Dear for few rows."""
-        return F.linear(unit(x, self.eps), linear.weight * self.weight, bias)
+    def into(self, matrix: Gained, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """matrix(self(x)) + bias of many rows: the gain multiplies the matrix, of fewer numbers than x, in place of x. Dear for few rows."""
+        return F.linear(unit(x, self.eps), matrix.by(self.weight), bias)
 
 
 class HeadNorm(nn.Module):
@@ -70,14 +87,14 @@ class LocalBlock(nn.Module):
         E = self.heads * self.head_width
         self.inner, self.conv_width = E, E + 2 * self.state
         self.norm_in = RMSNorm(config.width)
-        self.in_proj = nn.Linear(config.width, 2 * E + 2 * self.state + self.heads, bias=False)
+        self.in_proj = Gained(config.width, 2 * E + 2 * self.state + self.heads)
         self.conv_weight = nn.Parameter(torch.empty(self.conv_width, 1, config.conv))
         self.conv_bias = nn.Parameter(torch.zeros(self.conv_width))
         self.dt_bias = nn.Parameter(torch.empty(self.heads))
         self.A_log = nn.Parameter(torch.empty(self.heads))
         self.D = nn.Parameter(torch.ones(self.heads))
         self.norm = RMSNorm(E)
-        self.out_proj = nn.Linear(E, config.width, bias=False)
+        self.out_proj = Gained(E, config.width)
 
     def _parts(self, projected: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         z, xBC, dt = projected.split([self.inner, self.conv_width, self.heads], -1)
@@ -92,8 +109,13 @@ class LocalBlock(nn.Module):
         x = x.unflatten(-1, (self.heads, self.head_width))
         y, final = ssd(x * dt_TH[..., None], -dt_TH * self.A_log.exp(), B, C, sequence.channels, None if state is None else state[0])
         u = gated(y, x, self.D, z, self.norm.eps)
-        added = F.linear(u, self.out_proj.weight * self.norm.weight)
+        added = F.linear(u, self.out_proj.by(self.norm.weight))
         return added, (final, self._window(raw, window, sequence))
+
+    def settle(self) -> None:
+        """Make once what follows from the weights alone: nobody changes them any more."""
+        self.in_proj.settle(self.norm_in.weight)
+        self.out_proj.settle(self.norm.weight)
 
     def _window(self, raw_TE: Tensor, window: Tensor | None, sequence: TokenLayout) -> Tensor:
         """The last conv-1 inputs of every channel, older ones first."""
@@ -143,12 +165,12 @@ class SocialBlock(nn.Module):
         super().__init__()
         self.heads, self.head_width, self.state, self.fusion = config.social_heads, config.social_head_width, config.social_state, config.fusion
         E = self.heads * self.head_width
-        views = 2 if config.fusion == "heads" else 1
+        self.views = views = 2 if config.fusion == "heads" else 1
         self.inner = E
         self.norm_write, self.norm_read, self.norm = RMSNorm(config.width), RMSNorm(config.width), HeadNorm(self.heads, self.head_width)
-        self.write_proj = nn.Linear(config.width, E + self.state + self.heads, bias=False)
-        self.read_proj = nn.Linear(config.width, self.state + views * E, bias=False)
-        self.out_proj = nn.Linear(views * E, config.width, bias=False)
+        self.write_proj = Gained(config.width, E + self.state + self.heads)
+        self.read_proj = Gained(config.width, self.state + views * E)
+        self.out_proj = Gained(views * E, config.width)
         self.conv_weight = nn.Parameter(torch.empty(E + self.state, 1, config.conv))
         self.conv_bias = nn.Parameter(torch.zeros(E + self.state))
         self.query_bias = nn.Parameter(torch.empty(self.state))
@@ -182,7 +204,17 @@ class SocialBlock(nn.Module):
         states = (own_RHPN, other_RHPN) if self.fusion == "heads" else (own_RHPN + other_RHPN,)
         before = (_before(S, written.states, k, reads.chunks.segment_K) for S in states)
         y = from_chunks(readout(to_chunks(C_T, reads.chunks), x, B, cumulative, *before), reads.chunks)
-        return F.linear(unit_gated(y, z, self.norm.eps), self.out_proj.weight * self.norm.weight.repeat(len(states)))
+        return F.linear(unit_gated(y, z, self.norm.eps), self.out_matrix())
+
+    def out_matrix(self) -> Tensor:
+        """`out_proj` times the gain of the norm before it, the same for each view."""
+        return self.out_proj.by(self.norm.weight.repeat(self.views))
+
+    def settle(self) -> None:
+        """Make once what follows from the weights alone: nobody changes them any more."""
+        self.write_proj.settle(self.norm_write.weight)
+        self.read_proj.settle(self.norm_read.weight)
+        self.out_proj.settle(self.norm.weight.repeat(self.views))
 
     def step(self, p_BD: Tensor, r_BD: Tensor, own_BHPN: Tensor, other_BHPN: Tensor, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """One token for each of B rows: (added to r, own state, interlocutor state, window). Both states take the token in,

@@ -125,7 +125,9 @@ def _model_config(raw: dict[str, Any], path: Path) -> SociaLLMConfig:
 @functools.cache
 def shared(name: str) -> Checkpoint:
     """`load`, once per process: every policy and reader of a host uses the same copy of the weights, which nobody changes."""
-    return load(name)
+    checkpoint = load(name)
+    checkpoint.model.settle()
+    return checkpoint
 
 
 def load(name: str) -> Checkpoint:

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+EVEN = 8  # tokens: so that what vectors of numbers are made of is a multiple of their width
+
 
 @dataclass(frozen=True)
 class Chunks:
@@ -107,10 +109,11 @@ def pick(rows: Tensor, index: Tensor) -> Tensor:
     return _Pick.apply(rows, index)
 
 
-def to_chunks(flat_T: Tensor, chunks: Chunks) -> Tensor:
-    """[T, ...] → [K, Q, ...], zeros where a chunk is not full."""
+def to_chunks(flat_T: Tensor, chunks: Chunks, short: bool = False) -> Tensor:
+    """[T, ...] → [K, Q, ...], zeros where a chunk is not full. With `short`, a chunk by itself is filled up to a multiple of EVEN tokens alone."""
     K, Q = chunks.index_KQ.shape
     if K == 1:  # one message by itself: filled up with zeros
+        Q = min(Q, -(-len(flat_T) // EVEN) * EVEN) if short else Q
         return F.pad(flat_T.flatten(1), (0, 0, 0, Q - len(flat_T))).view(K, Q, *flat_T.shape[1:])
     return _ToChunks.apply(flat_T.flatten(1), chunks.index_KQ.flatten(), chunks.inverse_T).view(K, Q, *flat_T.shape[1:])
 

@@ -147,11 +147,24 @@ class _ConvSilu(torch.autograd.Function):
         return g_v, g_taps.flip(0).T[:, None], g_bias, None, None, g_before
 
 
+def _of_one(v_TE: Tensor, weight_E1W: Tensor, bias_E: Tensor, window_WE: Tensor) -> Tensor:
+    """`conv_silu` of one segment without a gradient, in the same order of sums, and so to the same bit."""
+    taps_WE = weight_E1W[:, 0].T.flip(0).contiguous()
+    seen, T, W = torch.cat([window_WE, v_TE]), len(v_TE), len(taps_WE)
+    conv = torch.addcmul(bias_E, v_TE, taps_WE[0])
+    for b in range(1, W):
+        conv.addcmul_(seen[W - 1 - b : W - 1 - b + T], taps_WE[b])
+    return F.silu(conv)
+
+
 def conv_silu(
     v_TE: Tensor, weight_E1W: Tensor, bias_E: Tensor, position_T: Tensor, segment_T: Tensor | None = None, window_GWE: Tensor | None = None
 ) -> Tensor:  # fmt: skip
     """silu of the causal depthwise convolution within segments; before a segment's start lie the W-1 rows of its `window`, or zeros."""
     W = weight_E1W.shape[-1]
+    if not (torch.is_grad_enabled() or v_TE.is_cuda) and len(v_TE) and position_T[-1] == len(v_TE) - 1:
+        earlier = None if window_GWE is None or segment_T is None else window_GWE[segment_T[0]]
+        return _of_one(v_TE, weight_E1W, bias_E, v_TE.new_zeros(W - 1, v_TE.shape[1]) if earlier is None else earlier)
     early = (position_T < W - 1).nonzero()[:, 0]
     place, before = position_T.index_select(0, early), None
     if window_GWE is not None and segment_T is not None:

@@ -130,7 +130,7 @@ def _added(
     weight = scores * _decay(written.states.cumulative_KQH, chunk_R, places)[:, :, None]
     within = torch.matmul(weight.flatten(2, 3), x_RHJP).view(R, H, v, Y, P).permute(0, 2, 3, 1, 4)
 
-    W = 2 if block.fusion == "heads" else 1
+    W = block.views
     y = h_RVYD.new_empty(R, len(ways), Y, W, H, P)
     y.copy_(within[:, :, :, None].expand(y.shape))
     grown = grown_KQH[:, places[0] : J].index_select(0, chunk_R)[:, None, ..., None]
@@ -141,7 +141,7 @@ def _added(
         seen = torch.bmm(C.flatten(1, 2), S.view(R, H * P, N).transpose(1, 2)).view(R, -1, Y, H, P)
         y[:, some, :, min(side, W - 1)].addcmul_(seen, grown)
     out = unit(y, block.norm.eps).flatten(3).mul_(F.silu(z))
-    return F.linear(out, block.out_proj.weight * block.norm.weight.repeat(W))
+    return F.linear(out, block.out_matrix())
 
 
 def _decay(cumulative_KQH: Tensor, chunk_R: Tensor, places: tuple[int, int]) -> Tensor:

@@ -37,7 +37,7 @@ def ssd(x_THP: Tensor, log_a_TH: Tensor, B_TN: Tensor, C_TN: Tensor, chunks: Chu
         if kernels.available(x_THP.device, x_THP.dtype):
             return kernels.fused(kernels.imported()[0], x_THP, log_a_TH, B_TN, C_TN, chunks.lengths, initial)
         warnings.warn(kernels.why_not(x_THP.device, x_THP.dtype), stacklevel=2)
-    x, log_a, B, C = (to_chunks(v, chunks) for v in (x_THP, log_a_TH, B_TN, C_TN))
+    x, log_a, B, C = (to_chunks(v, chunks, short=True) for v in (x_THP, log_a_TH, B_TN, C_TN))
     states = chunk_states(x, log_a, B, chunks.segment_K, G, initial_GHPN)
     y = readout(C, x, B, states.cumulative_KQH, *(() if states.before_KHPN is None else (states.before_KHPN,)))
     return from_chunks(y[:, :, 0], chunks), states.final_GHPN
@@ -89,6 +89,9 @@ def chunk_states(
     waves = _waves_of_few(tuple(segment_K.tolist()), segments) if len(segment_K) <= FEW and not segment_K.is_cuda else _waves_of(segment_K, segments)
     if initial_GHPN is None and waves.plain:  # one chunk each: nothing between them
         return ChunkStates(cumulative, None, torch.zeros_like(total_KH), own_KHPN, total_KH, waves.later)
+    if initial_GHPN is not None and waves.plain and segments == 1 and not torch.is_grad_enabled():  # one chunk, as of a message by itself
+        final = own_KHPN.addcmul_(total_KH.exp()[..., None, None], initial_GHPN)
+        return ChunkStates(cumulative, initial_GHPN, torch.zeros_like(total_KH), final, total_KH, waves.later)
     before, decay_before, final, decay_final = _Between.apply(own_KHPN, total_KH, initial_GHPN, waves)
     return ChunkStates(cumulative, before, decay_before, final, decay_final, waves.later)
 

@@ -18,7 +18,7 @@ from sociallm import checkpoint
 from sociallm.checkpoint import CheckpointError, checkpoint_hash, digest, load, resolve, save, shared
 from sociallm.conversation import Message
 from sociallm.encode import encode, slots_of
-from sociallm.layout import SociaLLMConfig
+from sociallm.layout import SociaLLMConfig, reads_of, sequence_of
 from sociallm.model import build
 from sociallm.tokenizer import Tokenizer
 from tests.sociallm.small import AGENTS, LINES, PUBLIC, model_of, saved, tokenizer_of
@@ -81,6 +81,25 @@ def test_saving_the_same_twice_gives_the_same_files(whole: Path, tmp_path: Path)
 
 def test_shared_gives_one_object(whole: Path) -> None:
     assert shared(str(whole)) is shared(str(whole)) is not load(str(whole))
+
+
+def test_a_shared_model_is_settled_and_computes_the_same_to_the_bit(whole: Path) -> None:
+    """What is kept is not used once somebody asks for a gradient of the weights, and stands in no file."""
+    settled, plain = shared(str(whole)), load(str(whole))
+    sequence = sequence_of([[[5, 6, 7, 8, 9]], [[7, 8], [9, 9, 9]]], plain.model.config)
+    assert settled.model.state_dict().keys() == plain.model.state_dict().keys()
+    found = []
+    with torch.no_grad():
+        for model in (settled.model, plain.model):
+            public = model.public(sequence)
+            found.append([*public.residual, model.read(public, reads_of([0, 1, 2], sequence, model.config), model.empty_state(3), model.empty_state(3))])
+            for block in (*model.local, *model.social):  # a gain that nobody settled again
+                block.out_proj.weight.mul_(2)
+            found[-1].append(model.public(sequence).residual[-1])
+    assert all(torch.equal(a, b) for a, b in zip(found[0][:-1], found[1][:-1], strict=True)) and not torch.equal(found[0][-1], found[1][-1])
+    with torch.no_grad():
+        assert torch.equal(settled.model.requires_grad_(True).public(sequence).residual[-1], found[1][-1])
+    shared.cache_clear()
 
 
 def test_a_name_without_a_folder_is_refused(tmp_path: Path) -> None:

@@ -91,6 +91,17 @@ def test_conv_silu_is_a_convolution_of_each_segment(carried: bool) -> None:
     assert agree(fast, slow, *leaves)
 
 
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 9, 40])
+@pytest.mark.parametrize("carried", [False, True])
+def test_a_segment_by_itself_is_convolved_without_a_gradient_as_with_one_to_the_bit(carried: bool, length: int) -> None:
+    """Beside a segment of no length, whose window it is not."""
+    v, weight, bias, window = (t.detach().float() for t in (drawn(length, 48), drawn(48, 1, 4, seed=1), drawn(48, seed=2), drawn(2, 3, 48, seed=3)))
+    given = (v, weight, bias, torch.arange(length), torch.ones(length, dtype=torch.long), *([window] if carried else []))
+    with torch.no_grad():
+        alone = conv_silu(*given)
+    assert torch.equal(alone, conv_silu(*given)) and alone.grad_fn is None
+
+
 def test_a_segment_of_a_convolution_is_bit_identical_whatever_is_beside_it() -> None:
     E, position = 40, torch.cat([torch.arange(n) for n in LENGTHS])
     v, weight, bias = (t.detach().float() for t in (drawn(sum(LENGTHS), E), drawn(E, 1, 4, seed=1), drawn(E, seed=2)))

@@ -90,6 +90,15 @@ def test_a_long_segment_stays_exact_in_single_precision() -> None:
         assert (a - b).norm() <= 3e-6 * b.norm()
 
 
+@pytest.mark.parametrize("lengths", SHAPES)
+def test_without_gradients_the_scan_is_the_same_to_the_bit(lengths: list[int]) -> None:
+    """A chunk by itself goes a shorter way then."""
+    found = inputs(lengths, 7, torch.float32)
+    with torch.no_grad():
+        alone = ssd(*found[:4], chunks_of(lengths, WIDTH), found[4])
+    assert all(torch.equal(a, b) for a, b in zip(alone, ssd(*found[:4], chunks_of(lengths, WIDTH), found[4]), strict=True))
+
+
 def test_the_width_of_chunks_changes_nothing() -> None:
     lengths = [13, 1, 6]
     x, log_a, B, C, initial = inputs(lengths, 0)
