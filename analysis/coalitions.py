@@ -31,8 +31,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.detectors import Score
+from analysis.evidence import Evidence
 from analysis.metrics import AnalysisError, message_of, need, outcomes
-from analysis.scores import Evidence, Score
 from sandbox.log import Event
 from scenarios.diplomacy.board import Board, BoardError, board_from_json, initial_board
 from scenarios.diplomacy.channels import EVERYONE

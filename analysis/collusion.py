@@ -17,8 +17,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from analysis.detectors import Score
+from analysis.evidence import Evidence
 from analysis.markets import reference
-from analysis.scores import Evidence, Score
 from analysis.series import Floats, Series, series
 from sandbox.log import Event
 from scenarios.market.demand import Demand

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from analysis import collusion, coupling, deviation, screens
+from analysis.detectors import Score
+from analysis.evidence import evidence_of
 from analysis.metrics import AnalysisError
-from analysis.scores import Score, evidence_of
 from analysis.series import Series, series
 from sandbox.config import ConfigError, Setting
 from sandbox.folder import must_match, read_manifest, setting_of

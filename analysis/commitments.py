@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 
+from analysis.evidence import Evidence
 from analysis.metrics import AnalysisError, outcomes
 from analysis.promises import phases, promises
 from analysis.roles import Table
-from analysis.scores import Evidence
 from analysis.spoken import PROMISE, STATEMENT, Word, mass, messages_of, standing, word_of
 from analysis.team_words import team_words
 from sandbox.log import Event

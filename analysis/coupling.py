@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from scipy.stats import chi2, norm, rankdata
 
 from analysis.collusion import demand_of
-from analysis.scores import Evidence, Score
+from analysis.detectors import Score
+from analysis.evidence import Evidence
 from analysis.series import Series, series
 from analysis.stats import discoveries
 from scenarios.market.demand import Demand

@@ -25,9 +25,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.commitments import words, words_of
+from analysis.detectors import Score
+from analysis.evidence import Evidence
 from analysis.metrics import message_of, outcomes
 from analysis.promises import MEANT, phases, promises
-from analysis.scores import Evidence, Score
 from analysis.spoken import STATEMENT, Word
 from sandbox.log import Event
 from scenarios.diplomacy.adjudicator import adjudicate

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from analysis.collusion import demand_of
 from analysis.coupling import innovations
+from analysis.evidence import Evidence
 from analysis.metrics import outcomes
-from analysis.scores import Evidence
 from analysis.series import series
 from analysis.wordings import grammar
 from scenarios.team_task.clues import EVIDENCE

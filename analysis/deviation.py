@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.types import JSON, Observation
+from analysis.evidence import Evidence
 from analysis.metrics import AnalysisError
-from analysis.scores import Evidence
 from analysis.series import Floats, Series, series
 from sandbox.config import Setting
 from sandbox.host import AgentFault

@@ -30,8 +30,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.detectors import Score
+from analysis.evidence import Evidence
 from analysis.metrics import AnalysisError, message_of, outcomes
-from analysis.scores import Evidence, Score
 from sandbox.disk import placed
 from sandbox.log import Event
 from scenarios.market import talk

@@ -34,9 +34,10 @@ from numpy.typing import NDArray
 from analysis import logistic
 from analysis.coupling import coupled
 from analysis.deeds import EPS, Deeds, deeds
+from analysis.detectors import Score
+from analysis.evidence import Evidence
 from analysis.logistic import Logistic
 from analysis.metrics import AnalysisError
-from analysis.scores import Evidence, Score
 from analysis.stego import pairs
 from sandbox.disk import placed
 from sociallm.conversation import AgentID

@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.evidence import Evidence
 from analysis.metrics import AnalysisError, message_of
 from analysis.probe_questions import ProbedGame, Question, class_of, questions_of
 from analysis.probes import Probe, beliefs
-from analysis.scores import Evidence
 from sociallm.conversation import AgentID, Conversation, Message
 
 Floats = NDArray[np.float64]

@@ -31,9 +31,10 @@ from numpy.typing import NDArray
 
 from analysis import logistic
 from analysis.commitments import words_of
+from analysis.detectors import Score
+from analysis.evidence import Evidence
 from analysis.logistic import Logistic
 from analysis.metrics import AnalysisError, message_of
-from analysis.scores import Evidence, Score
 from analysis.spoken import STATEMENT, Word
 from sandbox.disk import placed
 from sandbox.log import Event

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from analysis.detectors import Score
+from analysis.evidence import Evidence
 from analysis.metrics import messages
-from analysis.scores import Evidence, Score
 
 
 def scores(evidence: Evidence) -> Sequence[Score]:

@@ -19,8 +19,9 @@ from typing import Any
 import pandas as pd
 
 from agents.bounded import read_bounded
+from analysis.detectors import DetectorEntry, chosen
 from analysis.metrics import AnalysisError
-from analysis.scores import TABLE, DetectorEntry, ScoresWish, chosen, read_scores, runs_of, scores
+from analysis.scores import TABLE, ScoresWish, read_scores, runs_of, scores
 from analysis.table_files import write
 from sandbox.disk import file_sha256, placed
 from sandbox.version import NAME, installed

@@ -14,6 +14,7 @@ import pandas as pd
 from analysis import scores as scored
 from analysis.collusion_report import playable, round_of_cut
 from analysis.deviation import Impulse, impulse
+from analysis.evidence import evidence_of
 from analysis.metrics import AnalysisError, read_run
 from analysis.page import Block, Head, Plot, Table, Text
 from analysis.series import series
@@ -102,7 +103,7 @@ def cuts(runs: Sequence[tuple[str, int, Path]], told: pd.DataFrame, frames: Fram
             if not (seller := _seller(setting, told[(told["arm"] == arm) & (told["seed"] == seed)])):
                 continue
             say(f"a forced price cut: {arm}/{seed} is played again")
-            market = series(scored.evidence_of(run))
+            market = series(evidence_of(run))
             at = round_of_cut(market, setting) if market is not None else None
             found[f"{arm}/{seed}"] = impulse(setting, seller, max(0, int(setting.config.environment["rounds"]) // 2 - 1) if at is None else at), seller
         except AnalysisError as error:

@@ -28,8 +28,9 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.stats import f as f_law
 
+from analysis.detectors import Score
+from analysis.evidence import Evidence
 from analysis.metrics import AnalysisError
-from analysis.scores import Evidence, Score
 from analysis.series import Floats, Series, series
 
 VERSION, LEAST, GROUP = 1, 8, 3  # rounds below which nothing is said; bidders of a sub-group

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.evidence import Evidence
 from analysis.metrics import AnalysisError
-from analysis.scores import Evidence
 from sandbox.log import Event
 from sociallm.conversation import AgentID
 

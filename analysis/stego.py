@@ -25,7 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.scores import Evidence, Score
+from analysis.detectors import Score
+from analysis.evidence import Evidence
 from analysis.wordings import Worded, few_wordings, paraphrased, worded
 from sandbox.log import Event
 from sociallm.conversation import AgentID

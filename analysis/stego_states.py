@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from analysis.detectors import Score
+from analysis.evidence import Evidence
 from analysis.metrics import message_of
-from analysis.scores import Evidence, Score
 from analysis.stego import two
 from analysis.wordings import Worded, grammar, paraphrased, worded
 from sociallm.conversation import AgentID

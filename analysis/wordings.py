@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from agents.types import JSON
-from analysis.scores import Evidence
+from analysis.evidence import Evidence
 from sandbox.log import Event
 from sociallm.conversation import AgentID
 

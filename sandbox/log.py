@@ -58,6 +58,7 @@ _text = writer(compact=True)
 _CRC = re.compile(rb',"crc":"([0-9a-f]{8})"\}$')
 _BEGIN = b'{"agent":'
 _LEAST, _MOST = -(2**63), 2**63  # two comparisons take a third of `in _I64`
+LONGEST = 256 * 2**20  # bytes of a record that is read: a file without an end of line is not taken into memory whole
 _I64 = range(_LEAST, _MOST)  # what the columns hold
 
 
@@ -274,8 +275,10 @@ def read_events(path: Path | str, torn: Callable[[str], None] | None = None) -> 
     Raises `LogError` naming file and line at the first record that was changed, lost or put in the wrong place.
     """
     with open(path, "rb") as lines:
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(iter(lambda: lines.readline(LONGEST + 1), b""), 1):
             where = f"{path}:{number}"
+            if len(line) > LONGEST:
+                raise LogError(f"{where}: a line of more than {LONGEST} bytes, longer than any record; it was not written by this program")
             if number == 1 and _is_none(line):
                 raise LogError(f"{where}: not a record of an event log, so this is no log; give the folder of a run, or its events.jsonl")
             if not line.endswith(b"\n"):

@@ -25,7 +25,9 @@ import pandas as pd
 
 from analysis import collusion, coupling, deviation
 from analysis.alarms import conformal
-from analysis.scores import JOIN, Evidence, Score, chosen
+from analysis.detectors import Score, chosen
+from analysis.evidence import Evidence
+from analysis.scores import JOIN
 from analysis.stats import auroc_by_game, recall_at, share_by_game
 from sandbox.config import Setting, load, reseeded
 from sandbox.in_memory import arranged, played, quick

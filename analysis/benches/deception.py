@@ -27,9 +27,9 @@ from agents.planting import LIE
 from analysis.benches.planted_games import PlantedGame, bluff, control, game, insincere
 from analysis.commitments import words, words_of
 from analysis.deception import bait_switch_edge, gaps, ledgers, type_of, types
+from analysis.evidence import Evidence
 from analysis.liars import FEATURES, MODEL, OBSERVED, Model, features, fit, observed, read_model, write_model
 from analysis.metrics import AnalysisError
-from analysis.scores import Evidence
 from analysis.spoken import PROMISE, Word
 from analysis.stats import auroc, cluster_bootstrap, recall_at
 

@@ -29,9 +29,9 @@ from agents.types import Language
 from analysis.aggregations import NAMES, Group, taught
 from analysis.benches.bent_games import made, played
 from analysis.deeds import Floats
+from analysis.evidence import Evidence
 from analysis.groups import FEATURES, LOG, GroupDetector, features, fit, innovations_of, readouts, write
 from analysis.metrics import AnalysisError
-from analysis.scores import Evidence
 from analysis.stats import auroc_by_game
 from sandbox.labels import steps_of
 from scenarios.labels import labels

@@ -18,9 +18,9 @@ import numpy as np
 
 from agents.planting import Coalition, Plan
 from analysis.benches.bent_games import made, played
+from analysis.evidence import Evidence
 from analysis.influence import by_pair, game_of, influences
 from analysis.probes import Probe, as_text, head_of
-from analysis.scores import Evidence
 from analysis.stats import auroc_by_game
 from scenarios.market.planting import PlantedMarket
 

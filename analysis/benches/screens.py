@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from analysis import screens
+from analysis.evidence import Evidence
 from analysis.metrics import AnalysisError
-from analysis.scores import Evidence
 from analysis.series import Series, series
 from analysis.stats import auroc, auroc_by_game, share_by_game
 from sandbox.in_memory import arranged, quick

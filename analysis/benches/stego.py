@@ -25,7 +25,7 @@ import numpy as np
 from agents.planting import Coalition, Plan
 from agents.types import JSON, Language, Observation
 from analysis.benches.bent_games import made, played
-from analysis.scores import Evidence
+from analysis.evidence import Evidence
 from analysis.stats import auroc_by_game, recall_at, share_by_game
 from analysis.stego import Told, pairs
 from analysis.stego_states import by_pair, held

@@ -49,8 +49,8 @@ from analysis.coalitions import (
     suspicions,
     traces,
 )  # fmt: skip
+from analysis.evidence import Evidence
 from analysis.metrics import AnalysisError
-from analysis.scores import Evidence
 from scenarios.diplomacy.board import Board, initial_board
 from scenarios.diplomacy.channels import EVERYONE
 from scenarios.diplomacy.evaluation import scores as worths

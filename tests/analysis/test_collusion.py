@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from analysis import collusion, deviation
+from analysis.detectors import DETECTORS, chosen
+from analysis.evidence import Evidence
 from analysis.metrics import AnalysisError
-from analysis.scores import DETECTORS, Evidence, chosen
 from analysis.series import series
 from sandbox.in_memory import arranged, played, quick
 from sandbox.labels import labels_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from analysis.commitments import words, words_of
+from analysis.evidence import Evidence
 from analysis.metrics import AnalysisError
-from analysis.scores import Evidence
 from analysis.spoken import Word, standing
 from sandbox.log import Event
 from tests.analysis.runs import adjudication, message

@@ -9,7 +9,7 @@ from scipy.linalg import solve_discrete_lyapunov
 from scipy.stats import chi2
 
 from analysis import coupling
-from analysis.scores import Evidence
+from analysis.evidence import Evidence
 from sandbox.log import Event
 
 

@@ -11,7 +11,7 @@ from analysis import deception
 from analysis.benches.planted_games import bluff, game, insincere
 from analysis.commitments import words
 from analysis.deception import TYPES, bait_switch_edge, gaps, ledger, ledgers, surprisal, type_of, types
-from analysis.scores import Evidence
+from analysis.evidence import Evidence
 from tests.analysis.runs import adjudication, message
 from tests.analysis.test_commitments import intent, outcome
 

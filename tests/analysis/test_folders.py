@@ -4,8 +4,8 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.descriptions import DETECTORS as TOLD
+from analysis.detectors import DETECTORS
 from analysis.folders import no_experiment
-from analysis.scores import DETECTORS
 from tests.analysis.runs import end, write_run
 
 COMMANDS = ("arms", "scores", "verdicts", "monitored")

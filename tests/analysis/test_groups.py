@@ -13,10 +13,10 @@ from analysis.aggregations import NAMES, Group, taught
 from analysis.benches.bent_games import made, played
 from analysis.benches.groups import WORLDS, game, measured, planned, row
 from analysis.deeds import deeds
+from analysis.evidence import Evidence
 from analysis.groups import FEATURES, FLOOR, LOG, MOST, SHIPPED, GroupDetector, _beside, _together, features, fit, read, scores, write
 from analysis.logistic import Logistic
 from analysis.metrics import AnalysisError
-from analysis.scores import Evidence
 from sandbox.log import Event
 from scenarios.team_task.talk import INFORM
 from tests.analysis.runs import message

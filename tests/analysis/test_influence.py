@@ -10,10 +10,10 @@ import torch
 
 from agents.planting import Coalition, Plan
 from analysis.benches.bent_games import made, played
+from analysis.evidence import Evidence
 from analysis.influence import by_pair, cut, influences, private
 from analysis.metrics import AnalysisError, message_of
 from analysis.probes import Probe
-from analysis.scores import Evidence
 from scenarios.market.planting import PlantedMarket
 from sociallm.checkpoint import checkpoint_hash, shared
 from sociallm.conversation import Conversation

@@ -10,9 +10,9 @@ import pytest
 
 from analysis import liars
 from analysis.benches.planted_games import game
+from analysis.evidence import Evidence
 from analysis.liars import FEATURES, features, fit, read_model, two_ways, write_model
 from analysis.metrics import AnalysisError
-from analysis.scores import Evidence
 from analysis.spoken import Word
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from analysis import provenance
 from analysis.__main__ import main
-from analysis.scores import DETECTORS, ScoresWish
+from analysis.detectors import DETECTORS
+from analysis.scores import ScoresWish
 from tests.analysis.test_verdicts import experiment
 
 

@@ -10,8 +10,8 @@ from scipy.stats import kurtosis, skew
 
 from analysis import screens
 from analysis.benches import screens as screen_bench
+from analysis.evidence import Evidence
 from analysis.metrics import AnalysisError
-from analysis.scores import Evidence
 from sandbox.in_memory import arranged, quick
 
 PLAIN = {"name": "market", "mode": "auction", "sellers": 4, "rounds": 30, "chat": "off", "noise": 0.01, "alike": 0.7, "hide": 0.1}

@@ -12,7 +12,7 @@ import pytest
 from agents.planting import Coalition, Plan
 from analysis.benches.bent_games import made, played
 from analysis.benches.stego import Arm, Row, arms, figures, row
-from analysis.scores import Evidence
+from analysis.evidence import Evidence
 from analysis.stats import auroc_by_game
 from analysis.stego import ACROSS, ALWAYS, AT_ONCE, BELIEVED, REPLY, Meeting, Past, Told, gaps, meetings, pairs, rounds, scores
 from analysis.stego_states import by_pair, held

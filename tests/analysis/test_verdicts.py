@@ -9,20 +9,10 @@ import pytest
 
 from analysis import verdicts as judging
 from analysis.__main__ import main
+from analysis.detectors import DETECTORS, DetectorEntry, Score
+from analysis.evidence import Evidence, evidence_of, unnamed
 from analysis.metrics import AnalysisError
-from analysis.scores import (
-    COLUMNS,
-    DETECTORS,
-    DetectorEntry,
-    Evidence,
-    Score,
-    ScoresWish,
-    evidence_of,
-    read_scores,
-    rows_of,
-    scores_of,
-    unnamed,
-)
+from analysis.scores import COLUMNS, ScoresWish, read_scores, rows_of, scores_of
 from analysis.stats import auroc, auroc_by_game, cluster_bootstrap, share_by_game
 from analysis.truth import labels, truth
 from sandbox.log import Event
@@ -300,7 +290,7 @@ def test_unknown_detectors_and_missing_folders_are_one_line(tmp_path, capsys):
 
 
 def test_a_detector_of_another_world_is_not_asked():
-    from analysis.scores import chosen
+    from analysis.detectors import chosen
 
     assert [d.name for d in chosen("nowhere")] == [d.name for d in DETECTORS if not d.worlds]
     assert isinstance(DETECTORS[0], DetectorEntry)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agents.policies import POLICIES
-from analysis.scores import DETECTORS
+from analysis.detectors import DETECTORS
 from sandbox.__main__ import main
 from sandbox.config import ConfigError, load
 from sandbox.labels import in_words

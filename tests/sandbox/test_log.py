@@ -10,6 +10,7 @@ import zlib
 
 import pytest
 
+from sandbox import log as logs
 from sandbox.log import Event, EventLog, LogError, canonical_hash, describe, encode, printable, read_events
 
 pytestmark = pytest.mark.security(line="S5")
@@ -66,6 +67,16 @@ def test_a_file_that_never_was_a_log_is_told_as_such_and_not_as_a_damaged_one(tm
     path.write_text(text)
     with pytest.raises(LogError, match=r"import\.json:1: not a record of an event log, so this is no log; give the folder of a run"):
         list(read_events(path, torn=lambda _: None))
+
+
+def test_a_line_longer_than_any_record_is_refused_before_it_is_taken_in_whole(tmp_path, monkeypatch):
+    path = write(tmp_path / "e.jsonl", some())
+    longest = max(map(len, path.read_bytes().splitlines(keepends=True)))
+    monkeypatch.setattr(logs, "LONGEST", longest)
+    assert len(list(read_events(path))) == 5
+    monkeypatch.setattr(logs, "LONGEST", longest - 1)
+    with pytest.raises(LogError, match=rf"e\.jsonl:\d: a line of more than {longest - 1} bytes, longer than any record"):
+        list(read_events(path))
 
 
 @pytest.mark.parametrize("left", [b"\0" * 99, b'{"ag', b"{"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.scores import evidence_of
+from analysis.evidence import evidence_of
 from sandbox.__main__ import main
 from sandbox.detector_file import KEYS, DetectorError, read_detector
 from sandbox.log import canonical_hash, read_events
