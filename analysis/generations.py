@@ -90,14 +90,19 @@ def _kept(generation: Path, root: str, auditor: Auditor) -> dict[str, Any]:
     of = text_sha256(json.dumps([VERSION, dict(done.outputs), checkpoint_hash(str(generation / "model")), checkpoint_hash(auditor.checkpoint), root, asdict(Sizes())]))
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if found["of"] == of:
+        if found["of"] == of and found["sha256"] == _sealed(found["figures"]):
             return dict(found["figures"])
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not there yet, or no longer whole: measured again
     figures = {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in _measured(generation, root, auditor).items()}
     with placed(path) as part:
-        part.write_text(json.dumps({"of": of, "figures": figures}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        part.write_text(json.dumps({"of": of, "figures": figures, "sha256": _sealed(figures)}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return figures
+
+
+def _sealed(figures: Mapping[str, Any]) -> str:
+    """Their hash, so that figures that were changed by hand are measured again."""
+    return text_sha256(json.dumps(figures, sort_keys=True))
 
 
 def _measured(generation: Path, root: str, auditor: Auditor) -> dict[str, Any]:

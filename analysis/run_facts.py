@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from sandbox.disk import plain_bytes
 from sandbox.labels import FILE as LABELS
 from sandbox.named import MANIFEST
 
@@ -50,7 +51,7 @@ def _plain(value: Any) -> str:
 
 def _manifest(run: Path) -> Mapping[str, Any]:
     try:
-        found = json.loads((run / MANIFEST).read_bytes())
+        found = json.loads(plain_bytes(run / MANIFEST))
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -58,7 +59,7 @@ def _manifest(run: Path) -> Mapping[str, Any]:
 
 def _settings(run: Path) -> Mapping[str, Any]:
     try:
-        found = yaml.safe_load((run / CONFIG).read_bytes())
+        found = yaml.safe_load(plain_bytes(run / CONFIG))
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
     settings = found.get("environment") if isinstance(found, dict) else None

@@ -51,8 +51,10 @@ def promise_lines(bound: pd.DataFrame) -> list[str]:
 
 def message_line(sent: pd.DataFrame) -> str:
     """How many messages, and who worded them."""
-    by = worded_by(sent)
-    return f"messages: {len(sent)}{f', worded by {by}' if by else ''}"
+    by, own = worded_by(sent), int((sent["by"] == "world").sum())
+    told = f", {own} of them the world's own" if own else ""
+    words = f", {'the others ' if own else ''}worded by {by}" if by else ""
+    return f"messages: {len(sent)}{told}{words}"
 
 
 def worded_by(sent: pd.DataFrame) -> str | None:

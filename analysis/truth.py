@@ -16,6 +16,7 @@ import pandas as pd
 
 from analysis.metrics import AnalysisError
 from analysis.scores import JOIN, as_cell
+from sandbox.disk import plain_bytes
 from sandbox.labels import FILE
 from sandbox.log import printable
 from scenarios.labels import VERSION
@@ -49,9 +50,7 @@ def labels(run: Path) -> Mapping[str, Any]:
     """The labels of one run, every field that is read of them checked. Raises `AnalysisError` in one line that names it."""
     path = run / FILE
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for
-            raise ValueError("no plain file")
-        found = json.loads(path.read_bytes())
+        found = json.loads(plain_bytes(path))
     except FileNotFoundError:
         raise AnalysisError(f"{path}: there is none, so nothing is known to be planted or honest here; seat the agents on `planted` with a plan (README), and run again") from None
     except (OSError, ValueError, RecursionError) as error:

@@ -70,6 +70,13 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def plain_bytes(path: Path) -> bytes:
+    """What a file holds. Raises `ValueError` for a pipe or a device, which would be waited for, `OSError` where it cannot be read."""
+    if path.exists() and not path.is_file():
+        raise ValueError("no plain file")
+    return path.read_bytes()
+
+
 def file_sha256(path: Path) -> str:
     """The SHA-256 of a file."""
     with open(path, "rb") as file:

@@ -22,7 +22,7 @@ from typing import Any
 
 from agents.policies import policies
 from sandbox.config import Setting, load
-from sandbox.disk import placed, placed_folder
+from sandbox.disk import placed, placed_folder, plain_bytes
 from sandbox.given_files import file_hashes
 from sandbox.labels import plan_hashes
 from sandbox.log import VERSION as LOG_VERSION
@@ -113,9 +113,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if why := no_run(folder):
         raise RunError(why)
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for
-            raise ValueError("no plain file")
-        manifest = json.loads(path.read_bytes())
+        manifest = json.loads(plain_bytes(path))
         if manifest["v"] not in (1, VERSION):
             raise RunError(f"{path}: version {manifest['v']!r:.20}, this program knows {VERSION}; use the one that made the run")
         keys = ("seed", "seats", "plugins", "checkpoint", "config_sha256", "python", "versions", "ended")

@@ -38,7 +38,8 @@ class Gained(nn.Linear):
 
     def __init__(self, width: int, out: int) -> None:
         super().__init__(width, out, bias=False)
-        self._settled: Tensor | None = None
+        self.register_buffer("_settled", None, persistent=False)
+        self._settled: Tensor | None
 
     def by(self, gain: Tensor) -> Tensor:
         """The matrix times a gain of its inputs."""

@@ -5,7 +5,7 @@ emptied, and what these ways share is done once here: the message's own tokens a
 two states, the first layer's queries. Read are only the places before a predicted token, messages of one length together so that nothing
 is filled up. `by_the_model` is the plain form: for messages of more than one chunk, and to compare with. No gradients.
 
-A reading is rounded as it is whatever is read beside it, where the model's widths are multiples of 16.
+In single precision a reading may be rounded otherwise by how many are read beside it, and in how many ways.
 
 Letters in shapes: R readings of one length, V ways, Y places read in each, J tokens up to the last of them, Q tokens a chunk, H heads,
 P head width, N state width, D model width, W two views (own, other; one where the model adds them).

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import textwrap
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
@@ -93,7 +94,7 @@ class HumanPolicy:
             raise ValueError("a person sits here, and there is no terminal; run it by python -m sandbox run, or seat another policy")
         typed, shown = self._doors.terminal
         first, notes = turn.memory.notes is None, heard(turn, self._language, BOUNDS)
-        before = [message for key in ("alone", "ranked", "window") for message in notes[key]]
+        before = sorted((message for key in ("alone", "ranked", "window") for message in notes[key]), key=lambda message: message["time"])
         seat = _Seat(turn.observation, legal_of(self._language, turn.observation, notes["world"]), before, _width(shown))
         self._show(shown, seat, first)
         while (line := _line(typed, shown, seat.seen.agent)) or not _finished(seat, shown):
@@ -110,7 +111,7 @@ class HumanPolicy:
             lines += [*([f"who you are: {persona}"] if isinstance(persona, str) else []), "type help, or ?, for what can be typed here"]
         known = self._shown.get(seen.agent, frozenset())
         new = [line for line in seat.legal.seen if line not in known]
-        self._shown[seen.agent] = frozenset(seat.legal.seen)
+        self._shown[seen.agent] = frozenset(seat.legal.seen) - frozenset(new[most:])
         lines += [line if len(line) <= WIDTH else f"{line[:WIDTH]}…" for line in new[:most]]
         if len(new) > most:
             lines.append(f"… {len(new) - most} lines more: board")
@@ -138,9 +139,10 @@ def _width(shown: TextIO) -> int:
 
 
 def _tell(shown: TextIO, *lines: str, wide: int = WIDEST) -> None:
-    """Each line, wrapped with an indent: no text can begin a line of its own."""
-    for line in lines:
-        print("\n".join(textwrap.wrap(printable(line), wide - 1, subsequent_indent="    ", break_on_hyphens=False)), file=shown)
+    """Each line, wrapped with an indent: no text can begin a line of its own. Where a character takes two places of a terminal, all are counted so."""
+    for line in map(printable, lines):
+        most = (wide - 1) // 2 if any(unicodedata.east_asian_width(c) in "WF" for c in line) else wide - 1
+        print("\n".join(textwrap.wrap(line, most, subsequent_indent="    ", break_on_hyphens=False)), file=shown)
     shown.flush()
 
 

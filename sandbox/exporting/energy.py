@@ -7,6 +7,7 @@ above fits nothing that went before.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox.disk import file_sha256
@@ -23,12 +24,18 @@ def energies(said: Said, checkpoint: str | None) -> dict[str, float]:
     table = said.source.folder / TABLE
     if checkpoint is not None:
         return _computed(said, checkpoint)
-    if not table.is_file():
-        raise ExportError(f"{said.source.folder}: has no {TABLE} to read energies from; first python -m analysis observe {said.source.folder}, or name --checkpoint base")
     found = _read(table)
     if missing := [line.id for line in said.lines if line.id not in found and not line.told]:
         raise ExportError(f"{table}: knows nothing of {len(missing)} messages of the run, such as {missing[0]!r:.40}; make it again with python -m analysis observe {table.parent}")
     return found
+
+
+def must_be_known(runs: Sequence[Run], wish: Wish) -> None:
+    """Raises `ExportError` for the first run whose energies are asked for and can neither be read nor computed: before anything is written."""
+    if wish.energy is not None and wish.checkpoint is None:
+        for run in runs:
+            if not (run.folder / TABLE).is_file():
+                raise ExportError(f"{run.folder}: has no {TABLE} to read energies from; first python -m analysis observe {run.folder}, or name --checkpoint base")
 
 
 def known_by(source: Run, wish: Wish) -> str:

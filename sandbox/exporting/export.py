@@ -30,7 +30,7 @@ import numpy as np
 from sandbox.disk import file_sha256, made_folder, placed
 from sandbox.exporting import files
 from sandbox.exporting.card import card
-from sandbox.exporting.energy import energies, weights
+from sandbox.exporting.energy import energies, must_be_known, weights
 from sandbox.exporting.filters import Found, Likeness, first_look, last_look
 from sandbox.exporting.games import games
 from sandbox.exporting.reading import Said, said_in
@@ -41,6 +41,7 @@ from sandbox.exporting.views import views
 from sandbox.exporting.wish import SIDES, VIEWS, Counts, ExportError, Wish
 from sandbox.folder import held
 from sandbox.log import LogError
+from sandbox.named import OF_A_RUN
 from sandbox.snapshot import RunError
 from sandbox.unfinished import STAGE, begin, write_told
 from sandbox.version import program
@@ -55,6 +56,7 @@ def export(runs: Sequence[Path], wish: Wish, tell: Callable[[str], None] = lambd
         wish = replace(wish, weights=weights(wish.checkpoint))
     chosen, skipped = sources(runs, wish)
     _apart(chosen, wish)
+    must_be_known(chosen, wish)
     asking = asked(wish, chosen, f"{program()}, pieces of {messages}")
     if EXPORT.stands(wish.out, asking) != "done":
         made_folder(wish.out)
@@ -69,9 +71,9 @@ def export(runs: Sequence[Path], wish: Wish, tell: Callable[[str], None] = lambd
 
 
 def _apart(chosen: Sequence[Source], wish: Wish) -> None:
-    """Raises `ExportError` where the export would lie in a run, or liars would go without their tag."""
+    """Raises `ExportError` where the export would lie in a run, whichever, or liars would go without their tag."""
     out = wish.out.resolve()
-    if inside := next((run.folder for run in chosen if out == run.folder or run.folder in out.parents), None):
+    if inside := next((place for place in (out, *out.parents) if any((place / name).exists() for name in OF_A_RUN)), None):
         raise ExportError(f"{wish.out}: lies in the run {inside}; name a folder outside of all runs with --out")
     if "labels" in wish.without and wish.planted == "tag" and (told := next((run for run in chosen if run.planted), None)):
         raise ExportError(f"{told.folder}: {told.planted[0]} was planted, and without labels nothing would say so; leave labels in, or say --planted exclude")

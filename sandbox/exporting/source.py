@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from sandbox.disk import plain_bytes
 from sandbox.experiment import FILE as EXPERIMENT
 from sandbox.experiment import read as read_experiment
 from sandbox.exporting.records import records
@@ -51,6 +52,7 @@ class Source:
     planted: tuple[str, ...] = ()
     versions: str = ""  # what it was made with
     imported: tuple[str, str, str] | None = None  # of a run that was not played here: format, file, SHA-256 of the file
+    before: frozenset[str] = frozenset()  # of a fork, policies and checkpoints that had a part in what it goes on from, and have none now
 
     @property
     def id(self) -> str:
@@ -140,18 +142,18 @@ def source(folder: Path, wish: Wish) -> Source:
         raise ExportError(f"{folder}: nobody said anything in this run; leave it out, or leave such runs out with --skip")
     if wish.format == "diplomacy" and world != "diplomacy":
         raise ExportError(f"{folder}: a game of {world:.40}, which no saved game of Diplomacy can hold; name another --format, or leave such runs out with --skip")
-    labels = _labels(folder / LABELS)
+    labels, changed = _labels(folder / LABELS), _interventions(folder, manifest)
     versions = manifest["versions"] | {"python": manifest["python"]}
     return Source(
-        folder=folder, sha256=sha256, columns_sha256=_columns(manifest), game=name_of(_game(folder, manifest)), world=name_of(world),
+        folder=folder, sha256=sha256, columns_sha256=_columns(manifest), game=name_of(_game(folder, manifest, changed)), world=name_of(world),
         scenario=name_of(str(manifest.get("name", world))), seed=manifest["seed"], seats={str(agent): name_of(str(policy)) for agent, policy in manifest["seats"].items()}, messages=said, labels=labels,
         checkpoint=str((manifest["checkpoint"] or {}).get("sha256") or ""), planted=tuple(sorted(a for a, row in (labels or {}).items() if row["planted"])),
         versions=", ".join(f"{name} {versions[name]}" for name in ("social-sandbox", "python", "numpy", "torch", "tokenizers") if versions.get(name)),
-        imported=_imported(manifest),
+        imported=_imported(manifest), before=frozenset(str(data.get("from")) for data in changed if data.get("what") == "policy" or str(data.get("key")).endswith(".checkpoint")),
     )  # fmt: skip
 
 
-def _game(folder: Path, manifest: Mapping[str, Any]) -> str:
+def _game(folder: Path, manifest: Mapping[str, Any], changed: Sequence[Mapping[str, Any]]) -> str:
     """World and seed; of a fork, the seed with which the first of its line began; of a recorded game, its file's name; of an imported one, what its
     source called the game, so that it stays on that side of a split."""
     if isinstance(told := manifest.get("imported"), Mapping) and isinstance(kept := told.get("game"), str) and kept:
@@ -159,17 +161,22 @@ def _game(folder: Path, manifest: Mapping[str, Any]) -> str:
     world, seed = str(manifest["environment"]), manifest["seed"]
     if world == "watch":
         try:
-            options = yaml.safe_load((folder / "config.yaml").read_bytes())["environment"]
+            options = yaml.safe_load(plain_bytes(folder / "config.yaml"))["environment"]
             return f"watch {Path(str(options['game'])).name}"
-        except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
             raise ExportError(f"{folder / 'config.yaml'}: does not say which game was watched ({' '.join(str(error).split()):.60}); restore it") from None
-    if "fork" in manifest:
-        try:
-            told = [value_of(data) for *_, data in records(folder, str(manifest.get("log_sha256")), _columns(manifest), ("intervention",))]
-        except LogError as error:
-            raise ExportError(str(error)) from None
-        seed = next((data.get("from") for data in told if data.get("key") == "seed"), seed)
-    return f"{world} {seed}"
+    return f"{world} {next((data.get('from') for data in changed if data.get('key') == 'seed'), seed)}"
+
+
+def _interventions(folder: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What was changed from outside in a fork and those before it, in order; nothing in another run."""
+    if "fork" not in manifest:
+        return []
+    try:
+        told = [value_of(data) for *_, data in records(folder, str(manifest.get("log_sha256")), _columns(manifest), ("intervention",))]
+    except LogError as error:
+        raise ExportError(str(error)) from None
+    return [data for data in told if isinstance(data, dict)]
 
 
 def _imported(manifest: Mapping[str, Any]) -> tuple[str, str, str] | None:
@@ -190,7 +197,7 @@ def _columns(manifest: Mapping[str, Any]) -> str:
 def _labels(path: Path) -> dict[str, dict[str, Any]] | None:
     """Agent → planted, as, executed, of the labels beside a run; None where there are none. Raises `ExportError` for what no run writes."""
     try:
-        agents = json.loads(path.read_bytes())["agents"]
+        agents = json.loads(plain_bytes(path))["agents"]
         found = {str(agent): {"planted": row["planted"], "as": [name_of(kind) for kind in row["as"]], "executed": row["executed"]} for agent, row in agents.items()}
     except FileNotFoundError:
         return None

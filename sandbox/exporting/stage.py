@@ -26,11 +26,11 @@ from sandbox.exporting.source import Source
 from sandbox.exporting.wish import ExportError, Wish
 from sandbox.unfinished import STAGE, Making
 
-VERSION = 1
+VERSION = 2  # of its lines
 DONE, LOOKED, WRITTEN, PARTS = "export.json", "looked.jsonl", "written.jsonl", "parts"
 EXPORT = Making(
     what="export", done=DONE, refused=ExportError,
-    differences={"generator": "by another version", "wish": "with other options", "runs_sha256": "of other runs"},
+    differences={"v": "in another form", "generator": "by another version", "wish": "with other options", "runs_sha256": "of other runs"},
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from sandbox.exporting.texts import fit
 from sandbox.exporting.wish import Wish
 
 Turn = tuple[str, str]  # role, content
-SHAREGPT = {"assistant": "gpt", "user": "human"}
+SAID_BY = {"assistant": "gpt", "user": "human"}
 
 
 def views(wish: Wish) -> Rows:
@@ -107,5 +107,5 @@ def alternating(turns: Sequence[Turn]) -> list[Turn]:
     for role, said in groupby(turns[1:], itemgetter(0)):
         if len(found) == 1 and role == "assistant":
             found.append(("human", "-"))
-        found.append((SHAREGPT[role], "\n".join([text.replace("\n", "\n  ") for _, text in said])))
+        found.append((SAID_BY[role], "\n".join([text.replace("\n", "\n  ") for _, text in said])))
     return found[:-1] if found[-1][0] == "human" else found

@@ -113,8 +113,7 @@ class Counts:
         found += [f"left out: {_counted(self.left_out)}"] * bool(self.left_out)
         found += [f"runs skipped: {_counted(self.skipped)}"] * bool(self.skipped)
         found += [f"texts cleaned: {_counted(self.texts)}"] * bool(self.texts)
-        if not self.rows["validation"]:
-            found.append("no game fell to validation, which is drawn by the games' names; export more games, or say a larger --validation")
+        found += [f"no game fell to {side}, which is drawn by the games' names; export more games, or say another --validation" for side in SIDES if not self.rows[side]]
         if self.repeated:
             found.append(f"{self.repeated} rows for validation stand word for word among those for train; --alike 0.8 leaves such rows out")
         return found

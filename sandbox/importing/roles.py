@@ -47,6 +47,9 @@ class Roles:
     def of(self, row: Record, where: str) -> Fields:
         """Role → field of a message. Raises `ImportRefused` where nobody can tell who says what."""
         self._met(row, self._missing)
+        for role in NEEDED:  # of every message, whatever stood in the one before
+            if (given := self._wanted.get(role)) is not None and not _is_in(row, given):
+                raise ImportRefused(f"{where}: no field {given!r:.40} for {role}; there are {_listed(_paths(row))}", f"without a field for {role}")
         keys = tuple(row)
         if keys not in self._known:
             if len(self._known) >= MOST_SHAPES:
@@ -79,7 +82,7 @@ class Roles:
     def told(self) -> str:
         """Which field was taken for what, in a line; "" where no message was."""
         used = [f"{role}={' or '.join(f'{field:.60}' for field in list(self._used[role])[:MOST_TOLD])}" for role in ORDER if self._used.get(role)]
-        rest = [field for field in self._seen if not any(field in fields for fields in self._used.values())]
+        rest = [field for field in self._seen if not any(one == field or one.startswith(f"{field}.") for fields in self._used.values() for one in fields)]
         return f"fields: {' '.join(used)}{f'; not used: {_listed(rest)}' if rest else ''}" if used else ""
 
     def _met(self, row: Record, roles: Any) -> None:
@@ -100,9 +103,6 @@ class Roles:
             found[role] = None if given == NONE else given or next(guess, None)
             taken |= {found[role] or ""}
         for role in NEEDED:
-            given = self._given.get(role)
-            if given is not None and given != NONE and not _is_in(row, given):
-                raise ImportRefused(f"{where}: no field {given!r:.40} for {role}; there are {_listed(_paths(row))}", f"without a field for {role}")
             if found[role] is None:
                 raise ImportRefused(f"{where}: no field for {role} among {_listed(_paths(row))}; say which it is: --fields {role}=FIELD", f"without a field for {role}")
         return found

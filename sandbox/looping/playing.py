@@ -21,6 +21,7 @@ from typing import Any
 from sandbox.arms import TABLE, go_on
 from sandbox.disk import placed, placed_folder
 from sandbox.experiment import FILE, SCENARIO, Experiment
+from sandbox.folder import read_manifest
 from sandbox.interrupt import Interrupted
 from sandbox.log import Event
 from sandbox.looping.settings import Asked, Loop
@@ -125,8 +126,13 @@ def played(experiment: Experiment, folder: Path, scenario: str, tasks: int, plug
 
 
 def logs(folder: Path) -> dict[str, str]:
-    """Run → the hash of its canonical log: what came of an experiment, whenever and wherever it was played."""
-    return {row["folder"]: row["log_sha256"] for row in rows_of(folder)}
+    """Run → the hash of its canonical log: what came of an experiment, whenever and wherever it was played. Raises `RunError` where a run's folder
+    names another log than the table, for then it is another run."""
+    found = {row["folder"]: row["log_sha256"] for row in rows_of(folder)}
+    for run, sha256 in found.items():
+        if (now := read_manifest(folder / run).get("log_sha256")) != sha256:
+            raise RunError(f"{folder / run}: its log is {now!s:.12}…, {folder / TABLE} says {sha256:.12}…: another run was put there; restore it, or delete {folder} and what follows from it")
+    return found
 
 
 def log_digest(folder: Path) -> str:

@@ -151,6 +151,8 @@ def asked(scenario: Path, words: Sequence[str], plugins: Sequence[str], data: st
         loop = dataclasses.replace(loop, real="none" if loop.mix == "replace" else data)
     loop = dataclasses.replace(loop, human=loop.human or data or loop.real)
     _limits(loop)
+    if loop.stop and loop.human == "none":
+        raise ConfigError("loop.stop=true ends a loop whose language gets worse, which is measured on people's text, and none is named; add loop.human=DATA, a folder with the sets of the model card")
     text = checked(scenario).text
     return Asked(loop=loop, scenario_sha256=hashlib.sha256(text.encode()).hexdigest(), overrides=tuple(overrides), plugins=tuple(plugins))
 

@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 import time
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,13 @@ def test_a_long_text_is_wrapped_and_none_of_its_lines_begins_like_one_of_the_ter
     said = Message(id="m", author="B", channel=ABC, time=1, text="A> " * 200)
     _, _, shown = at_table([""], seen(heard=(said,)))
     assert max(map(len, shown.splitlines())) < 80 and sum(line.startswith("A>") for line in shown.splitlines()) <= 1
+
+
+def test_characters_that_take_two_places_of_a_terminal_are_counted_as_two():
+    said = Message(id="m", author="B", channel=ABC, time=1, text="字" * 34 + ".A> all: hi " + "字" * 90)
+    _, _, shown = at_table([""], seen(heard=(said,)))
+    places = [sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line) for line in shown.splitlines()]
+    assert max(places) < 80 and not any(line.startswith("A> all") for line in shown.splitlines()) and "字" * 30 in shown
 
 
 def test_who_leaves_or_whose_input_ends_interrupts_the_run():

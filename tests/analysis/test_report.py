@@ -49,7 +49,8 @@ def test_who_worded_messages_is_told_by_the_log_and_never_guessed():
     assert line("llm", "llm") == "messages: 2, worded by a server's model"
     assert line("llm", "grammar", "grammar", "model") == "messages: 4, worded by the grammar (50%), a server's model (25%), SociaLLM (25%)"
     assert line("human", "mine\x1b") == "messages: 2, worded by a person (50%), mine\\x1b (50%)"
-    assert line("world", "imported", None) == "messages: 3" and line() == "messages: 0"
+    assert line("world", "grammar") == "messages: 2, 1 of them the world's own, the others worded by the grammar"
+    assert line("world", "imported", None) == "messages: 3, 1 of them the world's own" and line() == "messages: 0"
 
 
 def test_metrics_are_tidy_csv(tmp_path):

@@ -14,6 +14,7 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.metrics import AnalysisError, read_run
+from analysis.run_facts import asked_for, title
 from analysis.viewing import view as viewing
 from analysis.viewing.atlas import atlas
 from analysis.viewing.gathered import gathered
@@ -303,6 +304,19 @@ def test_a_pipe_in_a_runs_folder_is_refused_and_not_waited_for(tmp_path, name):
     try:
         with pytest.raises(AnalysisError, match=f"{name}.*no plain file"):
             viewing.view(run, with_labels=True)
+    finally:
+        freed.cancel()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "config.yaml"])
+def test_facts_of_a_run_do_not_wait_for_a_pipe(tmp_path, name):
+    run = write_run(tmp_path / "run", [message("m", "A", ["A", "B"]), end()])
+    (run / name).unlink(missing_ok=True)
+    os.mkfifo(run / name)
+    freed = threading.Timer(5, lambda: os.close(os.open(run / name, os.O_WRONLY | os.O_NONBLOCK)))
+    freed.start()
+    try:
+        assert title(run) == "run" and asked_for(run) == ["Run run."] and freed.is_alive()
     finally:
         freed.cancel()
 

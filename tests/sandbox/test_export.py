@@ -263,6 +263,8 @@ def test_a_folder_that_is_no_export_or_another_one_is_left_alone(tmp_path, capsy
     assert "a link" in refused(tmp_path / "b", ring, "--format", "messages", capsys=capsys)
     assert main(["export", str(ring), "--format", "messages", "--out", str(ring / "1" / "snapshots" / "x")]) == 2
     assert "lies in the run" in capsys.readouterr().err and not (ring / "1/snapshots/x").exists()
+    assert main(["export", str(ring / "1"), "--format", "messages", "--out", str(runs() / "pairs" / "1" / "x")]) == 2  # of a run that is not exported
+    assert "lies in the run" in capsys.readouterr().err and not (runs() / "pairs/1/x").exists()
 
 
 @pytest.mark.parametrize(("words", "what"), [
@@ -274,6 +276,7 @@ def test_a_folder_that_is_no_export_or_another_one_is_left_alone(tmp_path, capsy
 ])  # fmt: skip
 def test_a_wish_that_cannot_be_had_is_refused_in_one_line(tmp_path, capsys, words, what):
     assert what in refused(tmp_path, runs() / "ring", *words, capsys=capsys)
+    assert not list(tmp_path.iterdir())  # so that the remedy can be followed
 
 
 # ---- what was changed while an export stood still, or after it was done ----------------------------------------------------
@@ -342,6 +345,8 @@ def test_an_export_by_another_version_is_refused_and_both_are_named(tmp_path, ca
     told = json.loads((out / "export.json").read_text())
     (out / "export.json").write_text(json.dumps(told | {"generator": "social-sandbox 0.0.9, pieces of 50000"}))
     assert f"by another version (social-sandbox 0.0.9, pieces of 50000, now {told['generator']})" in refused(tmp_path, runs() / "ring", "--format", "messages", capsys=capsys)
+    (out / "export.json").write_text(json.dumps(told | {"v": 1}))
+    assert f"in another form (1, now {told['v']})" in refused(tmp_path, runs() / "ring", "--format", "messages", capsys=capsys)
 
 
 def test_of_the_folder_of_a_checkpoint_nothing_stands_in_an_export_but_the_hash_of_its_weights(tmp_path):

@@ -202,3 +202,10 @@ def test_a_table_in_another_encoding_is_refused_with_its_row_and_never_read_with
     refused(path, tmp_path, ":3: not UTF-8", format="csv")
     counts = imported(tmp_path / "runs", path, format="csv", skip=True)
     assert counts.messages == 1 and counts.left_out == {"rows that are not UTF-8": 1}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_named_field_of_author_or_text_must_be_in_every_message_in_whatever_order_they_come(tmp_path, order):
+    rows = [{"user": "ann", "body": {"text": "hi"}}, {"user": "bob", "body": {}}][::order]
+    path = lines(tmp_path / "chat.jsonl", *rows)
+    refused(path, tmp_path, f":{2 if order > 0 else 1}: no field 'body.text' for text", format="jsonl", fields={"text": "body.text"})

@@ -215,6 +215,31 @@ def test_what_was_forged_in_a_loops_folder_is_refused_in_one_line(whole, tiny, t
     assert expected in capsys.readouterr().err.strip().splitlines()[-1]
 
 
+def test_a_run_put_in_the_place_of_another_is_refused(whole, tiny, tmp_path, capsys):
+    """Whole, with its own manifest and seal: the table of the experiment names another log."""
+    folder = tmp_path / "loop"
+    shutil.copytree(whole, folder)
+    games = folder / "0" / "evaluate" / "games"
+    arms = sorted(path for path in games.iterdir() if path.is_dir())
+    first, second = sorted(arms[0].iterdir())[:2]
+    shutil.rmtree(first)
+    shutil.copytree(second, first)
+    assert played(folder, tiny) == 2
+    assert "another run was put there; restore it, or delete" in capsys.readouterr().err
+
+
+def test_figures_that_were_changed_by_hand_are_measured_again(whole, tmp_path, capsys):
+    from analysis.__main__ import main as analyse
+
+    folder = tmp_path / "loop"
+    shutil.copytree(whole, folder)
+    assert analyse(["generations", str(folder)]) == 0
+    path = folder / "0" / "measured.json"
+    true = path.read_text()
+    path.write_text(true.replace('"honesty": 1', '"honesty": 0', 1))
+    assert path.read_text() != true and analyse(["generations", str(folder)]) == 0 and path.read_text() == true
+
+
 # ---- what is refused ---------------------------------------------------------------------------------------------------
 
 
@@ -238,6 +263,7 @@ def refused(capsys, *words):
     (("loop.mix=replace", "environment.members=3"), "the auditor's games"),
     (("loop.mix=replace", "loop.checkpoint=/nowhere"), "/nowhere: no checkpoint folder there"),
     (("loop.real=/nowhere",), "loop.real=/nowhere: no folder diplomacy_lies in it; name the folder that holds the sets"),
+    (("loop.mix=replace", "loop.human=none", "loop.stop=true"), "and none is named; add loop.human=DATA"),
     (("loop.workers=2",), "loop.lanes is 1; expected as many as loop.workers"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused_in_one_line_before_anything_is_written(capsys, tmp_path, monkeypatch, tiny, words, expected):
