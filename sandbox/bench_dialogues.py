@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,12 +31,14 @@ from sandbox.exporting.wish import FORMATS, Wish
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 USUAL = ("executor=local", "plots=false", "snapshots.every=0", "log.fsync=none", "threads=1")
 PROCESSES = 2
+TOO_LONG = 600  # seconds that one process waits for the other
 WORLDS: dict[str, tuple[str, tuple[str, ...]]] = {  # world → scenario and what is said of it
     "team_task": ("team_task.yaml", ("environment.network=complete", "environment.reach=pairs", "environment.tell=all", "environment.talks=8")),
     "market": ("market.yaml", ("environment.sellers=6", "environment.rounds=100")),
     "hidden_roles": ("hidden_roles.yaml", ("environment.players=7", "environment.whispers=true")),
     "diplomacy": ("diplomacy.yaml", ("environment.last_year=1902",)),
 }
+_ready: Barrier | None = None  # of a process of the pool
 SHORTER = {"team_task": "environment.talks=4", "market": "environment.rounds=5", "diplomacy": "environment.last_year=1901"}  # with the model
 
 
@@ -89,7 +92,8 @@ def figures(size: Size, tell: Callable[[str], None]) -> dict[str, object]:
 def generated(world: str, seats: str, runs: int, folder: Path, tell: Callable[[str], None]) -> dict[str, float]:
     """Messages a second of all processes together, and of a second of one processor."""
     seeds = [range(1 + n * (runs + 1), 1 + (n + 1) * (runs + 1)) for n in range(PROCESSES)]
-    with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn"), initializer=_alone) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(PROCESSES, mp_context=context, initializer=_alone, initargs=(context.Barrier(PROCESSES),)) as pool:
         for done in [pool.submit(played, world, seats, [], folder) for _ in seeds]:
             done.result()
         found = [done.result() for done in [pool.submit(played, world, seats, list(own), folder) for own in seeds]]
@@ -100,10 +104,12 @@ def generated(world: str, seats: str, runs: int, folder: Path, tell: Callable[[s
     return figure
 
 
-def _alone() -> None:
-    """Of two processes on two cores, each has one thread."""
+def _alone(ready: Barrier) -> None:
+    """Of two processes on two cores, each has one thread, and begins to count when the other does."""
     from sociallm.observing import one_thread
 
+    global _ready  # what a pool can hand to a process is handed to its beginning
+    _ready = ready
     one_thread()
 
 
@@ -115,6 +121,8 @@ def played(world: str, seats: str, seeds: Sequence[int], folder: Path) -> Played
     messages, began, cpu = 0, time.time(), time.process_time()
     for n, seed in enumerate(seeds):
         if n == 1:
+            if _ready is not None:
+                _ready.wait(TOO_LONG)
             messages, began, cpu = 0, time.time(), time.process_time()
         place = folder / world / str(seed)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):

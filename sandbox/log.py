@@ -298,7 +298,7 @@ def _decode(line: bytes, seq: int | None, where: str) -> Event:
     """The event of a record. Raises `LogError` unless it is whole, and has this number if one is expected."""
     found = _CRC.search(line)
     if not found or int(found[1], 16) != crc32(line[: found.start()]):
-        raise LogError(f"{where}: the record does not match its checksum; the file was damaged or changed after the run")
+        raise LogError(f"{where}: the record does not match its checksum; the file was damaged or changed after the run; restore it, or run the scenario again")
     try:
         record = value_of(line)
         if record["v"] != VERSION:

@@ -119,7 +119,7 @@ def learn(loop: Loop, world: str, generation: int, runs: Sequence[Path], before:
         try:
             kinds[kind] = learned(start.get(kind, {}), found, loop.step) if generation else imitate([lesson.choice for lesson in found])
         except ValueError as error:  # few or no choices of one kind; the others may do
-            refused = refused or f"choices to {kind}: {error}"
+            refused = refused or f"choices to {kind}: {error}; the head leaves those as they were"
     if refused and not kinds:
         raise RunError(f"{runs[-1]}: {refused}")
     notes: dict[str, Any] = {"generation": generation, "choices": {kind: len(found) for kind, found in sorted(lessons.items())}}

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sandbox import config
 from sandbox.config import ConfigError, load
 
 HERE = Path(__file__).parent
@@ -214,3 +215,14 @@ def test_a_plugin_that_cannot_be_imported_is_one_line(tmp_path, monkeypatch, plu
     with pytest.raises(ConfigError, match="--plugin") as caught:
         load(tmp_path / "x.yaml", (), (plugin,))
     assert "\n" not in str(caught.value)
+
+
+def test_settings_that_hydra_reads_otherwise_than_they_were_merged_are_refused(tmp_path, monkeypatch):
+    """Both are there, one for its speed; where they differ nobody can say what the run would be."""
+    path = tmp_path / "s.yaml"
+    path.write_text("environment: {name: team_task}\nseats: {default: scripted}\nexecutor: local\n")
+    assert config.load(path, (), ()).config.seed == 0
+    plain = config._composed
+    monkeypatch.setattr(config, "_composed", lambda tree, changes, source: plain(tree | {"seed": 5}, changes, source))
+    with pytest.raises(ConfigError, match="Hydra reads them otherwise"):
+        config.load(path, (), ())

@@ -4,7 +4,9 @@ import os
 import tracemalloc
 
 import pytest
+import yaml
 
+from sandbox import guard
 from sandbox.config import ConfigError, load
 from sandbox.guard import MAX_BYTES
 
@@ -112,6 +114,13 @@ def test_a_hostile_override_is_named_and_does_nothing(override, tmp_path, monkey
     said = str(caught.value)
     assert said.startswith("override ") and "\n" not in said and "canary-secret" not in said
     assert os.listdir(tmp_path) == ["x.yaml"]
+
+
+def test_lists_in_lists_are_looked_into_no_further_than_is_taken():
+    opened = []
+    with pytest.raises(yaml.MarkedYAMLError) as refused:
+        opened.extend(token for token in yaml.scan("[" * 1000, Loader=guard._Shallow))
+    assert len(opened) <= guard.MAX_DEPTH + 2 and refused.value.problem_mark.column == guard.MAX_DEPTH + 1
 
 
 def test_a_file_that_is_not_text_is_refused_with_the_line(tmp_path):

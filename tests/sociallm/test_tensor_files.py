@@ -5,8 +5,9 @@ import resource
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
+from sociallm import tensor_files
 from sociallm.tensor_files import save_tensors
 
 
@@ -39,3 +40,12 @@ def test_what_is_no_fault_of_the_system_stays_what_it_is(tmp_path):
     with pytest.raises(Exception) as refused:
         save_tensors({"a": torch.zeros(2).to_sparse()}, tmp_path / "x")
     assert not isinstance(refused.value, OSError)
+
+
+def test_an_error_of_the_library_that_names_none_of_the_system_stays_its_own(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise SafetensorError("no such dtype")
+
+    monkeypatch.setattr(tensor_files, "save_file", refuse)
+    with pytest.raises(SafetensorError, match="no such dtype"):
+        save_tensors({}, tmp_path / "x")
