@@ -86,11 +86,10 @@ class SociaLLM(nn.Module):
         """Next-token logits; the embedding is also the head."""
         return F.linear(self.norm(h), self.embedding.weight)
 
-    def settle(self) -> SociaLLM:
+    def settle(self) -> None:
         """For use alone: what follows from the weights is made once, as nobody changes them any more."""
         for block in (*self.local, *self.social):
             block.settle()
-        return self
 
     def empty_state(self, rows: int) -> Tensor:
         """An empty own or interlocutor state for each of `rows`: [L, rows, H, P, N], L the social blocks."""
