@@ -4,7 +4,7 @@ At these sizes a step in PyTorch is some three hundred small operations, and sta
 function from header to last token, beside the slow reference (`generate.sample` without `fast`), and weights rearranged for it:
 - RMSNorm's weights are multiplied into the matrices after them, so that the local and the social block share one normalised input;
 - their projections of it are one matrix: [z | what is convolved | step sizes], local parts before social ones;
-- matrices lie in panels of 64 outputs, and may be kept in half precision (fp16; products and sums stay fp32), half as much to read.
+- matrices lie in panels of 32 outputs, and may be kept in half precision (fp16; products and sums stay fp32), half as much to read.
 
 What a row says does not depend on the other rows or on the number of threads, to the last bit. Compiling takes some ten seconds of one
 core, once a machine, and needs a C++ compiler (CXX, g++, clang++ or c++); without one, what would be fast is as slow as the reference.
@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import c_double, c_int32, c_void_p
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ from sociallm.fused import EPS
 from sociallm.model import SociaLLM
 from sociallm.tokenizer import Tokenizer
 
-PANEL = 64  # outputs of a matrix that lie together
+PANEL = 32  # outputs of a matrix that lie together
 MOST_CHOICES = 64  # likeliest tokens that may be drawn
 FREE = -1  # in place of a forced token: the model's choice
 MOST_HALF = torch.finfo(torch.float16).max  # 65,504
@@ -64,13 +65,18 @@ class _Model(ctypes.Structure):
     ]  # fmt: skip
 
 
+_Judge = ctypes.CFUNCTYPE(c_int32, c_int32)
+Judge = Callable[[int, NDArray[np.int64], NDArray[Any]], bool]  # of a row that has ended: which, its tokens and their nats by tick
+
+
 class _Task(ctypes.Structure):
     _fields_ = [
         *((name, c_int32) for name in ("B", "first", "last", "ticks")), ("temperature", c_double), ("top_p", c_double),
         *((name, c_void_p) for name in (
-            "header_B", "begins_B", "most_B", "forced_TB", "uniform_TB", "stops_V", "unsaid_V", "at_first_V", "local_LB", "window_LB", "own_LB", "other_LB",
+            "header_B", "begins_B", "most_B", "forced_TB", "group_B", "uniform_TB", "stops_V", "unsaid_V", "at_first_V", "local_LB", "window_LB", "own_LB", "other_LB",
             "said_TB", "nats_TB", "logits_TBV",
         )),
+        ("judge", _Judge),
     ]  # fmt: skip
 
 
@@ -163,7 +169,10 @@ class Start:
 
 @dataclass(frozen=True)
 class Plan:
-    """What must be said, and how the rest is drawn; `generate` says what is what."""
+    """What must be said, and how the rest is drawn; `generate` says what is what.
+
+    Rows of one group are candidates of one message. With a `judge` only the likeliest of them that will do is wanted: once one will, those that
+    are less likely already are given up, in the middle of a sentence. When that is depends on the group alone."""
 
     forced_TB: NDArray[np.int64]
     uniform_TB: NDArray[np.float64]
@@ -173,11 +182,14 @@ class Plan:
     most_B: NDArray[np.int64]  # words of each row, its end among them
     temperature: float
     top_p: float
+    group_B: NDArray[np.int64] | None = None  # 0 0 … 1 1 …; None: each row by itself
+    judge: Judge | None = None
 
 
 @dataclass(frozen=True)
 class Said:
-    """What every row said after every tick until it was done; after that −1, and zeros."""
+    """What every row said after every tick until it was done or given up, after that −1; its nats, zero where nobody asks: in headers, and
+    after its end."""
 
     tokens_TB: NDArray[np.int64]
     nats_TB: Tensor
@@ -185,8 +197,8 @@ class Said:
 
 
 def say(weights: Weights, starts: Sequence[Start], plan: Plan, threads: int, with_logits: bool = False) -> Said:
-    """Feed headers and beginnings, then what is drawn, until every row has ended or said as much as it may. Needs `possible()`. Rows
-    given the very same tensors are computed once as long as they say the same. Raises ValueError for states of a model of other sizes, which
+    """Feed headers and beginnings, then what is drawn, until every row has ended, said as much as it may, or been given up. Needs
+    `possible()`. What `judge` raises is raised when all is over. Rows given the very same tensors are computed once as long as they say the same. Raises ValueError for states of a model of other sizes, which
     compiled code would read beyond their end."""
     _fit(weights, starts)
     (T, B), V = plan.forced_TB.shape, weights.model.V
@@ -197,22 +209,37 @@ def say(weights: Weights, starts: Sequence[Start], plan: Plan, threads: int, wit
     logits = torch.zeros(T, B, V, dtype=weights.dtype) if with_logits else None
     begins = np.array([s.begins for s in starts], np.int64)
     most = plan.most_B.astype(np.int64)
-    given = [np.ascontiguousarray(a) for a in (tokens, begins, most, plan.forced_TB, plan.uniform_TB, plan.stops_V, plan.unsaid_V, plan.at_first_V)]
+    group = np.arange(B) if plan.group_B is None else plan.group_B.astype(np.int64)
+    assert group.shape == (B,) and group[0] == 0 and set(np.diff(group)) <= {0, 1}
+    given = [np.ascontiguousarray(a) for a in (tokens, begins, most, plan.forced_TB, group, plan.uniform_TB, plan.stops_V, plan.unsaid_V, plan.at_first_V)]
     states = _states(starts, weights.dtype)
     tables = [np.array([t.data_ptr() for t in of_all], np.uint64) for of_all in states]
-    f = _function(weights)
+    f, nats_TB, failed, lock = _function(weights), nats.numpy(), list[BaseException](), Lock()
+
+    def judged(b: int) -> bool:
+        try:
+            with lock:  # worlds need not expect two threads
+                return plan.judge is None or plan.judge(b, said[:, b], nats_TB[:, b])
+        except BaseException as error:  # nothing passes through compiled code; told below
+            failed.append(error)
+            return True
+
+    judge = _Judge() if plan.judge is None else _Judge(judged)
 
     def part(first: int, last: int) -> None:
         pointers = [a.ctypes.data for a in (*given, *tables, said)]
-        task = _Task(B, first, last, T, plan.temperature, plan.top_p, *pointers, nats.data_ptr(), 0 if logits is None else logits.data_ptr())
+        task = _Task(B, first, last, T, plan.temperature, plan.top_p, *pointers, nats.data_ptr(), 0 if logits is None else logits.data_ptr(), judge)
         f(ctypes.byref(weights.model), ctypes.byref(task))
 
-    cuts = np.linspace(0, B, min(threads, B) + 1).astype(int).tolist()
+    borders = [*np.flatnonzero(np.diff(group, prepend=-1)).tolist(), B]  # of groups
+    cuts = [borders[i] for i in np.linspace(0, len(borders) - 1, min(threads, len(borders) - 1) + 1).astype(int)]
     if len(cuts) == 2:
         part(0, B)
     else:
         with ThreadPoolExecutor(len(cuts) - 1) as pool:  # ctypes lets go of the interpreter
             list(pool.map(part, cuts[:-1], cuts[1:]))
+    if failed:
+        raise failed[0]
     return Said(said, nats, logits)
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +55,10 @@ class Prompt:
 @dataclass(frozen=True)
 class Wanted:
     """A message that is to be worded: what from, its ROWS beginnings ("" for none), and its random numbers. States are as read at the
-    moment of writing."""
+    moment of writing.
+
+    Where only the likeliest candidate that will do is wanted, `will_do` says of one that is finished, by its place among the beginnings, whether
+    it will: candidates less likely than one that does are then given up. It is asked in any order, and not of all."""
 
     header: Sequence[int]
     local: LocalState
@@ -62,6 +66,8 @@ class Wanted:
     other_LHPN: Tensor
     beginnings: Sequence[str]
     uniform_TB: NDArray[np.float64]  # as many ticks as it may have tokens, its end among them
+    most_own: int | None = None  # words' tokens of the model's own that a candidate may have; None: any number
+    will_do: Callable[[int, Candidate], bool] | None = None
 
     @property
     def most_tokens(self) -> int:
@@ -191,11 +197,14 @@ def _say(checkpoint: Checkpoint, prompts: Sequence[Prompt], choice: _Choice, mos
     return np.stack(said), torch.stack(nats)
 
 
-def _say_fast(checkpoint: Checkpoint, prompts: Sequence[Prompt], choice: _Choice, most_B: Sequence[int], half: bool) -> tuple[NDArray[np.int64], Tensor]:
+def _say_fast(
+    checkpoint: Checkpoint, prompts: Sequence[Prompt], choice: _Choice, most_B: Sequence[int], half: bool, group_B: NDArray[np.int64] | None = None,
+    judge: decoding.Judge | None = None,
+) -> tuple[NDArray[np.int64], Tensor]:  # fmt: skip
     """`_say` by compiled code; nothing is said after a row's end."""
     starts = [decoding.Start(p.header[0], len(p.header) - 1, p.local.layers, p.own_LHPN, p.other_LHPN) for p in prompts]
     forced, uniform, stops, unsaid, at_first = (v.numpy() for v in (choice.forced_TB, choice.uniform_TB, choice.stops_V, choice.unsaid_V, choice.at_first_V))
-    plan = decoding.Plan(forced, uniform, stops, unsaid, at_first, np.array(most_B), float(choice.temperature), float(choice.top_p))
+    plan = decoding.Plan(forced, uniform, stops, unsaid, at_first, np.array(most_B), float(choice.temperature), float(choice.top_p), group_B, judge)
     said = decoding.say(_weights(checkpoint, half), starts, plan, torch.get_num_threads())
     return said.tokens_TB, said.nats_TB
 
@@ -214,9 +223,10 @@ def _refuse(temperature: float, top_p: float, most_tokens: int) -> None:
 
 
 def _candidate(checkpoint: Checkpoint, said_T: NDArray[np.int64], nats_T: NDArray[np.float32], forced: int, most_tokens: int) -> Candidate:
-    ends = np.flatnonzero(said_T[:most_tokens] == checkpoint.tokenizer.END)
-    finished = len(ends) > 0
-    tokens = int(ends[0]) + 1 if finished else min(len(said_T), most_tokens)
+    said_T = said_T[:most_tokens]
+    ends = np.flatnonzero((said_T == checkpoint.tokenizer.END) | (said_T < 0))
+    finished = len(ends) > 0 and int(said_T[ends[0]]) >= 0
+    tokens = int(ends[0]) + finished if len(ends) else len(said_T)
     words = said_T[: tokens - finished].tolist()
     nats = float(sum(nats_T[:tokens].astype(np.float64)))  # in order, as they were said
     return Candidate(checkpoint.tokenizer.decode(words), nats, tokens, max(0, len(words) - forced), finished)
@@ -254,16 +264,33 @@ def generate_all(
         some = wanted[first : first + at_once]
         prompts = [Prompt(one.header, one.local, one.own_LHPN, one.other_LHPN, b) for one in some for b in one.beginnings]
         forced = [checkpoint.tokenizer.encode_text(p.beginning) for p in prompts]
-        most_B = [one.most_tokens for one in some for _ in range(ROWS)]
+        most_B = [_most(some[i // ROWS], len(words)) for i, words in enumerate(forced)]
         choice = _choice(checkpoint, prompts, forced, [u for one in some for u in one.uniform_TB.T], temperature, top_p, True, own_words, never)
         if at_once > 1:
-            said = _say_fast(checkpoint, prompts, choice, most_B, False)
+            judge = _judge(checkpoint, some, prompts, forced, most_B) if any(one.will_do for one in some) else None
+            said = _say_fast(checkpoint, prompts, choice, most_B, False, np.arange(len(prompts)) // ROWS, judge)
         else:
             (one,) = some
             said = _say(checkpoint, prompts, choice, one.most_tokens, _rows(checkpoint, one.local, one.own_LHPN, one.other_LHPN, ROWS))
         candidates = _candidates(checkpoint, prompts, forced, *said, most_B)
         found += [candidates[i : i + ROWS] for i in range(0, len(candidates), ROWS)]
+        if at_once == 1 and one.will_do is not None:
+            likely = sorted((i for i, c in enumerate(candidates) if c.finished), key=lambda i: candidates[i].nats)
+            any(one.will_do(i, candidates[i]) for i in likely)  # until one does
     return found
+
+
+def _most(one: Wanted, forced: int) -> int:
+    """Tokens that a candidate with a beginning of `forced` may have, its end among them."""
+    return one.most_tokens if one.most_own is None else min(one.most_tokens, forced + one.most_own + 1)
+
+
+def _judge(checkpoint: Checkpoint, wanted: Sequence[Wanted], prompts: Sequence[Prompt], forced: Sequence[Sequence[int]], most_B: Sequence[int]) -> decoding.Judge:
+    def judge(b: int, said_T: NDArray[np.int64], nats_T: NDArray[Any]) -> bool:
+        first, will_do = len(prompts[b].header) - 1, wanted[b // ROWS].will_do
+        return will_do is not None and will_do(b % ROWS, _candidate(checkpoint, said_T[first:], nats_T[first:], len(forced[b]), most_B[b]))
+
+    return judge
 
 
 @torch.inference_mode()

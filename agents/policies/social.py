@@ -103,22 +103,27 @@ class SocialPolicy:
         seen, texts = turn.observation, list(language.word(act, turn.observation.agent))
         empty, drawn = seen.say(number, channel, "", act["to"]), 0
         meant: list[tuple[bool, float, Candidate]] = []
+
+        def will_do(candidate: Candidate, beginning: str) -> bool:
+            """Whether it means the act, and nothing that it adds gainsays it; what means the act is kept."""
+            added = candidate.text.removeprefix(beginning)
+            if not _sayable(candidate) or not language.idle(added) or list(language.meaning(candidate.text, seen.agent, channel.readers)) != [act]:
+                return False
+            meant.append((denies := language.denies(added), candidate.nats, candidate))  # nats of the whole: per token, long additions win
+            return not denies
+
         while not meant and drawn < DRAWS * ROWS:
             begun = [texts[int(i)] for i in turn.rng.permutation(len(texts))[:ROWS]]
             beginnings = (begun * ROWS)[:ROWS]
-            wanted, keys = self._wanted(turn, empty, beginnings)
-            candidates = yield wanted
-            drawn += len(candidates)
-            own = [(c, c.text.removeprefix(beginning)) for c, beginning in zip(candidates, beginnings, strict=True) if _sayable(c)]
-            meant = [(language.denies(added), c.nats, c) for c, added in own  # nats of the whole: per token, long additions win
-                     if language.idle(added) and list(language.meaning(c.text, seen.agent, channel.readers)) == [act]]  # fmt: skip
+            wanted, keys = self._wanted(turn, empty, beginnings, will_do)
+            drawn += len((yield wanted))
         counts = {"candidates": drawn, "meant": len(meant), **keys}
         if not meant:
             return texts[0], {"by": "grammar", **counts}
         *_, best = min(meant, key=lambda found: found[:2])
         return best.text.strip(), {"by": "model", **counts, "sampled": best.sampled, "tokens": best.tokens, "nats": round(best.nats, 4)}
 
-    def _wanted(self, turn: Turn, message: Message, beginnings: Sequence[str]) -> tuple[Wanted, dict[str, Any]]:
+    def _wanted(self, turn: Turn, message: Message, beginnings: Sequence[str], will_do: Callable[[Candidate, str], bool]) -> tuple[Wanted, dict[str, Any]]:
         """(what is to be said in place of the empty `message`, the keys of the states that it is drawn from)."""
         memory, now = turn.memory, message.time
         local = turn.channels.get(message.channel.name) or new_local(self._checkpoint)
@@ -129,7 +134,8 @@ class SocialPolicy:
         begun = max(len(self._checkpoint.tokenizer.encode_text(b)) for b in beginnings)
         most = min(self._options.most_tokens, begun + MOST_OWN + 1)  # and its end; what would be longer is not said
         keys = {"own": brief(own.key), "others": {v: brief(s.key) for v, s in known.items()}, "channel_state": brief(local.key)}
-        return Wanted(header, local, own.at(now, self._dynamics), other, beginnings, turn.rng.random((most, ROWS))), keys
+        uniform_TB = turn.rng.random((most, ROWS))
+        return Wanted(header, local, own.at(now, self._dynamics), other, beginnings, uniform_TB, MOST_OWN, lambda i, c: will_do(c, beginnings[i])), keys
 
     def _candidates(self, wanted: Sequence[Wanted]) -> list[list[Candidate]]:
         """What could be said in place of each."""

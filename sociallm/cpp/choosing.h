@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "rows.h"
+#include "blocks.h"
 
 namespace {
 
@@ -78,48 +78,53 @@ template <class T> int draw(T* logits, int count, double uniform, const Task& t)
     return likely[kept - 1].token;
 }
 
-// The rows that a row falls into: messages that said the same, of their own choice or not, stay together; those that are done go.
-template <class T> void part(const Task& t, int at, Rows<T>& next, std::unique_ptr<Row<T>> row) {
-    struct Part { int token; bool free; std::vector<int> messages; };
-    std::vector<Part> parts;
-    for (int b : row->messages) {
-        std::ptrdiff_t place = std::ptrdiff_t(at) * t.B + b;
-        int said = int(t.said_TB[place]), words = at - int(t.begins_B[b]) + 1;
-        bool free = t.forced_TB[place] == FREE;
-        if ((said == END && words > 0) || words >= t.most_B[b]) continue;
-        auto same = std::find_if(parts.begin(), parts.end(), [&](const Part& one) { return one.token == said && one.free == free; });
-        if (same == parts.end()) same = parts.insert(same, {said, free, {}});
-        same->messages.push_back(b);
-    }
-    for (std::size_t i = 0; i < parts.size(); i++) {
-        next.push_back(i + 1 < parts.size() ? std::make_unique<Row<T>>(*row) : std::move(row));  // a copy shares the states until they fold
-        next.back()->token = parts[i].token, next.back()->free = parts[i].free, next.back()->messages = parts[i].messages;
-    }
+// Whether a message is done once it has said `said` after tick `at`.
+inline bool done(const Task& t, int b, int at, int said) {
+    int words = at - int(t.begins_B[b]) + 1;
+    return (said == END && words > 0) || words >= t.most_B[b];
 }
 
-// What each message of the row says after tick `at`, on record; the rows that it falls into then go to `next`, without those that are done.
-template <class T> void choose(const Model& m, const Task& t, int at, Rows<T>& next, std::unique_ptr<Row<T>> row) {
-    T* logits = row->logits.data();
-    auto place = [&](int b) { return std::ptrdiff_t(at) * t.B + b; };
+// What each message of the row says after a token was fed, on record, and the rows that it falls into: messages that said the same, of
+// their own choice or not, stay together; those that are done go, and `ended` is told of them.
+template <class T, class F> Rows<T> choose(const Model& m, const Task& t, Fed<T>& last, std::unique_ptr<Row<T>> row, F ended) {
+    struct Part { int token; bool free; double nats; std::vector<int> messages; };
+    std::vector<Part> parts;
+    T* logits = last.logits.data();
+    T whole = last.predicts ? log_sum(logits, m.V) : T(0);
+    auto place = [&](int b) { return std::ptrdiff_t(row->at) * t.B + b; };
+    auto must = [&](int b) { return t.forced_TB[place(b)] != FREE; };
     if (t.logits_TBV)
         for (int b : row->messages) std::copy_n(logits, m.V, (T*)t.logits_TBV + place(b) * m.V);
-    T whole = log_sum(logits, m.V);
     auto say = [&](int b, int said) {
+        T cost = last.predicts ? whole - logits[said] : T(0);
         t.said_TB[place(b)] = said;
-        ((T*)t.nats_TB)[place(b)] = whole - logits[said];
+        ((T*)t.nats_TB)[place(b)] = cost;
+        double nats = row->nats + (row->at >= t.begins_B[b] ? double(cost) : 0.0);
+        if (done(t, b, row->at, said)) return ended(b, said, nats);
+        auto same = std::find_if(parts.begin(), parts.end(), [&](const Part& one) { return one.token == said && one.free != must(b); });
+        if (same == parts.end()) same = parts.insert(same, {said, !must(b), nats, {}});
+        same->messages.push_back(b);
     };
+    auto stops = [&] { return row->free && t.stops_V[row->token]; };
     bool masked = false;
     for (int b : row->messages)  // what must be said first: a draw takes what may not be out of the logits
-        if (t.forced_TB[place(b)] != FREE) say(b, int(t.forced_TB[place(b)]));
-        else if (row->free && t.stops_V[row->token]) say(b, END);
+        if (must(b)) say(b, int(t.forced_TB[place(b)]));
+        else if (stops()) say(b, END);
     for (int b : row->messages) {
-        if (t.forced_TB[place(b)] != FREE || (row->free && t.stops_V[row->token])) continue;
+        if (must(b) || stops()) continue;
         for (int i = 0; i < m.V && !masked; i++)
             if (t.unsaid_V[i] | (t.at_first_V[i] & !row->free)) logits[i] = -std::numeric_limits<T>::infinity();
         masked = true;
         say(b, draw<T>(logits, m.V, t.uniform_TB[place(b)], t));
     }
-    part(t, at, next, std::move(row));
+    row->at++;
+    Rows<T> rows;
+    for (std::size_t i = 0; i < parts.size(); i++) {
+        rows.push_back(i + 1 < parts.size() ? std::make_unique<Row<T>>(*row) : std::move(row));  // a copy shares the states until they fold
+        Row<T>& part = *rows.back();
+        part.token = parts[i].token, part.free = parts[i].free, part.nats = parts[i].nats, part.messages = parts[i].messages;
+    }
+    return rows;
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-constexpr int PANEL = 64;         // outputs of a matrix that lie together
+constexpr int PANEL = 32;         // outputs of a matrix that lie together
 constexpr int MOST_CHOICES = 64;  // likeliest tokens that may be drawn
 constexpr int END = 0;            // the token that ends a message
 constexpr int FREE = -1;          // in place of a forced token: the model's choice
@@ -35,6 +35,7 @@ struct Task {
     int32_t B, first, last, ticks;
     double temperature, top_p;
     const int64_t *header_B, *begins_B, *most_B, *forced_TB;  // the first token, the tick after which the first word is said, how many there may be, what must be said
+    const int64_t* group_B;  // whose candidate it is, from 0
     const double* uniform_TB;
     const uint8_t *stops_V, *unsaid_V, *at_first_V;
     const void* const *local_LB;   // [H, P, N]
@@ -44,6 +45,7 @@ struct Task {
     int64_t* said_TB;
     void* nats_TB;
     void* logits_TBV;  // or null
+    int32_t (*judge)(int32_t b);  // or null: whether a row that has ended will do
 };
 
 // No gaps, and pointers of eight bytes: else the two sides would read different things.
@@ -51,7 +53,7 @@ static_assert(sizeof(void*) == 8 && sizeof(double) == 8);
 static_assert(sizeof(Matrix) == 24 && offsetof(Matrix, in) == 16);
 static_assert(sizeof(Layer) == 176 && offsetof(Layer, eps) == 32 && offsetof(Layer, into) == 40 && offsetof(Layer, conv_KW) == 136);
 static_assert(sizeof(Model) == 64 && offsetof(Model, eps) == 16 && offsetof(Model, head) == 32 && offsetof(Model, layer) == 56);
-static_assert(sizeof(Task) == 152 && offsetof(Task, temperature) == 16 && offsetof(Task, header_B) == 32 && offsetof(Task, logits_TBV) == 144);
+static_assert(sizeof(Task) == 168 && offsetof(Task, temperature) == 16 && offsetof(Task, header_B) == 32 && offsetof(Task, judge) == 160);
 
 extern const int32_t agreed[8];
 extern const char made_by[];

@@ -12,38 +12,37 @@ constexpr int MOST_ROWS = 12;  // multiplied at once: their sums fill the regist
 
 static_assert(PANEL % LANES == 0);
 
-// y = W x + bias of one panel's outputs for R rows, as many vectors of them at a time as there are registers for.
-template <class T, class M, int R> void product_of(const M* w, const T* const* x, T* const* y, const T* bias, int in) {
-    constexpr int C = R <= 6 ? PANEL / LANES : PANEL / LANES / 2;
-    for (int part = 0; part < PANEL; part += C * LANES) {
-        V<T> sum[R][C];
+// y = W x + bias of one panel's outputs for R rows; meanwhile the `next` panel, if there is one, is called near.
+template <class T, class M, int R> void product_of(const M* w, const T* const* x, T* const* y, const T* bias, int in, const M* next) {
+    constexpr int C = PANEL / LANES, LINE = 64 / sizeof(M);  // numbers of a cache line
+    V<T> sum[R][C];
+    for (int r = 0; r < R; r++)
+        for (int c = 0; c < C; c++) sum[r][c] = bias ? load(bias + c * LANES) : V<T>{};
+    for (int k = 0; k < in; k++, w += PANEL) {
+        for (int c = 0; next && c < PANEL; c += LINE) __builtin_prefetch(next + k * PANEL + c);
+        V<T> column[C];
+        for (int c = 0; c < C; c++) column[c] = load_as<T>(w + c * LANES);
         for (int r = 0; r < R; r++)
-            for (int c = 0; c < C; c++) sum[r][c] = bias ? load(bias + part + c * LANES) : V<T>{};
-        for (int k = 0; k < in; k++) {
-            V<T> column[C];
-            for (int c = 0; c < C; c++) column[c] = load_as<T>(w + k * PANEL + part + c * LANES);
-            for (int r = 0; r < R; r++)
-                for (int c = 0; c < C; c++) sum[r][c] += x[r][k] * column[c];
-        }
-        for (int r = 0; r < R; r++)
-            for (int c = 0; c < C; c++) store(y[r] + part + c * LANES, sum[r][c]);
+            for (int c = 0; c < C; c++) sum[r][c] += x[r][k] * column[c];
     }
+    for (int r = 0; r < R; r++)
+        for (int c = 0; c < C; c++) store(y[r] + c * LANES, sum[r][c]);
 }
 
-template <class T, class M> void product(const M* w, const T* const* x, T* const* y, const T* bias, int in, int rows) {
+template <class T, class M> void product(const M* w, const T* const* x, T* const* y, const T* bias, int in, const M* next, int rows) {
     switch (rows) {
-        case 1: return product_of<T, M, 1>(w, x, y, bias, in);
-        case 2: return product_of<T, M, 2>(w, x, y, bias, in);
-        case 3: return product_of<T, M, 3>(w, x, y, bias, in);
-        case 4: return product_of<T, M, 4>(w, x, y, bias, in);
-        case 5: return product_of<T, M, 5>(w, x, y, bias, in);
-        case 6: return product_of<T, M, 6>(w, x, y, bias, in);
-        case 7: return product_of<T, M, 7>(w, x, y, bias, in);
-        case 8: return product_of<T, M, 8>(w, x, y, bias, in);
-        case 9: return product_of<T, M, 9>(w, x, y, bias, in);
-        case 10: return product_of<T, M, 10>(w, x, y, bias, in);
-        case 11: return product_of<T, M, 11>(w, x, y, bias, in);
-        case 12: return product_of<T, M, 12>(w, x, y, bias, in);
+        case 1: return product_of<T, M, 1>(w, x, y, bias, in, next);
+        case 2: return product_of<T, M, 2>(w, x, y, bias, in, next);
+        case 3: return product_of<T, M, 3>(w, x, y, bias, in, next);
+        case 4: return product_of<T, M, 4>(w, x, y, bias, in, next);
+        case 5: return product_of<T, M, 5>(w, x, y, bias, in, next);
+        case 6: return product_of<T, M, 6>(w, x, y, bias, in, next);
+        case 7: return product_of<T, M, 7>(w, x, y, bias, in, next);
+        case 8: return product_of<T, M, 8>(w, x, y, bias, in, next);
+        case 9: return product_of<T, M, 9>(w, x, y, bias, in, next);
+        case 10: return product_of<T, M, 10>(w, x, y, bias, in, next);
+        case 11: return product_of<T, M, 11>(w, x, y, bias, in, next);
+        case 12: return product_of<T, M, 12>(w, x, y, bias, in, next);
     }
 }
 
@@ -55,7 +54,8 @@ template <class T, class M> void apply(const M* w, const T* bias, int in, int ou
         for (int part = 0, row = 0; part < parts; part++) {
             int count = rows / parts + (part < rows % parts);
             for (int r = 0; r < count; r++) to[r] = y[row + r] + first;
-            product<T, M>(w, x + row, to, bias, in, count);
+            const M* next = !part && first + PANEL < out ? w + std::ptrdiff_t(in) * PANEL : nullptr;
+            product<T, M>(w, x + row, to, bias, in, next, count);
             row += count;
         }
 }

@@ -1,5 +1,5 @@
-// A row: a message that is being said, with its states, the windows of its convolutions, and the working memory of a step. Messages that
-// start from the same and have said the same so far are one row, computed once.
+// A row: a message that is being said, with its states and the windows of its convolutions. Messages that start from the same and have
+// said the same so far are one row, computed once.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -12,11 +12,12 @@ namespace {
 
 template <class T> struct Row {
     std::vector<int> messages;  // which of the task's
-    int token;
-    bool free = false;  // whether `token` was the model's choice
+    int at = 0, token;          // the tick at which `token` is fed
+    bool free = false;          // whether `token` was the model's choice
+    bool going = false;         // whether the model's own words go on, or wait for others (saying.h)
+    double nats = 0;            // of its words so far
     std::vector<States<T>> local, social;
     std::vector<std::vector<T>> window;
-    std::vector<T> p, r, unit, projected, conv, query, views, added, dt, a, x, rate, written, social_written, own, other, logits;  // working memory of a step
 };
 
 template <class T> using Rows = std::vector<std::unique_ptr<Row<T>>>;
@@ -30,24 +31,9 @@ int social_inner_of(const Layer& l) { return l.social_heads * l.social_head_widt
 int seen_of(const Layer& l) { return inner_of(l) + 2 * l.state; }
 int convolved_of(const Layer& l) { return seen_of(l) + (l.social_heads ? social_inner_of(l) + l.social_state : 0); }
 
-template <class T> void make_room(const Model& m, Row<T>& row) {
-    int projected = 0, widest = m.D, heads = 0;
-    for (int i = 0; i < m.layers; i++) {
-        const Layer& l = m.layer[i];
-        projected = std::max({projected, l.into.out, l.read.out});
-        widest = std::max({widest, inner_of(l), 2 * social_inner_of(l)});
-        heads = std::max(heads, l.heads + l.social_heads);
-    }
-    for (auto* v : {&row.p, &row.r, &row.unit, &row.views, &row.added, &row.x, &row.rate, &row.written, &row.social_written, &row.own, &row.other}) v->assign(widest + PANEL, 0);
-    for (auto* v : {&row.projected, &row.conv, &row.query}) v->assign(projected + PANEL, 0);
-    for (auto* v : {&row.dt, &row.a}) v->assign(heads, 0);
-    row.logits.assign(up(m.V, PANEL), 0);
-    row.local.resize(m.layers), row.social.resize(m.layers), row.window.resize(m.layers);
-}
-
 template <class T> void begin(const Model& m, const Task& t, int b, Row<T>& row) {
     row.messages = {b}, row.token = int(t.header_B[b]);
-    make_room(m, row);
+    row.local.resize(m.layers), row.social.resize(m.layers), row.window.resize(m.layers);
     for (int i = 0, j = 0; i < m.layers; i++) {
         const Layer& l = m.layer[i];
         int seen = seen_of(l), W = convolved_of(l);
@@ -67,7 +53,7 @@ template <class T> void begin(const Model& m, const Task& t, int b, Row<T>& row)
 
 // Whether two messages start from the same states and the same token.
 template <class T> bool alike(const Model& m, const Task& t, int a, int b) {
-    if (t.header_B[a] != t.header_B[b]) return false;
+    if (t.header_B[a] != t.header_B[b] || t.begins_B[a] != t.begins_B[b] || t.group_B[a] != t.group_B[b]) return false;
     for (int i = 0, j = 0; i < m.layers; i++) {
         if (given<T>(t.local_LB, i, t, a) != given<T>(t.local_LB, i, t, b) || given<T>(t.window_LB, i, t, a) != given<T>(t.window_LB, i, t, b)) return false;
         if (!m.layer[i].social_heads) continue;

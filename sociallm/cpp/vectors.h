@@ -18,6 +18,20 @@ constexpr int up(int n, int to) { return (n + to - 1) / to * to; }
 template <class T> struct Lanes { typedef T type __attribute__((vector_size(LANES * sizeof(T)))); };
 template <class T> using V = typename Lanes<T>::type;
 
+// While it lives, numbers too small to matter count as 0, which would be slow, or do not.
+class Flushing {
+public:
+#if defined(__x86_64__)
+    explicit Flushing(bool on) : before(_mm_getcsr()) { _mm_setcsr(on ? before | 0x8040 : before & ~0x8040u); }
+    ~Flushing() { _mm_setcsr(before); }
+
+private:
+    unsigned before;
+#else
+    explicit Flushing(bool) {}
+#endif
+};
+
 struct Half { uint16_t bits; };
 
 template <class T> V<T> load(const T* from) { V<T> v; std::memcpy(&v, from, sizeof v); return v; }

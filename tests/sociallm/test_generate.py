@@ -272,18 +272,101 @@ def test_messages_worded_together_are_those_worded_alone_to_the_last_bit(tiny):
     assert len({c.text for c in together[1]}) > 1  # they did part
 
 
+def short(candidate: Candidate) -> bool:
+    """A judgement that some candidates pass."""
+    return len(candidate.text) % 3 > 0
+
+
+def judged(tiny: Checkpoint, seeds: Sequence[int], fast: bool, will_do: Callable[[Candidate], bool] = short) -> list[tuple[list[Candidate], Candidate | None, list[Candidate]]]:
+    """Of messages worded together, each of other states and random numbers: (candidates that were asked about, the one to be taken, all)."""
+    asked: list[list[Candidate]] = [[] for _ in seeds]
+
+    def one(k: int, seed: int) -> Wanted:
+        header, local, own, other = moment(tiny, seed)
+
+        def ask(i: int, candidate: Candidate) -> bool:
+            assert candidate.finished and candidate.text.startswith(JUDGED[i])
+            asked[k].append(candidate)
+            return will_do(candidate)
+
+        return Wanted(header, local, own, other, JUDGED, np.random.default_rng(seed).random((24, ROWS)), most_own=12, will_do=ask)
+
+    every = generate_all(tiny, [one(k, seed) for k, seed in enumerate(seeds)], 0.9, 0.9, fast=fast)
+    return [(a, min((c for c in a if will_do(c)), key=lambda c: c.nats, default=None), e) for a, e in zip(asked, every, strict=True)]
+
+
+JUDGED = ["shall we go to Munich", "the lazy dog", "", "x", "  two  spaces", "x", "Munich. the fox", "the lazy"]
+
+
+@pytest.mark.parametrize("fast", [pytest.param(True, marks=needs_compiler), False])
+def test_what_is_taken_is_the_likeliest_that_will_do_of_all(fast: bool, brief: Checkpoint) -> None:
+    """Candidates that are given up would not have been taken; and there are such."""
+    given_up = 0
+    for seed in range(8):
+        header, local, own, other = moment(brief, seed)
+        wanted = Wanted(header, local, own, other, JUDGED, np.random.default_rng(seed).random((24, ROWS)), most_own=12)
+        (whole,) = generate_all(brief, [wanted], 0.9, 0.9, fast=fast)
+        best = min((c for c in whole if c.finished and short(c)), key=lambda c: c.nats, default=None)
+        ((asked, taken, every),) = judged(brief, [seed], fast)
+        assert taken == best
+        for a, b in zip(whole, every, strict=True):  # what goes on to its end ends as it would have; what does not is a beginning of it
+            assert a == b or (not b.finished and a.text.startswith(b.text.rstrip("\ufffd")) and b.tokens <= a.tokens and b.nats <= a.nats + 1e-9)
+        given_up += sum(c.finished for c in whole) - len(asked)
+    assert given_up > 8
+
+
+@needs_compiler
+def test_which_candidates_are_given_up_does_not_depend_on_the_company(brief: Checkpoint) -> None:
+    alone = [judged(brief, [seed], True)[0] for seed in range(6)]
+    assert judged(brief, range(6), True) == alone
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert judged(brief, range(6), True) == alone
+    finally:
+        torch.set_num_threads(threads)
+
+
+@needs_compiler
+def test_where_nothing_will_do_every_candidate_is_asked_about_and_said_to_its_end(brief: Checkpoint) -> None:
+    ((asked, taken, every),) = judged(brief, [0], True, lambda _: False)
+    assert taken is None and sorted(c.nats for c in asked) == sorted(c.nats for c in every if c.finished)
+    header, local, own, other = moment(brief, 0)
+    assert generate_all(brief, [Wanted(header, local, own, other, JUDGED, np.random.default_rng(0).random((24, ROWS)), 12)], 0.9, 0.9, fast=True) == [every]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+@pytest.mark.parametrize("fast", [pytest.param(True, marks=needs_compiler), False])
+def test_what_goes_wrong_while_judging_is_told(fast: bool, error: type[BaseException], brief: Checkpoint) -> None:
+    def fails(_: Candidate) -> bool:
+        raise error
+
+    with pytest.raises(error):
+        judged(brief, range(3), fast, fails)
+
+
+@pytest.mark.parametrize("fast", [pytest.param(True, marks=needs_compiler), False])
+def test_no_candidate_has_more_words_of_its_own_than_it_may(fast: bool, tiny: Checkpoint) -> None:
+    header, local, own, other = moment(tiny)
+    uniform_TB = np.random.default_rng(0).random((24, ROWS))
+    freely, few = (generate_all(tiny, [Wanted(header, local, own, other, JUDGED, uniform_TB, most)], 0.9, 0.9, fast=fast)[0] for most in (None, 3))
+    assert any(c.sampled > 3 for c in freely) and all(c.sampled <= 4 for c in few)
+    for a, b in zip(freely, few, strict=True):
+        assert (a == b) == (a.sampled <= 3 and a.finished) and (a == b or not b.finished)
+
+
 @needs_compiler
 def test_rows_that_start_from_the_same_tensors_say_what_they_would_from_copies(tiny):
     """Nothing that is shared shows: tokens and their nats are the same, past the token at which states are folded."""
     _, local, own, other = moment(tiny)
     weights, V = decoding.weights_of(tiny.model), tiny.tokenizer.vocabulary
     copies = [(tuple((S.clone(), w.clone()) for S, w in local.layers), own.clone(), other.clone()) for _ in range(6)]
-    forced = np.full((40, 6), decoding.FREE)
+    forced = np.full((60, 6), decoding.FREE)
     forced[:12] = np.arange(20, 32)[:, None]
     forced[5, 3:] = 40  # half of them part early
     no, end = np.zeros((2, V), bool)
     end[Tokenizer.END] = True
-    plan = decoding.Plan(forced, np.random.default_rng(0).random(forced.shape), no, end, end, np.full(6, 40), 1.0, 1.0)
+    plan = decoding.Plan(forced, np.random.default_rng(0).random(forced.shape), no, end, end, np.full(6, 60), 1.0, 1.0)
     shared = decoding.say(weights, [decoding.Start(7, 0, local.layers, own, other)] * 6, plan, 1)
     apart = decoding.say(weights, [decoding.Start(7, 0, *of) for of in copies], plan, 1)
     assert np.array_equal(shared.tokens_TB, apart.tokens_TB) and torch.equal(shared.nats_TB, apart.nats_TB)
@@ -309,7 +392,7 @@ def test_compiled_code_is_the_model_step(fusion: str, every: int) -> None:
         p.add_(torch.randn(p.shape, generator=g, dtype=p.dtype) * 0.2)
     tiny = Checkpoint(model, tokenizer_of(), "every")
     starts = [random_start(tiny, g, token) for token in range(9)]
-    forced = torch.randint(1, 400, (37, len(starts)), generator=g)
+    forced = torch.randint(1, 400, (101, len(starts)), generator=g)
     logits = forced_logits(decoding.weights_of(model), starts, forced)
     rows = _rows(tiny, replace(new_local(tiny), layers=starts[0].local), starts[0].own_LHPN, starts[0].other_LHPN, len(starts))
     rows.local = [tuple(torch.cat(parts) for parts in zip(*layer, strict=True)) for layer in zip(*(s.local for s in starts), strict=True)]
