@@ -6,7 +6,7 @@ function from header to last token, beside the slow reference (`generate.sample`
 - their projections of it are one matrix: [z | what is convolved | step sizes], local parts before social ones;
 - matrices lie in panels of 32 outputs, and may be kept in half precision (fp16; products and sums stay fp32), half as much to read.
 
-What a row says does not depend on the other rows or on the number of threads, to the last bit. Compiling takes some ten seconds of one
+What a row says does not depend on the other rows or on the number of threads, to the last bit; how far it is said may depend on its group. Compiling takes some ten seconds of one
 core, once a machine, and needs a C++ compiler (CXX, g++, clang++ or c++); without one, what would be fast is as slow as the reference.
 
 Letters in shapes: B rows, T ticks (tokens fed), D model width, V vocabulary, W convolved channels, H heads, P head width, N state
@@ -188,8 +188,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Said:
-    """What every row said after every tick until it was done or given up, after that −1; its nats, zero where nobody asks: in headers, and
-    after its end."""
+    """What every row said after every tick until it was done or given up, after that −1; its nats, zero after its end and, unless logits
+    are asked for, in headers."""
 
     tokens_TB: NDArray[np.int64]
     nats_TB: Tensor
@@ -198,8 +198,8 @@ class Said:
 
 def say(weights: Weights, starts: Sequence[Start], plan: Plan, threads: int, with_logits: bool = False) -> Said:
     """Feed headers and beginnings, then what is drawn, until every row has ended, said as much as it may, or been given up. Needs
-    `possible()`. What `judge` raises is raised when all is over. Rows given the very same tensors are computed once as long as they say the same. Raises ValueError for states of a model of other sizes, which
-    compiled code would read beyond their end."""
+    `possible()`. Rows given the very same tensors (with a judge: those of one group) are computed once as long as they say the same. Raises
+    ValueError for states of a model of other sizes, which compiled code would read beyond their end, and, when all is over, what `judge` raised."""
     _fit(weights, starts)
     (T, B), V = plan.forced_TB.shape, weights.model.V
     tokens = np.array([s.token for s in starts], np.int64)
@@ -219,7 +219,7 @@ def say(weights: Weights, starts: Sequence[Start], plan: Plan, threads: int, wit
     def judged(b: int) -> bool:
         try:
             with lock:  # worlds need not expect two threads
-                return plan.judge is None or plan.judge(b, said[:, b], nats_TB[:, b])
+                return bool(failed or plan.judge is None or plan.judge(b, said[:, b], nats_TB[:, b]))
         except BaseException as error:  # nothing passes through compiled code; told below
             failed.append(error)
             return True

@@ -66,7 +66,7 @@ class Wanted:
     other_LHPN: Tensor
     beginnings: Sequence[str]
     uniform_TB: NDArray[np.float64]  # as many ticks as it may have tokens, its end among them
-    most_own: int | None = None  # words' tokens of the model's own that a candidate may have; None: any number
+    most_own: int | None = None  # words' tokens of the model's own that a finished candidate may have; None: any number
     will_do: Callable[[int, Candidate], bool] | None = None
 
     @property
@@ -253,10 +253,13 @@ def generate(
 def generate_all(
     checkpoint: Checkpoint, wanted: Sequence[Wanted], temperature: float, top_p: float, own_words: bool = False, never: Collection[int] = (), fast: bool = False
 ) -> list[list[Candidate]]:  # fmt: skip
-    """The candidates of each message, as `generate` gives them: to the last bit those that it would have if it were worded alone."""
+    """The candidates of each message, as `generate` gives them: to the last bit those that it would have if it were worded alone. Those that
+    were given up are unfinished; their nats and tokens are of what was said."""
     for one in wanted:
         if len(one.beginnings) != ROWS:
             raise ValueError(f"{len(one.beginnings)} beginnings; expected exactly {ROWS}, so that every batch has the same shape")
+        if one.most_own is not None and one.most_own < 0:
+            raise ValueError(f"most_own {one.most_own}; expected 0 or more, or None")
         _refuse(temperature, top_p, one.most_tokens)
     at_once = TOGETHER if fast and decoding.possible() else 1
     found: list[list[Candidate]] = []
@@ -276,7 +279,9 @@ def generate_all(
         found += [candidates[i : i + ROWS] for i in range(0, len(candidates), ROWS)]
         if at_once == 1 and one.will_do is not None:
             likely = sorted((i for i, c in enumerate(candidates) if c.finished), key=lambda i: candidates[i].nats)
-            any(one.will_do(i, candidates[i]) for i in likely)  # until one does
+            for i in likely:
+                if one.will_do(i, candidates[i]):
+                    break
     return found
 
 

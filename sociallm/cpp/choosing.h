@@ -100,6 +100,7 @@ template <class T, class F> Rows<T> choose(const Model& m, const Task& t, Fed<T>
         t.said_TB[place(b)] = said;
         ((T*)t.nats_TB)[place(b)] = cost;
         double nats = row->nats + (row->at >= t.begins_B[b] ? double(cost) : 0.0);
+        if (!(nats == nats)) nats = std::numeric_limits<double>::infinity();  // of no number nothing is less
         if (done(t, b, row->at, said)) return ended(b, said, nats);
         auto same = std::find_if(parts.begin(), parts.end(), [&](const Part& one) { return one.token == said && one.free != must(b); });
         if (same == parts.end()) same = parts.insert(same, {said, !must(b), nats, {}});

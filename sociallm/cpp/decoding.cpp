@@ -1,7 +1,7 @@
 // One message for each of several rows, token by token: the step of `blocks.py` and the draw of `generate.py`, for one core.
 //
 // `compiling.py` makes one library of this file and the headers it includes, when it is first needed; `decoding.py` hands it rearranged
-// weights, and gives every core rows of its own. What a row says does not depend on the others, to the last bit: each of its sums runs in
+// weights, and gives every core messages of its own. What a row says does not depend on the others, to the last bit: each of its sums runs in
 // the same order however many rows go with it.
 //
 // Five things make it fast. A matrix is read once for up to twelve tokens, in panels of 32 outputs that stay in the nearest cache while the

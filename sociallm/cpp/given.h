@@ -35,7 +35,7 @@ struct Task {
     int32_t B, first, last, ticks;
     double temperature, top_p;
     const int64_t *header_B, *begins_B, *most_B, *forced_TB;  // the first token, the tick after which the first word is said, how many there may be, what must be said
-    const int64_t* group_B;  // whose candidate it is, from 0
+    const int64_t* group_B;  // whose candidate it is: 0 0 … 1 1 …
     const double* uniform_TB;
     const uint8_t *stops_V, *unsaid_V, *at_first_V;
     const void* const *local_LB;   // [H, P, N]

@@ -14,7 +14,7 @@ template <class T> struct Row {
     std::vector<int> messages;  // which of the task's
     int at = 0, token;          // the tick at which `token` is fed
     bool free = false;          // whether `token` was the model's choice
-    bool going = false;         // whether the model's own words go on, or wait for others (saying.h)
+    bool going = false;         // whether it goes on where `free` rows wait for one another (saying.h)
     double nats = 0;            // of its words so far
     std::vector<States<T>> local, social;
     std::vector<std::vector<T>> window;
@@ -51,9 +51,9 @@ template <class T> void begin(const Model& m, const Task& t, int b, Row<T>& row)
     }
 }
 
-// Whether two messages start from the same states and the same token.
+// Whether two messages start from the same states and the same token; of different groups only where nobody judges.
 template <class T> bool alike(const Model& m, const Task& t, int a, int b) {
-    if (t.header_B[a] != t.header_B[b] || t.begins_B[a] != t.begins_B[b] || t.group_B[a] != t.group_B[b]) return false;
+    if (t.header_B[a] != t.header_B[b] || t.begins_B[a] != t.begins_B[b] || (t.judge && t.group_B[a] != t.group_B[b])) return false;
     for (int i = 0, j = 0; i < m.layers; i++) {
         if (given<T>(t.local_LB, i, t, a) != given<T>(t.local_LB, i, t, b) || given<T>(t.window_LB, i, t, a) != given<T>(t.window_LB, i, t, b)) return false;
         if (!m.layer[i].social_heads) continue;

@@ -15,7 +15,7 @@
 namespace {
 
 constexpr int GOING = 4;      // rows of a group whose own words go on at once
-constexpr int MOST_FED = 48;  // tokens fed at once, unless one row has more: as many as still make a product faster
+constexpr int MOST_FED = 48;  // tokens fed at once: as many as still make a product faster; not less than FOLD, the most of one row
 
 // The tokens that a row is fed at once: its next, and after it those that all its messages must say.
 template <class T> std::vector<int> run_of(const Task& t, const Row<T>& row) {
@@ -50,7 +50,7 @@ public:
             std::vector<std::vector<int>> runs;
             std::size_t last = first, fed = 0;
             for (; last < rows.size(); last++) {
-                std::vector<int> run = t.judge && !rows[last]->going ? std::vector<int>{} : run_of(t, *rows[last]);
+                std::vector<int> run = t.judge && rows[last]->free && !rows[last]->going ? std::vector<int>{} : run_of(t, *rows[last]);
                 if (fed && fed + run.size() > MOST_FED) break;
                 fed += run.size();
                 runs.push_back(std::move(run));
@@ -73,7 +73,7 @@ private:
 
     int64_t group_of(const Row<T>& row) const { return t.group_B[row.messages[0]]; }
 
-    // Which rows go on: those that say what they must; and in groups that have none such, the likeliest.
+    // Which rows of the model's own words go on: none while another of the group says what it must; then the likeliest.
     void let_go() {
         std::vector<Row<T>*> likely;
         std::vector<int> busy(t.B, 0);  // by group: rows that go on
@@ -82,9 +82,9 @@ private:
             if (!row->free) must[group_of(*row)] = true;
         for (auto& row : rows) {
             int64_t group = group_of(*row);
-            row->going = row->free ? row->going && !must[group] : true;
-            if (row->going) busy[group]++;
-            else if (!must[group]) likely.push_back(row.get());
+            if (!row->free || must[group]) row->going = false;  // also of a row that is to part into such as are free
+            else if (row->going) busy[group]++;
+            else likely.push_back(row.get());
         }
         auto likelier = [](const Row<T>* a, const Row<T>* b) { return a->nats < b->nats || (a->nats == b->nats && a->messages[0] < b->messages[0]); };
         std::sort(likely.begin(), likely.end(), likelier);

@@ -301,7 +301,7 @@ JUDGED = ["shall we go to Munich", "the lazy dog", "", "x", "  two  spaces", "x"
 @pytest.mark.parametrize("fast", [pytest.param(True, marks=needs_compiler), False])
 def test_what_is_taken_is_the_likeliest_that_will_do_of_all(fast: bool, brief: Checkpoint) -> None:
     """Candidates that are given up would not have been taken; and there are such."""
-    given_up = 0
+    given_up = in_the_middle = 0
     for seed in range(8):
         header, local, own, other = moment(brief, seed)
         wanted = Wanted(header, local, own, other, JUDGED, np.random.default_rng(seed).random((24, ROWS)), most_own=12)
@@ -312,7 +312,8 @@ def test_what_is_taken_is_the_likeliest_that_will_do_of_all(fast: bool, brief: C
         for a, b in zip(whole, every, strict=True):  # what goes on to its end ends as it would have; what does not is a beginning of it
             assert a == b or (not b.finished and a.text.startswith(b.text.rstrip("\ufffd")) and b.tokens <= a.tokens and b.nats <= a.nats + 1e-9)
         given_up += sum(c.finished for c in whole) - len(asked)
-    assert given_up > 8
+        in_the_middle += sum(a.finished and not b.finished for a, b in zip(whole, every, strict=True))
+    assert given_up > 8 and (in_the_middle > 8 or not fast)
 
 
 @needs_compiler
@@ -325,6 +326,57 @@ def test_which_candidates_are_given_up_does_not_depend_on_the_company(brief: Che
         assert judged(brief, range(6), True) == alone
     finally:
         torch.set_num_threads(threads)
+
+
+@needs_compiler
+def test_of_many_candidates_a_few_go_on_at_once(tiny: Checkpoint) -> None:
+    """Eight that say ten tokens of their own: when the first one ends, four are as far, and four have but the word that tells how likely they are."""
+    _, local, own, other = moment(tiny)
+    V, lengths = tiny.tokenizer.vocabulary, list[list[int]]()
+    no, end = np.zeros((2, V), bool)
+    end[Tokenizer.END] = True
+    forced = np.full((20, ROWS), decoding.FREE)
+    forced[10] = Tokenizer.END
+
+    def judge(b: int, said_T: Any, nats_T: Any) -> bool:
+        lengths.append(sorted((said_T.base >= 0).sum(0)))
+        return False
+
+    plan = decoding.Plan(forced, np.random.default_rng(0).random(forced.shape), no, end, end, np.full(ROWS, 20), 1.0, 1.0, np.zeros(ROWS, int), judge)
+    starts = [decoding.Start(7 + i, 0, local.layers, own, other) for i in range(ROWS)]
+    said = decoding.say(decoding.weights_of(tiny.model), starts, plan, 1)
+    assert lengths[0] == [1, 1, 1, 1, 10, 10, 10, 11] and len(lengths) == ROWS
+    freely = decoding.say(decoding.weights_of(tiny.model), starts, replace(plan, judge=None), 1)
+    assert np.array_equal(said.tokens_TB, freely.tokens_TB) and torch.equal(said.nats_TB, freely.nats_TB)
+
+
+@needs_compiler
+@pytest.mark.parametrize("no", [np.False_, None, 0])
+def test_a_judge_may_say_no_in_any_way(no: Any, brief: Checkpoint) -> None:
+    ((asked, _, every),) = judged(brief, [0], True, lambda _: no)
+    assert len(asked) == sum(c.finished for c in every) > 1
+
+
+@needs_compiler
+def test_states_that_are_no_numbers_change_nothing_for_others(brief: Checkpoint) -> None:
+    """Nor does a message of which nobody asks what will do."""
+    asked: list[list[Candidate]] = [[], []]
+
+    def one(k: int, broken: bool, judges: bool) -> Wanted:
+        header, local, own, other = moment(brief, 1)
+        will_do = (lambda i, c: asked[k].append(c) or short(c)) if judges else None
+        return Wanted(header, local, own * torch.nan if broken else own, other, JUDGED, np.random.default_rng(1).random((24, ROWS)), 12, will_do)
+
+    (alone,) = generate_all(brief, [one(0, False, True)], 0.9, 0.9, fast=True)
+    _, within, plain = generate_all(brief, [one(1, True, True), one(1, False, True), one(0, False, False)], 0.9, 0.9, fast=True)
+    (unasked,) = generate_all(brief, [one(0, False, False)], 0.9, 0.9, fast=True)
+    assert within == alone and [c for c in asked[1] if c.nats == c.nats] == asked[0] and plain == unasked
+
+
+def test_fewer_words_than_none_are_refused(tiny: Checkpoint) -> None:
+    header, local, own, other = moment(tiny)
+    with pytest.raises(ValueError, match="most_own -1; expected 0 or more"):
+        generate_all(tiny, [Wanted(header, local, own, other, JUDGED, np.zeros((4, ROWS)), -1)], 0.9, 0.9)
 
 
 @needs_compiler
@@ -368,6 +420,9 @@ def test_rows_that_start_from_the_same_tensors_say_what_they_would_from_copies(t
     end[Tokenizer.END] = True
     plan = decoding.Plan(forced, np.random.default_rng(0).random(forced.shape), no, end, end, np.full(6, 60), 1.0, 1.0)
     shared = decoding.say(weights, [decoding.Start(7, 0, local.layers, own, other)] * 6, plan, 1)
+    forced_alike = replace(plan, judge=lambda *_: False)  # each a group: nothing is shared
+    alone = decoding.say(weights, [decoding.Start(7, 0, local.layers, own, other)] * 6, forced_alike, 1)
+    assert np.array_equal(shared.tokens_TB, alone.tokens_TB) and torch.equal(shared.nats_TB, alone.nats_TB)
     apart = decoding.say(weights, [decoding.Start(7, 0, *of) for of in copies], plan, 1)
     assert np.array_equal(shared.tokens_TB, apart.tokens_TB) and torch.equal(shared.nats_TB, apart.nats_TB)
     assert (shared.tokens_TB >= 0).all() and len({tuple(row) for row in shared.tokens_TB.T}) > 2
