@@ -51,7 +51,7 @@ class Size:
     repeats: int = 3
 
 
-FULL = Size({"team_task": 20, "market": 2, "hidden_roles": 5, "diplomacy": 3}, {"team_task": 4, "market": 2, "hidden_roles": 1, "diplomacy": 1})
+FULL = Size({"team_task": 20, "market": 2, "hidden_roles": 5, "diplomacy": 3}, {"team_task": 4, "market": 2, "hidden_roles": 3, "diplomacy": 2})
 SMALL = Size({"team_task": 1}, {}, 1)
 
 
