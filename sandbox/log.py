@@ -338,7 +338,12 @@ def checked(event: Event, where: str) -> Event:
 
 def value_of(text: bytes | str) -> Any:
     """The value of a JSON text. Raises ValueError for what is not JSON: NaN and infinity, which Python's own reader takes, among them."""
-    return _decoder.decode(text if isinstance(text, str) else text.decode("utf-8"))
+    text = text if isinstance(text, str) else text.decode("utf-8")
+    try:
+        value, end = _decoder.scan_once(text, 0)
+    except StopIteration:
+        end = -1
+    return value if end == len(text) else _decoder.decode(text)  # which takes white space around it, and says what is wrong with the rest
 
 
 def _refuse(word: str) -> Any:

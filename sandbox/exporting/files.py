@@ -14,6 +14,7 @@ from typing import Any
 from sandbox.disk import made_folder, placed
 from sandbox.exporting.columns import TYPES, Type
 from sandbox.exporting.row import Row
+from sandbox.writing import writer
 
 BATCH = 500  # rows of a row group of Parquet
 CORPUS = ("utterances", "speakers", "conversations")  # parts of a corpus of ConvoKit
@@ -21,11 +22,7 @@ CORPUS = ("utterances", "speakers", "conversations")  # parts of a corpus of Con
 Write = Callable[[Path, str, int, Iterable[Row]], list[Path]]
 
 
-_ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode  # ASCII: one row, one line, whatever a text holds
-
-
-def _json(value: Any) -> str:
-    return _ENCODE(value)
+_json = writer(compact=True, sort_keys=False)  # ASCII: one row, one line, whatever a text holds
 
 
 def json_lines(where: Path, side: str, number: int, rows: Iterable[Row], name: str = "{side}/{number:05d}.jsonl") -> list[Path]:

@@ -86,7 +86,8 @@ def _corpus(said: Said, lines: Sequence[Line], personas: dict[str, str], wish: W
             "reply-to": answers, "timestamp": line.time, "vectors": [],
         })  # fmt: skip
         last[channel] = name
-        conversations.setdefault(first[channel], {"meta": about | {"channel": channel, "readers": list(line.readers)}, "vectors": []})
+        if first[channel] == name:
+            conversations[name] = {"meta": about | {"channel": channel, "readers": list(line.readers)}, "vectors": []}
     speakers = {}
     for agent in sorted({utterance["speaker"].partition("/")[2] for utterance in utterances}):
         meta = {"name": agent, "policy": said.source.seats.get(agent, ""), "persona": personas.get(agent, "")}

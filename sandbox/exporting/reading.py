@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sandbox.exporting.records import records
@@ -73,10 +74,18 @@ def _meant(source: Source, step: int, data: str) -> str:
 
 def _line(step: int, time: int, author: str | None, data: Any) -> Line:
     """Raises ValueError, KeyError or TypeError for what this program does not write."""
-    readers, to, answers = data["readers"], data["to"], data["reply_to"]
-    texts = (author, data["id"], data["channel"], data["text"], *readers, *to, "" if answers is None else answers)
-    if set(map(type, texts)) != {str} or author not in readers:
+    name, channel, text, answers = data["id"], data["channel"], data["text"], data["reply_to"]
+    readers, to = _names(tuple(data["readers"])), _names(tuple(data["to"]))
+    if not (type(author) is type(name) is type(channel) is type(text) is str and (answers is None or type(answers) is str) and author in readers):
         raise ValueError("names and texts are not as they should be")
     if type(time) is not int or not 0 <= time < 2**63:
         raise ValueError(f"its time is {time!s:.30}")
-    return Line(step, time, texts[0], data["id"], data["channel"], tuple(sorted(readers)), data["text"], tuple(sorted(to)), answers, data.get("by") == "world")
+    return Line(step, time, author, name, channel, readers, text, to, answers, data.get("by") == "world")
+
+
+@lru_cache(maxsize=1024)
+def _names(names: tuple[Any, ...]) -> tuple[str, ...]:
+    """Sorted. Raises TypeError for what holds anything but texts."""
+    if not all(type(name) is str for name in names):
+        raise TypeError("names are not as they should be")
+    return tuple(sorted(names))

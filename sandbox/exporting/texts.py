@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from sandbox.record import whole
 
+SHORT = 500  # characters of a text that is remembered
 CONTROL = re.compile(  # of steering, of direction, and what nobody sees and a model reads all the same (tags spell whole sentences)
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
@@ -31,6 +32,10 @@ _STRANGE, _SECRET, _DOTTED = (  # whether any of it can be there; apart, each is
 
 def fit(text: str) -> tuple[str, tuple[str, ...]]:
     """(the text as it may stand in a row, what was done to it: of control, mark, key, email, address, phone, home)."""
+    return _known_fit(text) if len(text) <= SHORT else _fit(text)
+
+
+def _fit(text: str) -> tuple[str, tuple[str, ...]]:
     if not (_STRANGE.search(text) or _SECRET.search(text) or _DOTTED.search(text)):  # as nearly all
         return text, ()
     done = []
@@ -41,6 +46,9 @@ def fit(text: str) -> tuple[str, tuple[str, ...]]:
             text = found
             done.append(what)
     return text, tuple(done)
+
+
+_known_fit = lru_cache(maxsize=8192)(_fit)  # much is said, and still more intended, more than once
 
 
 @lru_cache(maxsize=4096)

@@ -18,13 +18,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def started(tmp_path, *overrides):
-    """A long run in a process of its own, once its log has a few events."""
+    """A long run in a process of its own, once its log has come to its third step."""
     command = [sys.executable, "-m", "sandbox", "run", "tests/sandbox/toy.yaml", "--plugin", "tests.sandbox.toy", f"run_dir={tmp_path}"]
     command += ["seats.default=slow", "environment.games=2000", *overrides]
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     for _ in range(1200):
         logs = list(tmp_path.glob("toy/*/events.jsonl"))
-        if logs and logs[0].stat().st_size > 5000:
+        if logs and b'"step":2,' in logs[0].read_bytes():
             return child, logs[0]
         assert child.poll() is None, child.stderr.read()
         time.sleep(0.05)
