@@ -340,8 +340,8 @@ def value_of(text: bytes | str) -> Any:
     """The value of a JSON text. Raises ValueError for what is not JSON: NaN and infinity, which Python's own reader takes, among them."""
     text = text if isinstance(text, str) else text.decode("utf-8")
     try:
-        value, end = _decoder.scan_once(text, 0)
-    except StopIteration:
+        value, end = _decoder.raw_decode(text)
+    except json.JSONDecodeError:
         end = -1
     return value if end == len(text) else _decoder.decode(text)  # which takes white space around it, and says what is wrong with the rest
 

@@ -3,7 +3,8 @@
 An act's wordings come from the world's grammar as beginnings; the model, with the agent's own state and its state of the
 interlocutor, goes on from them with a few words of its own. The likeliest candidate is said that still means exactly the act and of which
 the model's own words are idle: they name nothing that an act could be about. Words that deny something, and so might seem to take the act
-back, are said only if there are no others; if none is idle, the grammar's plainest wording is said. The keys of the states that a message
+back, are said only if there are no others; tokens that name or deny something by themselves are not drawn at all. If nothing is idle, the
+grammar's plainest wording is said. The keys of the states that a message
 was worded from go into the log: agents of one step act at once, so they are the states from before that step's messages, whatever the
 moments in it.
 """
@@ -70,7 +71,7 @@ class SocialPolicy:
         self._language, self._options = language, options
         self._checkpoint = shared(options.checkpoint)
         self._slots, self._dynamics = slots_of(agents), dynamics_of(self._checkpoint)
-        self._naming = _naming(self._checkpoint.tokenizer, language) if language is not None else frozenset()
+        self._unsaid = _unsaid(self._checkpoint.tokenizer, language) if language is not None else frozenset()
         self._empty = SocialState.empty(self._checkpoint.model, self._checkpoint.sha256)
         self._head = read_head(options.head) if options.head is not None else None
         self._standing = StateStanding(self._checkpoint, agents) if options.states else None
@@ -139,7 +140,7 @@ class SocialPolicy:
 
     def _candidates(self, wanted: Sequence[Wanted]) -> list[list[Candidate]]:
         """What could be said in place of each."""
-        return generate_all(self._checkpoint, wanted, self._options.temperature, self._options.top_p, own_words=True, never=self._naming, fast=True)
+        return generate_all(self._checkpoint, wanted, self._options.temperature, self._options.top_p, own_words=True, never=self._unsaid, fast=True)
 
 
 def together(wordings: Sequence[Wording[T]], candidates: Callable[[Sequence[Wanted]], Sequence[list[Candidate]]]) -> list[T]:
@@ -157,9 +158,11 @@ def together(wordings: Sequence[Wording[T]], candidates: Callable[[Sequence[Want
     return [done[i] for i in range(len(wordings))]
 
 
-def _naming(tokenizer: Tokenizer, language: Language) -> frozenset[int]:
-    """Tokens that are not idle by themselves: most of what the filter would refuse is then never drawn."""
-    return frozenset(i for i in range(tokenizer.vocabulary) if (text := tokenizer.decode([i]).strip()) and not language.idle(text))
+def _unsaid(tokenizer: Tokenizer, language: Language) -> frozenset[int]:
+    """Tokens that are not idle by themselves, or deny something (as "not" does, and "'t" behind "can"): most of what would be refused is then
+    never drawn."""
+    texts = ((i, tokenizer.decode([i])) for i in range(tokenizer.vocabulary))
+    return frozenset(i for i, text in texts if text.strip() and not (language.idle(text.strip()) and not language.denies(f"can{text}")))
 
 
 def _sayable(candidate: Candidate) -> bool:

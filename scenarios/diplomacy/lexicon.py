@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from scenarios.diplomacy.map import COASTS, FULL_NAMES
 from scenarios.diplomacy.press import powers_named
@@ -101,6 +102,11 @@ _UNIT = {"army": "A", "armies": "A", "a": "A"} | dict.fromkeys("f fleet fleets n
 CLAUSE = {",", ";", ":", "but", "so", "because", "and", "then", "or", "(", ")", "although", "though", "since"}
 ENDS = {".", "!", "?", "\n"}
 _NAMING = {"PLACE", "POWER", "UNIT", "SUP", "CON", "HOLD", "BOUNCE", "DMZ", "ALLY", "DRAW", "FOE"}
+_OF_THE_BOARD = frozenset(  # words that begin to name a place or a deed, and of which the rest may be left out: "we both stay out of the North"
+    "order orders ordered ordering move moves moved moving enter enters entered entering attack attacks attacked attacking invade invades invading march "
+    "stay stays stayed staying outof empty together north northern south southern east eastern west western sea seas coast gulf team "
+    "forces province provinces".split()
+)
 _NOTATION = re.compile(r"\b[A-Z]{2,}\b")
 HELP = {"help", "helps", "helping"}
 
@@ -191,11 +197,13 @@ def tokens(text: str) -> list[Token]:
     return _letters(found)
 
 
+@lru_cache(maxsize=8192)
 def idle(text: str) -> bool:
     """Whether words say nothing of the game: no name of it, no deed by name; nor capitals that look like an order's notation."""
-    return not _NOTATION.search(text) and _NAMING.isdisjoint(token.kind for token in tokens(text))
+    return not _NOTATION.search(text) and all(token.kind not in _NAMING and token.word not in _OF_THE_BOARD for token in tokens(text))
 
 
+@lru_cache(maxsize=8192)
 def denies(text: str) -> bool:
     """Whether words deny something, whatever it is."""
     return any(token.kind == "NEG" for token in tokens(text))

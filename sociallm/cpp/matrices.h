@@ -29,21 +29,10 @@ template <class T, class M, int R> void product_of(const M* w, const T* const* x
         for (int c = 0; c < C; c++) store(y[r] + c * LANES, sum[r][c]);
 }
 
-template <class T, class M> void product(const M* w, const T* const* x, T* const* y, const T* bias, int in, const M* next, int rows) {
-    switch (rows) {
-        case 1: return product_of<T, M, 1>(w, x, y, bias, in, next);
-        case 2: return product_of<T, M, 2>(w, x, y, bias, in, next);
-        case 3: return product_of<T, M, 3>(w, x, y, bias, in, next);
-        case 4: return product_of<T, M, 4>(w, x, y, bias, in, next);
-        case 5: return product_of<T, M, 5>(w, x, y, bias, in, next);
-        case 6: return product_of<T, M, 6>(w, x, y, bias, in, next);
-        case 7: return product_of<T, M, 7>(w, x, y, bias, in, next);
-        case 8: return product_of<T, M, 8>(w, x, y, bias, in, next);
-        case 9: return product_of<T, M, 9>(w, x, y, bias, in, next);
-        case 10: return product_of<T, M, 10>(w, x, y, bias, in, next);
-        case 11: return product_of<T, M, 11>(w, x, y, bias, in, next);
-        case 12: return product_of<T, M, 12>(w, x, y, bias, in, next);
-    }
+// The product of so many rows as are given, at most R: their number is known to the compiler, which keeps their sums in registers.
+template <class T, class M, int R = MOST_ROWS> void product(const M* w, const T* const* x, T* const* y, const T* bias, int in, const M* next, int rows) {
+    if (rows == R) return product_of<T, M, R>(w, x, y, bias, in, next);
+    if constexpr (R > 1) product<T, M, R - 1>(w, x, y, bias, in, next, rows);
 }
 
 // y = W x + bias for every row, W of panels with `in` inputs; panels outermost, so that one is still near when the next few rows want it.

@@ -9,6 +9,7 @@ import pytest
 
 from sandbox.exporting.games import games
 from sandbox.exporting.reading import Line, Said
+from sandbox.exporting.reading import _line as message_of
 from sandbox.exporting.source import Source
 from sandbox.exporting.texts import fit
 from sandbox.exporting.views import alternating, views
@@ -128,8 +129,24 @@ def test_no_line_within_a_text_passes_for_another_authors_message():
     ("In S1901M F TRI - ADR, price 1.52 + 3", "In S1901M F TRI - ADR, price 1.52 + 3", ()),
 ])  # fmt: skip
 def test_a_text_is_made_fit(text, expected, done):
-    assert fit(text) == (expected, done)
+    long = f"{'so '*200}{text}"  # is not remembered
+    assert fit(text) == fit(text) == (expected, done) and fit(long) == (f"{'so '*200}{expected}", done)
     assert fit(expected)[0] == expected and expected.encode()
+
+
+GOOD = {"id": "1", "channel": "room", "text": "hi", "readers": ["BOB", "ANN"], "to": ["BOB"], "reply_to": None}
+
+
+@pytest.mark.parametrize(("author", "time", "changed"), [
+    ("EVE", 1, {}), (None, 1, {}), ("ANN", -1, {}), ("ANN", 2**63, {}), ("ANN", True, {}), ("ANN", 1, {"id": 1}), ("ANN", 1, {"channel": None}), ("ANN", 1, {"text": ["hi"]}),
+    ("ANN", 1, {"readers": ["ANN", 1]}), ("ANN", 1, {"readers": [["ANN"]]}), ("ANN", 1, {"readers": 5}), ("ANN", 1, {"to": [None]}), ("ANN", 1, {"reply_to": 7}), ("ANN", 1, {"reply_to": False}),
+])  # fmt: skip
+def test_a_message_that_no_run_logs_is_refused(author, time, changed):
+    assert message_of(0, 1, "ANN", GOOD).readers == ("ANN", "BOB")
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        message_of(0, time, author, GOOD | changed)
+    with pytest.raises(KeyError):
+        message_of(0, 1, "ANN", {key: value for key, value in GOOD.items() if key != "to"})
 
 
 @pytest.mark.parametrize("format", (*VIEWS, *(f for f in GAMES if f != "diplomacy")))

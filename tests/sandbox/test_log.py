@@ -11,7 +11,7 @@ import zlib
 import pytest
 
 from sandbox import log as logs
-from sandbox.log import Event, EventLog, LogError, canonical_hash, describe, encode, printable, read_events
+from sandbox.log import Event, EventLog, LogError, canonical_hash, describe, encode, printable, read_events, value_of
 
 pytestmark = pytest.mark.security(line="S5")
 
@@ -328,3 +328,14 @@ def test_a_signal_in_the_midst_of_a_step_leaves_count_place_and_numbers_whole(tm
     records = 1 + at + (not before) + 1
     assert [e.seq for e in read_events(path)] == list(range(records)) == list(range(log.count))
     assert log.place == (records, len(content), hashlib.sha256(content).hexdigest())
+
+
+@pytest.mark.parametrize("text", ["", " ", "nul", "1 2", "{} {}", '{"a": 1', "NaN", "[-Infinity]", "[1e999]", "\ufeff1", b"\xff"])
+def test_what_is_no_json_has_no_value(text):
+    with pytest.raises(ValueError):
+        value_of(text)
+
+
+@pytest.mark.parametrize("text", ['{"a": [1, 2.5, "b"]}', ' {"a": [1, 2.5, "b"]}\n', b'\t{"a":[1,2.5,"b"]} '])
+def test_a_json_text_has_its_value_with_and_without_space_around_it(text):
+    assert value_of(text) == {"a": [1, 2.5, "b"]}

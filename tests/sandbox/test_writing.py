@@ -25,10 +25,11 @@ def test_the_text_is_the_one_of_json_dumps(monkeypatch, compiled):
     if not compiled:
         monkeypatch.setattr(encoder, "c_make_encoder", None)
     rng = random.Random(1)
-    loose, compact = writer(), writer(compact=True)
+    loose, compact, as_given = writer(), writer(compact=True), writer(sort_keys=False)
     for value in [*LEAVES, *(some_value(rng) for _ in range(300))]:
         assert loose(value) == json.dumps(value, sort_keys=True)
         assert compact(value) == json.dumps(value, sort_keys=True, separators=(",", ":"))
+        assert as_given(value) == json.dumps(value)
 
 
 def test_what_is_no_json_is_refused_or_let_through_as_json_dumps_does():

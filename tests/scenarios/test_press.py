@@ -136,8 +136,9 @@ def test_small_talk_is_inert_alone_before_and_after_an_act(talk):
         assert list(meaning(f"{talk.rstrip('.!?')}. {plain}", ME, PAIR)) == [act], (talk, plain)
 
 
-NAMING = ("You can take Vienna.", "Turkey is big.", "My fleet is slow.", "Shall we draw?", "F WOA CANH?", "I'll support that.", "Hold on.", "Let's be allies!")
-NOT_NAMING = ("What do you think?", "I'm fine with you.", "Let me know.", "How are you?  :)", "It's not my day.", "", " ")
+NAMING = ("You can take Vienna.", "Turkey is big.", "My fleet is slow.", "Shall we draw?", "F WOA CANH?", "I'll support that.", "Hold on.", "Let's be allies!",
+          "I can't order A.", "We should both stay out of the North.", "I will move.", "Let's work together.")
+NOT_NAMING = ("What do you think?", "I'm fine with you.", "Let me know.", "How are you?  :)", "It's not my day.", "I'll take care.", "Keep my word!", "Nice to meet you", "", " ")
 
 
 def test_idle_words_are_those_that_name_nothing_of_the_game():
