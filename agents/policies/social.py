@@ -3,8 +3,7 @@
 An act's wordings come from the world's grammar as beginnings; the model, with the agent's own state and its state of the
 interlocutor, goes on from them with a few words of its own. The likeliest candidate is said that still means exactly the act and of which
 the model's own words are idle: they name nothing that an act could be about. Words that deny something, and so might seem to take the act
-back, are said only if there are no others; tokens that name or deny something by themselves are not drawn at all. If nothing is idle, the
-grammar's plainest wording is said. The keys of the states that a message
+back, are said only if there are no others; if none is idle, the grammar's plainest wording is said. The keys of the states that a message
 was worded from go into the log: agents of one step act at once, so they are the states from before that step's messages, whatever the
 moments in it.
 """
@@ -28,6 +27,7 @@ from sociallm.tokenizer import Tokenizer
 
 needs_model = True
 LONGEST = 400  # characters of a message
+BEGINNINGS = 4  # of the grammar's, that candidates drawn together begin with: with more of them the likeliest is the same again and again
 DRAWS = 3  # times ROWS candidates, as long as none of them is sayable
 MOST_OWN = 14  # tokens of the model's own after the beginning: what is longer is seldom idle, and costs time
 WORDS = ("model", "grammar")
@@ -71,7 +71,7 @@ class SocialPolicy:
         self._language, self._options = language, options
         self._checkpoint = shared(options.checkpoint)
         self._slots, self._dynamics = slots_of(agents), dynamics_of(self._checkpoint)
-        self._unsaid = _unsaid(self._checkpoint.tokenizer, language) if language is not None else frozenset()
+        self._naming = _naming(self._checkpoint.tokenizer, language) if language is not None else frozenset()
         self._empty = SocialState.empty(self._checkpoint.model, self._checkpoint.sha256)
         self._head = read_head(options.head) if options.head is not None else None
         self._standing = StateStanding(self._checkpoint, agents) if options.states else None
@@ -114,7 +114,7 @@ class SocialPolicy:
             return not denies
 
         while not meant and drawn < DRAWS * ROWS:
-            begun = [texts[int(i)] for i in turn.rng.permutation(len(texts))[:ROWS]]
+            begun = [texts[int(i)] for i in turn.rng.permutation(len(texts))[:BEGINNINGS]]
             beginnings = (begun * ROWS)[:ROWS]
             wanted, keys = self._wanted(turn, empty, beginnings, will_do)
             drawn += len((yield wanted))
@@ -140,7 +140,7 @@ class SocialPolicy:
 
     def _candidates(self, wanted: Sequence[Wanted]) -> list[list[Candidate]]:
         """What could be said in place of each."""
-        return generate_all(self._checkpoint, wanted, self._options.temperature, self._options.top_p, own_words=True, never=self._unsaid, fast=True)
+        return generate_all(self._checkpoint, wanted, self._options.temperature, self._options.top_p, own_words=True, never=self._naming, fast=True)
 
 
 def together(wordings: Sequence[Wording[T]], candidates: Callable[[Sequence[Wanted]], Sequence[list[Candidate]]]) -> list[T]:
@@ -158,11 +158,9 @@ def together(wordings: Sequence[Wording[T]], candidates: Callable[[Sequence[Want
     return [done[i] for i in range(len(wordings))]
 
 
-def _unsaid(tokenizer: Tokenizer, language: Language) -> frozenset[int]:
-    """Tokens that are not idle by themselves, or deny something (as "not" does, and "'t" behind "can"): most of what would be refused is then
-    never drawn."""
-    texts = ((i, tokenizer.decode([i])) for i in range(tokenizer.vocabulary))
-    return frozenset(i for i, text in texts if text.strip() and not (language.idle(text.strip()) and not language.denies(f"can{text}")))
+def _naming(tokenizer: Tokenizer, language: Language) -> frozenset[int]:
+    """Tokens that are not idle by themselves: most of what the filter would refuse is then never drawn."""
+    return frozenset(i for i in range(tokenizer.vocabulary) if (text := tokenizer.decode([i]).strip()) and not language.idle(text))
 
 
 def _sayable(candidate: Candidate) -> bool:

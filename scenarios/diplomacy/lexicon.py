@@ -197,13 +197,12 @@ def tokens(text: str) -> list[Token]:
     return _letters(found)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=8192)  # every policy of every run asks of all tokens
 def idle(text: str) -> bool:
     """Whether words say nothing of the game: no name of it, no deed by name; nor capitals that look like an order's notation."""
     return not _NOTATION.search(text) and all(token.kind not in _NAMING and token.word not in _OF_THE_BOARD for token in tokens(text))
 
 
-@lru_cache(maxsize=8192)
 def denies(text: str) -> bool:
     """Whether words deny something, whatever it is."""
     return any(token.kind == "NEG" for token in tokens(text))
