@@ -11,8 +11,9 @@ Kinds, in the order in which one step writes them:
                   "chosen", "p"}, …]} (agents/choosing.py); where the answer came from outside also {"usage": {"calls", "tokens_in", "tokens_out",
                   "cost", "seconds", …}}, of which "seconds" are no part of the canonical log
     message       {"id", "channel", "readers", "text", "to", "reply_to"} and the wording's own keys: of `scripted` and `social` {"act", "by", "candidates"},
-                  of `social` also {"meant", "own", "others", "channel_state"} (candidates found to mean the act until one was found that will
-                  do: how many is a matter of the code that worded it; keys of the states it was worded from) and, where the model's words were taken, {"sampled", "tokens", "nats"}
+                  of `social` also {"meant", "own", "others", "channel_state"} (candidates that mean the act, of those looked at: once one will do,
+                  less likely ones are given up; keys of the states it was worded from) and, where the model's words were taken,
+                  {"sampled", "tokens", "nats"}
     delivery      who has now read a message: {"message": id, "readers": [agent, …]}
     move          what an agent did: {"move": …}
     outcome       what followed: {"events": [{"what": …}, …], "done": bool}

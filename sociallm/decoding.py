@@ -6,8 +6,9 @@ function from header to last token, beside the slow reference (`generate.sample`
 - their projections of it are one matrix: [z | what is convolved | step sizes], local parts before social ones;
 - matrices lie in panels of 32 outputs, and may be kept in half precision (fp16; products and sums stay fp32), half as much to read.
 
-What a row says does not depend on the other rows or on the number of threads, to the last bit; how far it is said may depend on its group. Compiling takes some ten seconds of one
-core, once a machine, and needs a C++ compiler (CXX, g++, clang++ or c++); without one, what would be fast is as slow as the reference.
+What a row says does not depend on the other rows or on the number of threads, to the last bit; how far it is said may depend on its
+group. Compiling takes some ten seconds of one core, once a machine, and needs a C++ compiler (CXX, g++, clang++ or c++); without one, what
+would be fast is as slow as the reference.
 
 Letters in shapes: B rows, T ticks (tokens fed), D model width, V vocabulary, W convolved channels, H heads, P head width, N state
 width, K width of a convolution, L layers (of a social state: social blocks).
@@ -16,11 +17,13 @@ width, K width of a convolution, L layers (of a social state: social blocks).
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from ctypes import c_double, c_int32, c_void_p
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -214,11 +217,14 @@ def say(weights: Weights, starts: Sequence[Start], plan: Plan, threads: int, wit
     given = [np.ascontiguousarray(a) for a in (tokens, begins, most, plan.forced_TB, group, plan.uniform_TB, plan.stops_V, plan.unsaid_V, plan.at_first_V)]
     states = _states(starts, weights.dtype)
     tables = [np.array([t.data_ptr() for t in of_all], np.uint64) for of_all in states]
-    f, nats_TB, failed, lock = _function(weights), nats.numpy(), list[BaseException](), Lock()
+    f, nats_TB, failed = _function(weights), nats.numpy(), list[BaseException]()
+    borders = [*np.flatnonzero(np.diff(group, prepend=-1)).tolist(), B]  # of groups
+    cuts = [borders[i] for i in np.linspace(0, len(borders) - 1, min(threads, len(borders) - 1) + 1).astype(int)]
+    alone = Lock() if len(cuts) > 2 else nullcontext()  # a lock in the main thread could stay shut where a signal raises as it shuts
 
     def judged(b: int) -> bool:
         try:
-            with lock:  # worlds need not expect two threads
+            with alone:  # worlds need not expect two threads
                 return bool(failed or plan.judge is None or plan.judge(b, said[:, b], nats_TB[:, b]))
         except BaseException as error:  # nothing passes through compiled code; told below
             failed.append(error)
@@ -231,16 +237,37 @@ def say(weights: Weights, starts: Sequence[Start], plan: Plan, threads: int, wit
         task = _Task(B, first, last, T, plan.temperature, plan.top_p, *pointers, nats.data_ptr(), 0 if logits is None else logits.data_ptr(), judge)
         f(ctypes.byref(weights.model), ctypes.byref(task))
 
-    borders = [*np.flatnonzero(np.diff(group, prepend=-1)).tolist(), B]  # of groups
-    cuts = [borders[i] for i in np.linspace(0, len(borders) - 1, min(threads, len(borders) - 1) + 1).astype(int)]
     if len(cuts) == 2:
-        part(0, B)
+        with _unlost(judged, failed):
+            part(0, B)
     else:
         with ThreadPoolExecutor(len(cuts) - 1) as pool:  # ctypes lets go of the interpreter
             list(pool.map(part, cuts[:-1], cuts[1:]))
     if failed:
         raise failed[0]
     return Said(said, nats, logits)
+
+
+@contextmanager
+def _unlost(callback: Callable[..., Any], failed: list[BaseException]) -> Iterator[None]:
+    """Note what is raised as compiled code calls back, before the first line there, as by Ctrl-C: ctypes would drop it, and go on. Signals
+    come to the main thread alone."""
+    before = sys.unraisablehook
+
+    def note(told: Any) -> None:
+        if told.object is callback and told.exc_value is not None:
+            failed.append(told.exc_value)
+        else:
+            before(told)
+
+    if current_thread() is not main_thread():
+        yield
+        return
+    sys.unraisablehook = note
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _fit(weights: Weights, starts: Sequence[Start]) -> None:

@@ -290,7 +290,9 @@ def _most(one: Wanted, forced: int) -> int:
     return one.most_tokens if one.most_own is None else min(one.most_tokens, forced + one.most_own + 1)
 
 
-def _judge(checkpoint: Checkpoint, wanted: Sequence[Wanted], prompts: Sequence[Prompt], forced: Sequence[Sequence[int]], most_B: Sequence[int]) -> decoding.Judge:
+def _judge(
+    checkpoint: Checkpoint, wanted: Sequence[Wanted], prompts: Sequence[Prompt], forced: Sequence[Sequence[int]], most_B: Sequence[int]
+) -> decoding.Judge:  # fmt: skip
     def judge(b: int, said_T: NDArray[np.int64], nats_T: NDArray[Any]) -> bool:
         first, will_do = len(prompts[b].header) - 1, wanted[b // ROWS].will_do
         return will_do is not None and will_do(b % ROWS, _candidate(checkpoint, said_T[first:], nats_T[first:], len(forced[b]), most_B[b]))

@@ -3,9 +3,9 @@
 An act's wordings come from the world's grammar as beginnings; the model, with the agent's own state and its state of the
 interlocutor, goes on from them with a few words of its own. The likeliest candidate is said that still means exactly the act and of which
 the model's own words are idle: they name nothing that an act could be about. Words that deny something, and so might seem to take the act
-back, are said only if there are no others; if none is idle, the grammar's plainest wording is said. The keys of the states that a message
-was worded from go into the log: agents of one step act at once, so they are the states from before that step's messages, whatever the
-moments in it.
+back, are said only if there are no others, and tokens that deny by themselves are not drawn; if none is idle, the grammar's plainest wording is
+said. The keys of the states that a message was worded from go into the log: agents of one step act at once, so they are the states from
+before that step's messages, whatever the moments in it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class SocialPolicy:
         self._language, self._options = language, options
         self._checkpoint = shared(options.checkpoint)
         self._slots, self._dynamics = slots_of(agents), dynamics_of(self._checkpoint)
-        self._naming = _naming(self._checkpoint.tokenizer, language) if language is not None else frozenset()
+        self._unsaid = _unsaid(self._checkpoint.tokenizer, language) if language is not None else frozenset()
         self._empty = SocialState.empty(self._checkpoint.model, self._checkpoint.sha256)
         self._head = read_head(options.head) if options.head is not None else None
         self._standing = StateStanding(self._checkpoint, agents) if options.states else None
@@ -103,14 +103,14 @@ class SocialPolicy:
         """(text, how it came about) of one act."""
         seen, texts = turn.observation, list(language.word(act, turn.observation.agent))
         empty, drawn = seen.say(number, channel, "", act["to"]), 0
-        meant: list[tuple[bool, float, Candidate]] = []
+        meant: list[tuple[bool, float, int, Candidate]] = []
 
-        def will_do(candidate: Candidate, beginning: str) -> bool:
-            """Whether it means the act, and nothing that it adds gainsays it; what means the act is kept."""
+        def will_do(place: int, candidate: Candidate, beginning: str) -> bool:
+            """Whether it means the act, and nothing that it adds gainsays it; what means the act is kept. They come in any order."""
             added = candidate.text.removeprefix(beginning)
             if not _sayable(candidate) or not language.idle(added) or list(language.meaning(candidate.text, seen.agent, channel.readers)) != [act]:
                 return False
-            meant.append((denies := language.denies(added), candidate.nats, candidate))  # nats of the whole: per token, long additions win
+            meant.append((denies := language.denies(added), candidate.nats, place, candidate))  # nats of the whole: per token, long additions win
             return not denies
 
         while not meant and drawn < DRAWS * ROWS:
@@ -121,10 +121,10 @@ class SocialPolicy:
         counts = {"candidates": drawn, "meant": len(meant), **keys}
         if not meant:
             return texts[0], {"by": "grammar", **counts}
-        *_, best = min(meant, key=lambda found: found[:2])
+        *_, best = min(meant, key=lambda found: found[:3])
         return best.text.strip(), {"by": "model", **counts, "sampled": best.sampled, "tokens": best.tokens, "nats": round(best.nats, 4)}
 
-    def _wanted(self, turn: Turn, message: Message, beginnings: Sequence[str], will_do: Callable[[Candidate, str], bool]) -> tuple[Wanted, dict[str, Any]]:
+    def _wanted(self, turn: Turn, message: Message, beginnings: Sequence[str], will_do: Callable[[int, Candidate, str], bool]) -> tuple[Wanted, dict[str, Any]]:
         """(what is to be said in place of the empty `message`, the keys of the states that it is drawn from)."""
         memory, now = turn.memory, message.time
         local = turn.channels.get(message.channel.name) or new_local(self._checkpoint)
@@ -136,11 +136,11 @@ class SocialPolicy:
         most = min(self._options.most_tokens, begun + MOST_OWN + 1)  # and its end; what would be longer is not said
         keys = {"own": brief(own.key), "others": {v: brief(s.key) for v, s in known.items()}, "channel_state": brief(local.key)}
         uniform_TB = turn.rng.random((most, ROWS))
-        return Wanted(header, local, own.at(now, self._dynamics), other, beginnings, uniform_TB, MOST_OWN, lambda i, c: will_do(c, beginnings[i])), keys
+        return Wanted(header, local, own.at(now, self._dynamics), other, beginnings, uniform_TB, MOST_OWN, lambda i, c: will_do(i, c, beginnings[i])), keys
 
     def _candidates(self, wanted: Sequence[Wanted]) -> list[list[Candidate]]:
         """What could be said in place of each."""
-        return generate_all(self._checkpoint, wanted, self._options.temperature, self._options.top_p, own_words=True, never=self._naming, fast=True)
+        return generate_all(self._checkpoint, wanted, self._options.temperature, self._options.top_p, own_words=True, never=self._unsaid, fast=True)
 
 
 def together(wordings: Sequence[Wording[T]], candidates: Callable[[Sequence[Wanted]], Sequence[list[Candidate]]]) -> list[T]:
@@ -158,9 +158,11 @@ def together(wordings: Sequence[Wording[T]], candidates: Callable[[Sequence[Want
     return [done[i] for i in range(len(wordings))]
 
 
-def _naming(tokenizer: Tokenizer, language: Language) -> frozenset[int]:
-    """Tokens that are not idle by themselves: most of what the filter would refuse is then never drawn."""
-    return frozenset(i for i in range(tokenizer.vocabulary) if (text := tokenizer.decode([i]).strip()) and not language.idle(text))
+def _unsaid(tokenizer: Tokenizer, language: Language) -> frozenset[int]:
+    """Tokens that are never drawn, so that less is refused: such as are not idle by themselves, such as deny something (as "not" does, and "'t"
+    behind "can"), and blanks alone, which stand twice in a row or break a line."""
+    texts = ((i, tokenizer.decode([i])) for i in range(tokenizer.vocabulary))
+    return frozenset(i for i, text in texts if text and (text.isspace() or not language.idle(text.strip()) or language.denies(f"can{text}")))
 
 
 def _sayable(candidate: Candidate) -> bool:

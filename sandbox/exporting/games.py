@@ -52,18 +52,27 @@ def _about(said: Said, wish: Wish) -> dict[str, Any]:
     return found
 
 
+def _named(said: Said, lines: Sequence[Line]) -> dict[str, str]:
+    """Id of a message → as rows have it. Raises `ExportError` if two would have one."""
+    names = {line.id: name_of(line.id) for line in lines}
+    if len(set(names.values())) < len(names):
+        raise ExportError(f"{said.source.folder}: two messages have one id but for marks or control characters; run it again, or import it again with other ids")
+    return names
+
+
 def _conversation(said: Said, lines: Sequence[Line], personas: dict[str, str], wish: Wish) -> dict[str, Any]:
     """A line of conversations.jsonl: what the world tells an agent alone, such as its persona, is a message to itself."""
+    names = _named(said, lines)
     spoken = [
         Message(
-            id=name_of(line.id), author=line.author, channel=Channel(name=line.channel, readers=frozenset(line.readers)), time=line.time, text=line.text,
+            id=names[line.id], author=line.author, channel=Channel(name=line.channel, readers=frozenset(line.readers)), time=line.time, text=line.text,
             addressees=frozenset(line.to), reply_to=line.reply_to and name_of(line.reply_to),
         )
         for line in sorted(lines, key=lambda line: line.time)
     ]  # fmt: skip
     found = to_json(Conversation(id=said.source.id, messages=tuple(spoken)))
     if "intents" not in wish.without:
-        meant = {(line.step, line.author): name_of(line.id) for line in reversed(lines) if not line.told}
+        meant = {(line.step, line.author): names[line.id] for line in reversed(lines) if not line.told}
         found["intents"] = {meant[key]: fit(text)[0] for key, text in sorted(said.intents.items()) if key in meant}
     return found | {"about": _about(said, wish)}
 
@@ -71,11 +80,11 @@ def _conversation(said: Said, lines: Sequence[Line], personas: dict[str, str], w
 def _corpus(said: Said, lines: Sequence[Line], personas: dict[str, str], wish: Wish) -> dict[str, Any]:
     """{"utterances": [lines of utterances.jsonl], "speakers": {…}, "conversations": {…}}: a conversation is what was said in one channel, each
     message a reply to the one before it, or to the one it says it answers."""
-    run, about = said.source.id, _about(said, wish)
+    run, about, names = said.source.id, _about(said, wish), _named(said, lines)
     utterances, conversations = list[dict[str, Any]](), dict[str, Any]()
     first, last, where = dict[str, str](), dict[str, str](), dict[str, str]()
     for line in sorted((line for line in lines if not alone(line)), key=lambda line: line.time):
-        name, channel = f"{run}/{name_of(line.id)}", line.channel
+        name, channel = f"{run}/{names[line.id]}", line.channel
         where[line.id] = channel
         answers = f"{run}/{name_of(line.reply_to)}" if line.reply_to and where.get(line.reply_to) == channel else last.get(channel)
         meta: dict[str, Any] = {"to": list(line.to), "step": line.step}

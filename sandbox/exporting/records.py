@@ -8,11 +8,12 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from sandbox.disk import plain_bytes
 from sandbox.log import LogError, canonical, read_events
 from sandbox.sealed import events_of, must_be
 from sandbox.writing import writer
 
-COLUMNS = ("kind", "step", "time", "agent", "data")
+COLUMNS, TYPES = ("kind", "step", "time", "agent", "data"), ("string", "int64", "int64", "string", "string")
 _text = writer(compact=True)
 
 Record = tuple[str, int, int, str | None, str]  # of a log: COLUMNS, its data as JSON, sorted and compact
@@ -21,8 +22,8 @@ Record = tuple[str, int, int, str | None, str]  # of a log: COLUMNS, its data as
 def records(run: Path, sha256: str, columns_sha256: str, kinds: Collection[str]) -> Iterator[Record]:
     """The records of these kinds of a run that has ended with a log of these hashes, in lines and in columns. Raises `LogError`."""
     try:
-        content = (run / "events.parquet").read_bytes()
-    except OSError:
+        content = plain_bytes(run / "events.parquet")
+    except (OSError, ValueError):
         content = b""
     if content and hashlib.sha256(content).hexdigest() == columns_sha256:
         return _in_columns(run, content, kinds)
@@ -38,6 +39,8 @@ def _in_columns(run: Path, content: bytes, kinds: Collection[str]) -> Iterator[R
         with parquet.ParquetFile(pyarrow.BufferReader(content)) as file:
             for number in range(file.num_row_groups):
                 table = file.read_row_group(number, columns=list(COLUMNS), use_threads=False)
+                if wrong := [name for name, kind in zip(COLUMNS, TYPES) if str(table[name].type) != kind or (name != "agent" and table[name].null_count)]:
+                    raise ValueError(f"its column {wrong[0]} is none of a log")
                 found = table.filter(compute.is_in(table["kind"], pyarrow.array(list(kinds), pyarrow.string())))
                 columns: list[list[Any]] = [found[name].to_pylist() for name in COLUMNS]
                 columns[3] = [agent if agent is None or "\\" not in agent else json.loads(f'"{agent}"') for agent in columns[3]]

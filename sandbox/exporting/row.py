@@ -64,7 +64,7 @@ def told(said: Said, cleaned: Counter[str]) -> Talk:
     """
     if wrong := next((agent for agent in said.agents if name_of(agent) != agent or not agent), None):
         raise ExportError(f"{said.source.folder}: an agent is called {wrong!r:.60}, with marks or control characters in its name; run it again with another name")
-    lines, personas, spoke, before = [], dict[str, list[str]](), set[str](), set[str]()
+    lines, personas, spoke, before, channels = [], dict[str, list[str]](), set[str](), set[str](), dict[str, str]()
     for line in said.lines:
         if not line.told:
             spoke.add(line.author)
@@ -77,6 +77,8 @@ def told(said: Said, cleaned: Counter[str]) -> Talk:
             cleaned["empty"] += 1
             continue
         to, channel = tuple(map(name_of, line.to)), name_of(line.channel)
+        if channels.setdefault(channel, line.channel) != line.channel:
+            raise ExportError(f"{said.source.folder}: two channels are called {channel!r:.60} but for marks or control characters; run it again with other names")
         lines.append(line if (text, to, channel) == (line.text, line.to, line.channel) else line._replace(text=text, to=to, channel=channel))
         if alone(line) and line.author not in spoke:
             personas.setdefault(line.author, []).append(text)

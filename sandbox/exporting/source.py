@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -134,7 +135,7 @@ def source(folder: Path, wish: Wish) -> Source:
     if manifest.get("log_version", LOG_VERSION) != LOG_VERSION:
         raise ExportError(f"{folder}: its log is of version {manifest['log_version']!r:.20}, this program reads {LOG_VERSION}; export it with the version that made it")
     world, sha256, said = manifest.get("environment"), manifest.get("log_sha256"), manifest.get("messages")
-    if not isinstance(world, str) or not isinstance(sha256, str) or len(sha256) != 64 or type(said) is not int:
+    if not isinstance(world, str) or not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256) or type(said) is not int:
         raise ExportError(f"{folder / MANIFEST}: does not say which log was sealed ('environment', 'log_sha256', 'messages'); restore it, or run again")
     if type(manifest["seed"]) is not int or not -(2**63) <= manifest["seed"] < 2**63:
         raise ExportError(f"{folder / MANIFEST}: its seed is {manifest['seed']!s:.40}, which no column of integers holds; restore it, or run again")

@@ -6,6 +6,7 @@ stand, be somebody else's words. Such a mark is broken by a space; it stays read
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
 
@@ -28,6 +29,7 @@ _STRANGE, _SECRET, _DOTTED = (  # whether any of it can be there; apart, each is
     re.compile(r"/home/|/Users/|(?:sk|pk|ghp|gho|hf|xox[bap]|AKIA)[-_]?[A-Za-z0-9]{8}"),
     re.compile(r"\d\.\d{1,3}\.\d"),
 )
+_MORE = re.compile(r'[:,"]|\b(?:to|alone)\b|^all$')  # what stands around names
 
 
 def fit(text: str) -> tuple[str, tuple[str, ...]]:
@@ -55,3 +57,9 @@ _known_fit = lru_cache(maxsize=8192)(_fit)  # much is said, and still more inten
 def name_of(name: str) -> str:
     """A name as rows have it: on one line, for it stands before what is said."""
     return " ".join(fit(name)[0].split()) if not name.isalnum() or not name.isascii() else name
+
+
+@lru_cache(maxsize=4096)
+def called(name: str) -> str:
+    """A name as it stands before what is said: in quotes where it could pass for more than a name, as `Dan: yes` or `Ben to all` would."""
+    return json.dumps(name, ensure_ascii=False) if _MORE.search(name) else name

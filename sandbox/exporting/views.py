@@ -20,7 +20,7 @@ from typing import Any
 
 from sandbox.exporting.reading import Line, Said
 from sandbox.exporting.row import Row, Rows, lineage, told
-from sandbox.exporting.texts import fit
+from sandbox.exporting.texts import called, fit
 from sandbox.exporting.wish import Wish
 
 Turn = tuple[str, str]  # role, content
@@ -74,14 +74,18 @@ def _row(said: Said, agent: str, seen: Sequence[Line], persona: str, marked: dic
 def _marked(line: Line, everybody: set[str]) -> tuple[str, str]:
     """A message as its author says it and as others read it: to whom, from whom."""
     others = [reader for reader in line.readers if reader != line.author]
-    to = ", ".join(line.to) or ("all" if len(others) > 1 and len(others) + 1 >= len(everybody) else ", ".join(others))
-    said = f"to {to}: {line.text}"
-    return said, f"{line.author} {said}" if others else f"to {line.author} alone: {line.text}"
+    to = _all(line.to) or ("all" if len(others) > 1 and len(others) + 1 >= len(everybody) else _all(others))
+    said, author = f"to {to}: {line.text}", called(line.author)
+    return said, f"{author} {said}" if others else f"to {author} alone: {line.text}"
+
+
+def _all(names: Sequence[str]) -> str:
+    return ", ".join(map(called, names))
 
 
 def _system(agent: str, seen: Sequence[Line], persona: str) -> str:
     others = sorted({line.author for line in seen}.union(*{line.readers for line in seen}) - {agent})
-    return f"You are {agent}. You talk with {', '.join(others)}." + (f"\n{persona}" if persona else "")
+    return f"You are {called(agent)}. You talk with {_all(others)}." + (f"\n{persona}" if persona else "")
 
 
 def _intents(said: Said, agent: str, seen: Sequence[Line], mine: Sequence[bool]) -> list[str]:

@@ -11,12 +11,14 @@ of one moment stand in the order of their authors.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from sandbox.exporting.texts import called
 from sandbox.importing.conversations import intent_of, label
 from sandbox.importing.gathering import talk_of
 from sandbox.importing.source import Reading
@@ -26,6 +28,7 @@ from sociallm.conversation import AgentID
 
 SYSTEM, OWN = "system", "assistant"
 TALKS = "You talk with "  # in what the system says: with whom
+QUOTED = re.compile(r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt])*"(?=, |$)')  # a name, as `called` has it
 NEXT = re.compile(r"\n(?!  )")  # between the messages of one turn of sharegpt
 Turn = tuple[str, str]  # role, content
 
@@ -111,11 +114,12 @@ def _heard(view: View, known: set[str]) -> Iterator[tuple[Heard, set[str]]]:
     """(message, the readers its header names) of each message of a view that has a turn. Raises `ImportRefused`."""
     for (role, content), (author, to, channel, time) in zip(view.turns, view.columns):
         own = author == view.agent
-        begin = "to " if own else f"{author} to "
+        begin = "to " if own else f"{called(author)} to "
         if own and role != OWN:  # what it was told
-            begin, readers, rest = f"to {author} alone: ", {author}, content.removeprefix(f"to {author} alone: ")
+            begin, readers = f"to {called(author)} alone: ", {author}
+            rest = content.removeprefix(begin)
         elif to:
-            begin, readers = f"{begin}{', '.join(to)}: ", set()
+            begin, readers = f"{begin}{', '.join(map(called, to))}: ", set()
             rest = content.removeprefix(begin)
         else:
             readers, rest = _named(content.removeprefix(begin), known)
@@ -127,12 +131,12 @@ def _heard(view: View, known: set[str]) -> Iterator[tuple[Heard, set[str]]]:
 
 def _named(text: str, known: set[str]) -> tuple[set[str], str]:
     """(to whom, what is said) of a header's end: 'ANN, BOB: hello'; all are all that are known."""
-    if text.startswith("all: ") and "all" not in known:
+    if text.startswith("all: "):
         return set(known), text[5:]
     found, rest = set[str](), text
-    names = sorted(known, key=len, reverse=True)
-    while who := next((one for one in names if rest.startswith(one) and rest[len(one) : len(one) + 2] in (", ", ": ")), ""):
-        found.add(who)
+    names = {called(one): one for one in known}
+    while who := next((one for one in sorted(names, key=len, reverse=True) if rest.startswith(one) and rest[len(one) : len(one) + 2] in (", ", ": ")), ""):
+        found.add(names[who])
         between, rest = rest[len(who) : len(who) + 2], rest[len(who) + 2 :]
         if between == ": ":
             return found, rest
@@ -141,11 +145,13 @@ def _named(text: str, known: set[str]) -> tuple[set[str], str]:
 
 
 def _listed(text: str, known: set[str]) -> list[str]:
-    """Names between commas; a known one may have commas in it."""
-    found, names = [], sorted(known, key=len, reverse=True)
+    """Names between commas, some of them in quotes; a known one is known as it stands."""
+    found, names = [], {called(one): one for one in known}
     while text:
-        who = next((one for one in names if text == one or text.startswith(f"{one}, ")), text.partition(", ")[0])
-        found.append(who)
+        quoted = QUOTED.match(text)
+        first = quoted[0] if quoted else text.partition(", ")[0]
+        who = next((one for one in sorted(names, key=len, reverse=True) if text == one or text.startswith(f"{one}, ")), first)
+        found.append(names.get(who) or (json.loads(who) if quoted and who == quoted[0] else who))
         text = text[len(who) + 2 :]
     return found
 

@@ -105,7 +105,7 @@ _NAMING = {"PLACE", "POWER", "UNIT", "SUP", "CON", "HOLD", "BOUNCE", "DMZ", "ALL
 _OF_THE_BOARD = frozenset(  # words that begin to name a place or a deed, and of which the rest may be left out: "we both stay out of the North"
     "order orders ordered ordering move moves moved moving enter enters entered entering attack attacks attacked attacking invade invades invading march "
     "stay stays stayed staying outof empty together north northern south southern east eastern west western sea seas coast gulf team "
-    "forces province provinces".split()
+    "province provinces".split()
 )
 _NOTATION = re.compile(r"\b[A-Z]{2,}\b")
 HELP = {"help", "helps", "helping"}
@@ -203,6 +203,7 @@ def idle(text: str) -> bool:
     return not _NOTATION.search(text) and all(token.kind not in _NAMING and token.word not in _OF_THE_BOARD for token in tokens(text))
 
 
+@lru_cache(maxsize=8192)
 def denies(text: str) -> bool:
     """Whether words deny something, whatever it is."""
     return any(token.kind == "NEG" for token in tokens(text))

@@ -1,7 +1,7 @@
 // From the first token to the last of every row: which tokens are fed together, which rows go on, and which are given up.
 //
-// A group are the candidates of one message, of which the likeliest that will do is wanted; whether one does, `judge` says. So a group's
-// rows first say what they must; then the likeliest of them go on, a few at once, the next as one ends; and once one will do, those that
+// A group are the candidates of one message, of which the likeliest that will do is wanted; whether one does, `judge` says. So when a group's
+// rows have said what they must, the likeliest of them go on, a few at once, the next as one ends; and once one will do, those that
 // are less likely already are given up. When that happens depends on the group's own rows alone. Without a `judge` all go on to their ends.
 #pragma once
 #include <algorithm>
@@ -73,17 +73,13 @@ private:
 
     int64_t group_of(const Row<T>& row) const { return t.group_B[row.messages[0]]; }
 
-    // Which rows of the model's own words go on: none while another of the group says what it must; then the likeliest.
+    // Which rows of the model's own words go on: the likeliest.
     void let_go() {
         std::vector<Row<T>*> likely;
         std::vector<int> busy(t.B, 0);  // by group: rows that go on
-        std::vector<bool> must(t.B, false);
-        for (auto& row : rows)
-            if (!row->free) must[group_of(*row)] = true;
         for (auto& row : rows) {
-            int64_t group = group_of(*row);
-            if (!row->free || must[group]) row->going = false;  // also of a row that is to part into such as are free
-            else if (row->going) busy[group]++;
+            if (!row->free) row->going = false;  // also of a row that is to part into such as are free
+            else if (row->going) busy[group_of(*row)]++;
             else likely.push_back(row.get());
         }
         auto likelier = [](const Row<T>* a, const Row<T>* b) { return a->nats < b->nats || (a->nats == b->nats && a->messages[0] < b->messages[0]); };

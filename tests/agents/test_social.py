@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -143,7 +143,7 @@ def test_words_that_mean_something_else_or_more_are_not_said(talker: Speaker) ->
 
 def test_what_the_model_adds_names_nothing_of_the_game(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that likes to say ' Vienna': even drawn, its words are not said, though the act is still read in them."""
-    monkeypatch.setattr(social, "_naming", lambda tokenizer, language: frozenset())
+    monkeypatch.setattr(social, "_unsaid", lambda tokenizer, language: frozenset())
     speaker = Speaker(tmp_path / "names", tokenizer_of([*["So Vienna."] * 30, "the lazy fox"], vocabulary=400), {"": 9.0, " Vienna": 9.0})
     ((action, _),) = speaker.policy.step([turn("TURKEY")])
     assert action.messages and [(w["by"], w["meant"]) for w in action.wording] == [("grammar", 0)] * len(action.wording)
@@ -154,28 +154,53 @@ def test_what_the_model_adds_names_nothing_of_the_game(tmp_path: Path, monkeypat
 def test_tokens_that_name_something_are_not_drawn(tmp_path: Path) -> None:
     """The same model, left to itself: ' Vienna' is never among its own words, and so some of them can be said."""
     tokenizer = tokenizer_of([*["So Vienna."] * 30, *["the lazy fox"] * 30], vocabulary=400)
-    naming = {text for i in social._naming(tokenizer, LANGUAGE) for text in [tokenizer.decode([i])]}
-    assert " Vienna" in naming and not {" lazy", " fox", ".", " "} & naming
+    unsaid = {tokenizer.decode([i]) for i in social._unsaid(tokenizer, LANGUAGE)}
+    assert {" Vienna", " "} <= unsaid and not {" lazy", " fox", "."} & unsaid
     speaker = Speaker(tmp_path / "names", tokenizer, {"": 9.0, " Vienna": 9.0, " fox": 9.0})
     ((action, _),) = speaker.policy.step([turn("TURKEY")])
     assert "model" in {w["by"] for w in action.wording}
 
 
 def test_words_that_deny_are_said_only_for_want_of_others(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    """Where a fox is a denial, a model that says ' fox' and ' lazy' alike says the latter."""
+    """Where a fox and another are a denial, a model that says ' fox' and ' lazy' alike has them seldom side by side."""
     speaker = Speaker(tmp_path / "both", tokenizer, {"": 9.0, " fox": 9.0, " lazy": 9.0})
 
     class Foxes(DiplomacyLanguage):
         def denies(self, text: str) -> bool:
-            return "fox" in text
+            return "fox fox" in text
 
     def said_in(language: DiplomacyLanguage) -> list[tuple[str, object]]:
         policy = social.make(language, social.Options(checkpoint=speaker.name), WORLD.agents)
-        return [(m.text, w["meant"]) for a, _ in policy.step([turn(n) for n in WORLD.agents[:4]]) for m, w in zip(a.messages, a.wording, strict=True)]
+        return [(m.text, w["meant"]) for a, _ in policy.step([turn(n) for n in WORLD.agents]) for m, w in zip(a.messages, a.wording, strict=True)]
 
     plain, wary = said_in(LANGUAGE), said_in(Foxes())
     assert sum(w for _, w in wary) > sum(p for _, p in plain)  # for want of others more of them are looked at
-    assert sum("fox" in text for text, _ in wary) < sum("fox" in text for text, _ in plain)
+    assert sum("fox fox" in text for text, _ in wary) < sum("fox fox" in text for text, _ in plain)
+
+
+def test_tokens_that_deny_are_not_drawn(tmp_path: Path) -> None:
+    """Not even such as deny only behind a word, as 't does; words are the model's all the same."""
+    tokenizer = tokenizer_of([*["I can't, I will not, never"] * 30, *["the lazy fox"] * 30], vocabulary=400)
+    unsaid = {tokenizer.decode([i]) for i in social._unsaid(tokenizer, LANGUAGE)}
+    assert {" not", " never", "'t"} <= unsaid and not {" will", " fox", "'"} & unsaid
+    speaker = Speaker(tmp_path / "denying", tokenizer, {"": 9.0, " not": 9.0, " fox": 9.0})
+    texts = [(m.text, w["by"]) for a, _ in speaker.policy.step([turn(n) for n in WORLD.agents]) for m, w in zip(a.messages, a.wording, strict=True)]
+    assert any("fox" in text for text, by in texts if by == "model") and not any(text.endswith(" not") or " not not" in text or " not fox" in text for text, _ in texts)
+
+
+def test_of_candidates_that_are_as_likely_the_first_is_said_in_whatever_order_they_come(talker: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def said_when_asked(order: Callable[[Sequence[int]], Sequence[int]]) -> list[list[str]]:
+        def offered(checkpoint: Checkpoint, wanted: Sequence[Wanted], *args: Any, **more: Any) -> list[list[Candidate]]:
+            found = [[Candidate(f"{begun} {' '.join(['fox'] * (i + 1))}.", 5.0, 9, i + 1, True) for i, begun in enumerate(one.beginnings)] for one in wanted]
+            for one, candidates in zip(wanted, found, strict=True):
+                assert one.will_do is not None and all(one.will_do(i, candidates[i]) for i in order(range(ROWS)))
+            return found
+
+        monkeypatch.setattr(social, "generate_all", offered)
+        return [[m.text for m in action.messages] for action, _ in talker.policy.step([turn(agent) for agent in WORLD.agents])]
+
+    forward, backward = said_when_asked(list), said_when_asked(lambda places: list(reversed(places)))
+    assert forward == backward and all(text.endswith(" fox.") and "fox fox" not in text for texts in forward for text in texts)
 
 
 def test_what_is_logged_of_a_message_is_its_likelihood(said: dict[str, list[Action]], talker: Speaker) -> None:

@@ -137,7 +137,8 @@ def test_small_talk_is_inert_alone_before_and_after_an_act(talk):
 
 
 NAMING = ("You can take Vienna.", "Turkey is big.", "My fleet is slow.", "Shall we draw?", "F WOA CANH?", "I'll support that.", "Hold on.", "Let's be allies!",
-          "I can't order A.", "We should both stay out of the North.", "I will move.", "Let's work together.")
+          "I can't order A.", "We should both stay out of the North.", "I will move.", "We are in this together.", "Stay where you like.",
+          "I may enter.", "Ordered!", "The sea is wide.", "Your province", "Leave it empty.")
 NOT_NAMING = ("What do you think?", "I'm fine with you.", "Let me know.", "How are you?  :)", "It's not my day.", "I'll take care.", "Keep my word!", "Nice to meet you", "", " ")
 
 

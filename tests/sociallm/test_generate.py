@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -296,6 +297,56 @@ def judged(tiny: Checkpoint, seeds: Sequence[int], fast: bool, will_do: Callable
 
 
 JUDGED = ["shall we go to Munich", "the lazy dog", "", "x", "  two  spaces", "x", "Munich. the fox", "the lazy"]
+
+
+@needs_compiler
+def test_messages_from_the_very_same_tensors_are_given_up_each_by_its_own(brief: Checkpoint) -> None:
+    header, local, own, other = moment(brief)
+
+    def one(yes: bool) -> Wanted:
+        return Wanted(header, local, own, other, JUDGED, np.random.default_rng(0).random((24, ROWS)), most_own=12, will_do=lambda i, c: yes)
+
+    (alone,), (whole,) = (generate_all(brief, [one(yes)], 0.9, 0.9, fast=True) for yes in (True, False))
+    assert alone != whole
+    assert generate_all(brief, [one(False), one(True)], 0.9, 0.9, fast=True) == [whole, alone]
+    assert generate_all(brief, [one(True), one(False)], 0.9, 0.9, fast=True) == [alone, whole]
+
+
+class Rung(Exception):
+    """What the alarm of the next test raises."""
+
+
+@needs_compiler
+def test_what_a_signal_raises_while_words_are_judged_is_not_lost(brief: Checkpoint) -> None:
+    """As Ctrl-C does at a table: it comes through."""
+    header, local, own, other = moment(brief)
+    rang: list[int] = []
+
+    def ring(number: int, frame: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        rang.append(number)
+        raise Rung
+
+    def soon(place: int, candidate: Candidate) -> bool:
+        signal.setitimer(signal.ITIMER_REAL, 0.0001)
+        return False
+
+    before, lost, came = signal.signal(signal.SIGALRM, ring), 0, 0
+    try:
+        for trial in range(150):
+            wanted = Wanted(header, local, own, other, JUDGED, np.random.default_rng(trial).random((24, ROWS)), most_own=12, will_do=soon)
+            rang.clear()
+            try:
+                generate_all(brief, [wanted], 0.9, 0.9, fast=True)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                lost += bool(rang)
+            except Rung:
+                came += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert came > 20 and not lost
+
 
 
 @pytest.mark.parametrize("fast", [pytest.param(True, marks=needs_compiler), False])
