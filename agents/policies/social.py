@@ -106,9 +106,9 @@ class SocialPolicy:
         meant: list[tuple[bool, float, int, Candidate]] = []
 
         def will_do(place: int, candidate: Candidate, beginning: str) -> bool:
-            """Whether it means the act, and nothing that it adds gainsays it; what means the act is kept. They come in any order."""
+            """Whether it means the act, and nothing that it adds, words of their own, gainsays it; what means the act is kept. They come in any order."""
             added = candidate.text.removeprefix(beginning)
-            if not _sayable(candidate) or not language.idle(added) or list(language.meaning(candidate.text, seen.agent, channel.readers)) != [act]:
+            if not (_sayable(candidate) and added.startswith(" ") and language.idle(added)) or list(language.meaning(candidate.text, seen.agent, channel.readers)) != [act]:
                 return False
             meant.append((denies := language.denies(added), candidate.nats, place, candidate))  # nats of the whole: per token, long additions win
             return not denies

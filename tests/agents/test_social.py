@@ -119,6 +119,7 @@ def test_words_are_the_models_only_if_it_chose_some(said: dict[str, list[Action]
                 assert wording["meant"] > 0 or wording["candidates"] == ROWS * social.DRAWS  # drawn again, as often as is allowed
                 if wording["by"] == "model":
                     assert wording["sampled"] > 0 and wording["meant"] > 0 and message.text not in grammar
+                    assert any(message.text.startswith(f"{begun} ") for begun in grammar)  # and then words of their own
                 else:
                     assert wording["by"] == "grammar" and message.text in grammar and not wording.get("sampled")
                 if name == "endless":
